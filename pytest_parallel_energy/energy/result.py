@@ -1,0 +1,105 @@
+"""What a window gives: joules by domain, each with its quality and its interval."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+__all__ = ["DomainEnergy", "Quality", "TracePoint", "WindowResult"]
+
+
+class Quality(enum.StrEnum):
+    """Where a joule comes from, best first; a total is as good as its worst part.
+
+    >>> max([Quality.COUNTER, Quality.ESTIMATED], key=Quality.rank)
+    <Quality.ESTIMATED: 'estimated'>
+    """
+
+    COUNTER = "counter"
+    """Difference of a hardware energy counter."""
+    INTEGRATED = "integrated"
+    """Power readings integrated over time."""
+    APPORTIONED = "apportioned"
+    """A measured total split by shares."""
+    ESTIMATED = "estimated"
+    """A model; no reading of energy or power."""
+    MISSING = "missing"
+    """Wanted, not available: the value is ``None`` and a flag says why."""
+
+    def rank(self) -> int:
+        """0 for the best quality, 4 for the worst."""
+        return list(Quality).index(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainEnergy:
+    """The energy of one domain (one RAPL zone, one GPU, one model) in one window.
+
+    ``joules`` and ``u95_j`` (half-width of the 95 % interval) are ``None`` when the quality is ``missing``;
+    ``reason`` then says why.
+    """
+
+    name: str
+    """As its source calls it: ``package-0``, ``dram-0``, ``gpu-0``, ``psys``, ``server-estimate``."""
+    kind: str
+    """``cpu``, ``dram``, ``gpu``, ``gpu-memory``, ``psys``, ``module``, ``wall``."""
+    device: str | None = None
+    """Socket number or GPU UUID."""
+    joules: float | None
+    u95_j: float | None
+    quality: Quality
+    source: str
+    """``powercap``, ``perf``, ``nvml``, ``estimate`` or a plug-in's name."""
+    counted: bool = True
+    """Whether it is part of the total: each joule once, never psys and package together."""
+    mean_w: float | None = None
+    peak_w: float | None = None
+    update_interval_s: float | None = None
+    samples: int = 0
+    resets: int = 0
+    wraps: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracePoint:
+    """Mean watts of each domain between the previous point and ``offset_s`` (seconds since the window opened)."""
+
+    offset_s: float
+    watts: tuple[float | None, ...]
+    """One value a domain, in the order of ``WindowResult.domains``; ``None`` where there was no reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowResult:
+    """The energy between two marks.
+
+    Sums are ``None`` unless every domain that belongs to them has a value: a total never hides a missing part.
+    ``total_j`` is over the counted domains of ``boundary``.
+    """
+
+    name: str
+    window_s: float
+    total_j: float | None
+    total_u95_j: float | None
+    quality: Quality
+    boundary: str
+    """What is inside the total, in words: ``"GPU boards + CPU packages; without DRAM, board, power supply"``."""
+    cpu_j: float | None = None
+    gpu_j: float | None = None
+    dram_j: float | None = None
+    mean_w: float | None = None
+    peak_w: float | None = None
+    idle_j: float | None = None
+    """Idle power times the window, where an idle leg was measured."""
+    above_idle_j: float | None = None
+    domains: tuple[DomainEnergy, ...] = ()
+    windows: tuple[WindowResult, ...] = ()
+    """The windows that were opened and closed inside this one, in order of closing."""
+    trace: tuple[TracePoint, ...] = ()
+    flags: tuple[str, ...] = ()
+    """What a reader must know, in words."""
+    sampler_cpu_s: float | None = None
+    """CPU seconds that the sampling itself took in this window."""
+    max_gap_s: float | None = None
+    """Longest time between two readings of the sampler."""

@@ -1,0 +1,1 @@
+"""Background loads: the loop script, its rounds, readiness and coverage."""

@@ -1,0 +1,1 @@
+"""Mutations: distributions, drawing, de-duplication, order."""
