@@ -76,6 +76,8 @@ class Supervised:
         self.supervision = supervision
         self.pid: int | None = None
         """The command's pid."""
+        self.init_pid: int | None = None
+        """Pid of the process that holds the command's."""
         self.container = ""
         """What holds its processes: ``namespace``, ``cgroup`` or ``subreaper``."""
         self.refused: tuple[str, ...] = ()
@@ -184,7 +186,8 @@ class Supervised:
         if kind == "status":
             self._answers[message["id"]] = message
         elif kind == "started":
-            self.pid, self.container, self.refused = message["pid"], message["container"], tuple(message["refused"])
+            self.pid, self.init_pid = message["pid"], message["init"]
+            self.container, self.refused = message["container"], tuple(message["refused"])
             with contextlib.suppress(OSError):
                 self._init_fd = os.pidfd_open(message["init"])
         elif kind == "ready":
@@ -266,12 +269,11 @@ class Supervised:
     def await_ready(self, timeout_s: float) -> bool:
         """Whether it became ready within ``timeout_s``; ``False`` also when it ended, or loops in vain."""
         deadline_s = time.monotonic() + timeout_s
-        while True:
-            self._listen(deadline_s - time.monotonic())
-            if self.ready_s is not None:
-                return True
+        while self.ready_s is None:
             if self.vain or self.outcome is not None or time.monotonic() >= deadline_s:
                 return False
+            self._listen(deadline_s - time.monotonic())
+        return True
 
     def status(self) -> Status | None:
         """Its figures now, or the last ones once it has ended; ``None`` when its guard was killed.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .container import Container, choose
-from .kernel import become_subreaper, make_high
+from .kernel import become_subreaper, make_high, set_parent_death_signal
 from .killing import kill_below, kill_cgroup, stuck
 from .launch import Launched, launch, wake_pipe
 from .lines import LineReader, send
@@ -59,6 +59,8 @@ class Guard:
     """
 
     def __init__(self, control: int, events: int, watched: list[int]) -> None:
+        # A guard that somebody stopped wakes up when its owner's thread ends; for one that runs this means nothing.
+        set_parent_death_signal(signal.SIGCONT)
         become_subreaper()
         self.stopped = "exited"
         self._events = events

@@ -66,7 +66,7 @@ class Init:
 
     def prepare(self) -> None:
         """Arm the watches, then furnish; the guard hears ``armed`` and answers with the first order."""
-        set_parent_death_signal(signal.SIGKILL if self._container.kind == "namespace" else 0)
+        set_parent_death_signal(signal.SIGKILL if self._container.kind == "namespace" else signal.SIGCONT)
         for fd in self._lifelines:
             self._poll.register(fd, 0 if fd == self._fds["control"] else select.POLLIN)
         self._poll.register(self._fds["guard"], select.POLLIN)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .container import Container, enter_namespace
 from .init import run_init
-from .kernel import make_high
+from .kernel import make_high, set_parent_death_signal
 
 __all__ = ["Launched", "launch", "wake_pipe"]
 
@@ -58,6 +58,7 @@ def launch(spec: dict[str, Any], control: int, watched: list[int], container: Co
         fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     if container.kind == "namespace":
         enter_namespace(user=container.user_namespace)
+        set_parent_death_signal(signal.SIGCONT)  # new credentials may have cleared it
     pid = os.fork()
     if pid == 0:
         for fd in (orders_write, reports, output):
