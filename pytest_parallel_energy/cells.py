@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError, did_you_mean
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .markers import LoadMark, MutateMark, WorkloadMark
@@ -94,17 +94,16 @@ def check_plan(plan: Plan, settings: Settings, registry: Registry) -> None:
     for name, profile, fixed in trained:
         workload = registry.workload(name)
         workload.values(profile_of(profile, settings), **fixed)
-        workload.check_runnable()
+        workload.check()
 
 
 def _mutations(plan: Plan, settings: Settings, registry: Registry) -> Sequence[tuple[Mapping[str, Any], str]]:
-    drawn: list[tuple[Mapping[str, Any], str]] = []
-    for mark in plan.mutates:
-        drawn += [(mutation.values, mutation.label()) for mutation in _draw(mark, plan, settings, registry)]
-    return drawn or [({}, "")]
+    drawn = [mutation for mark in plan.mutates for mutation in _draw(mark, plan, settings, registry)]
+    return [({} if one.is_default else one.values, one.label()) for one in drawn] or [({}, "")]
 
 
 def _draw(mark: MutateMark, plan: Plan, settings: Settings, registry: Registry) -> Sequence[Mutation]:
+    from .mutation.distributions import as_distribution
     from .mutation.draw import draw_mutations
 
     if plan.workload is None:
@@ -113,23 +112,11 @@ def _draw(mark: MutateMark, plan: Plan, settings: Settings, registry: Registry) 
                 f"mutate({mark.names[0]!r}) takes the registered distribution, and the test has no workload marker; "
                 f"give the distribution itself, as in mutate({mark.names[0]}=log_uniform(1e-4, 1e-1))"
             )
-        space, defaults = dict(mark.spaces), {}
-    else:
-        workload = registry.workload(plan.workload.name)
-        profile = profile_of(plan.workload.profile, settings)
-        unknown = [name for name in mark.spaces if name not in workload.hyperparameters]
-        if unknown:
-            raise ConfigError(
-                f"mutate({unknown[0]}=…): {plan.workload.name} has no hyperparameter {unknown[0]!r}; "
-                f"{did_you_mean(unknown[0], workload.hyperparameters)}"
-            )
-        space = {**workload.space(mark.names, profile=profile), **mark.spaces}
-        defaults = workload.values(profile, **plan.workload.fixed)
+        return draw_mutations({name: as_distribution(given) for name, given in mark.spaces.items()}, mark.draw)
+    workload = registry.workload(plan.workload.name)
+    profile = profile_of(plan.workload.profile, settings)
     return draw_mutations(
-        space,
-        samples=mark.samples,
-        seed=mark.seed,
-        vary=mark.vary,
-        defaults={name: defaults[name] for name in space if name in defaults},
-        include_default=mark.default,
+        workload.space(mark.names, mark.spaces, profile=profile),
+        mark.draw,
+        defaults=workload.values(profile, **plan.workload.fixed),
     )

@@ -233,15 +233,21 @@ class Experiment:
             ConfigError: an unknown workload or hyperparameter.
             LoadError: it did not become ready; the message holds the tail of its log.
         """
-        workload = self.session.registry.workload(mark.name)
+        workload = self._beside_others(self.session.registry.workload(mark.name))
         profile = profile_of(mark.profile, self.settings)
         values = workload.values(profile, **mark.hyperparameters)
         threads = self.session.load_threads(sum(load.n for load in self.plan.loads))
         folder = self._load_folder()
-        command = workload.command(values, output_dir=folder / "output", threads=threads, profile=profile)
-        return self._start(
-            StartedLoad(load=self._load(command, mark.name, folder), workload=workload, hyperparameters=values)
-        )
+        workload.prepare(folder / "outputs")
+        command = workload.command(values, output_dir=folder / "outputs", threads=threads, profile=profile)
+        load = self._load(command, mark.name, folder)
+        return self._start(StartedLoad(load=load, workload=workload, hyperparameters=values))
+
+    def _beside_others(self, workload: Workload) -> Workload:
+        """The workload, in a copy of its checkout where another training writes into the same one."""
+        others = [load.workload for load in self.loads] + [self.workload]
+        shared = any(other is not None and other.path == workload.path for other in others)
+        return workload.isolated() if shared else workload
 
     def start_command(self, argv: Sequence[str]) -> BackgroundLoad:
         """Start a plain command as a background load."""
@@ -315,16 +321,18 @@ class Experiment:
         return self.workload, self.workload.values(self.profile, **{**self.hyperparameters, **overrides})
 
     def _train_once(self, workload: Workload, values: dict[str, Any], timeout_s: float | None) -> TrainingResult:
-        from .training.foreground import train_once
+        from .training.foreground import Training, train_once
 
         with self.named_window(f"train {workload.name}"):
             return train_once(
-                workload,
-                values,
-                folder=self.folder,
-                threads=self.session.threads,
-                timeout_s=timeout_s,
-                profile=self.profile,
+                Training(
+                    workload=workload,
+                    values=values,
+                    threads=self.session.threads,
+                    profile=self.profile,
+                    timeout_s=timeout_s,
+                ),
+                self.folder,
             )
 
     def _next_attempt(self, failed: TrainingResult) -> None:

@@ -111,7 +111,7 @@ def hyperparameters(request: pytest.FixtureRequest) -> Mapping[str, Any]:
 
 @pytest.fixture
 def record_metric(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
-    """Give the function that keeps a number of this test, by its name, in the test's record."""
+    """A function to call with a name and a number of this test, which then stands in the test's record."""
     experiment = _experiment(request)
 
     def record(name: str, value: float) -> None:

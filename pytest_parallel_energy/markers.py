@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import ConfigError, did_you_mean
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .mutation.draw import Draw
 
 __all__ = ["MARKERS", "LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
 
@@ -58,12 +61,11 @@ class WorkloadMark:
 class MutateMark:
     """``@pytest.mark.mutate("learning_rate", samples=5, seed=0, vary="all", default=False, batch_size=[16, 32])``."""
 
+    draw: Draw
     names: tuple[str, ...] = ()
+    """Hyperparameters whose registered distributions count."""
     spaces: Mapping[str, Any] = field(default_factory=dict)
-    samples: int = 1
-    seed: int = 0
-    vary: str = "all"
-    default: bool = False
+    """Distributions or lists that the marker gives itself."""
 
     @classmethod
     def from_mark(cls, mark: MarkLike) -> MutateMark:
@@ -72,27 +74,19 @@ class MutateMark:
         Raises:
             ConfigError: nothing to mutate, or an argument of the wrong type or range.
         """
-        keywords = dict(mark.kwargs)
-        own: dict[str, Any] = {
-            name: keywords.pop(name) for name in ("samples", "seed", "vary", "default") if name in keywords
-        }
+        from .mutation.draw import Draw
+
+        spaces = dict(mark.kwargs)
+        own = {field: spaces.pop(name) for name, field in _DRAW_FIELDS.items() if name in spaces}
         if not all(isinstance(name, str) for name in mark.args):
             raise ConfigError(f"the marker 'mutate' takes names of hyperparameters; it has {mark.args!r}")
-        made = cls(names=tuple(mark.args), spaces=keywords, **own)
-        made._check()
-        return made
+        if not mark.args and not spaces:
+            raise ConfigError("the marker 'mutate' names nothing to mutate; write mutate('learning_rate')")
+        return cls(draw=Draw(**own), names=tuple(mark.args), spaces=spaces)
 
-    def _check(self) -> None:
-        if not self.names and not self.spaces:
-            raise ConfigError("the marker 'mutate' names nothing to mutate; write mutate(\"learning_rate\")")
-        for name, least in (("samples", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"mutate({name}={value!r}): {name} is a whole number of {least} or more")
-        if self.vary not in {"all", "one-at-a-time"}:
-            raise ConfigError(f"mutate(vary={self.vary!r}): {did_you_mean(str(self.vary), ['all', 'one-at-a-time'])}")
-        if not isinstance(self.default, bool):
-            raise ConfigError(f"mutate(default={self.default!r}): default is True or False")
+
+_DRAW_FIELDS = {"samples": "samples", "seed": "seed", "vary": "vary", "default": "include_default"}
+"""Arguments of the marker, and the fields of ``Draw`` that they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ __all__ = [
     "train",
 ]
 
-_COLLECTION = "parallel_energy_collection"
+_COLLECTION: pytest.StashKey[Collection] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,15 +71,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for text in MARKERS.values():
         config.addinivalue_line("markers", text)
     collection = Collection(config, settings_from(config))
-    config.pluginmanager.register(collection, _COLLECTION)
+    config.stash[_COLLECTION] = collection
+    config.pluginmanager.register(collection, "parallel_energy_collection")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporting(collection), "parallel_energy_reporting")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Where there are experiments to run, prepare for them; other suites never pass through what runs them."""
-    collection = session.config.pluginmanager.get_plugin(_COLLECTION)
-    assert isinstance(collection, Collection), "pytest_configure registered it"
+    collection: Collection = session.config.stash[_COLLECTION]
     if session.config.option.collectonly or not any(map(collection.is_experiment, session.items)):
         return
     from .hooks.running import Running
