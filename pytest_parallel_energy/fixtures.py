@@ -87,9 +87,9 @@ def train(
     request: pytest.FixtureRequest,
     background_load: Loads | DisabledLoads,  # noqa: ARG001 - the load is up before the training can start
 ) -> Callable[..., Trained]:
-    """Run the marked training with this cell's hyperparameters, as a child process: ``result = train()``.
+    """Runs the marked training with this cell's hyperparameters as a child process, and gives what came of it.
 
-    ``train("repository/model", timeout_s=3600, epochs=1)`` names another one or further values. The result has
+    ``result = train()``; ``train("repository/model", timeout_s=3600, epochs=1)`` names another. The result has
     ``.metrics .log .command .seconds .attempts``. Success is the exit code and the metrics that the registry
     requires; else the test fails with the tail of the log.
     """
