@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .cells import PUBLISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .session import EnergySession
     from .settings import Settings
@@ -82,7 +82,7 @@ def _column_names() -> list[str]:
     return list(names)
 
 
-def _columns(rows: list[tuple[str, ...]], indent: str = "") -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]], indent: str = "") -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows

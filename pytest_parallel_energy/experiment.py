@@ -23,13 +23,13 @@ from .results.store import experiment_label
 from .results.trace import TRACE_NAME, trace_csv
 
 if TYPE_CHECKING:
-    from .energy.meter import Window
+    from .energy.window import Window
     from .energy.result import WindowResult
     from .load.background import BackgroundLoad
     from .session import EnergySession
     from .settings import Settings
     from .training.foreground import TrainingResult
-    from .training.registry import Workload
+    from .training.workload import Workload
 
 __all__ = ["Experiment", "Trained"]
 
@@ -188,7 +188,7 @@ class Experiment:
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
         if self._status is Status.PASSED:
-            timed_out = status is Status.FAILED and self._trained and self._trained[2].status == Status.TIMEOUT
+            timed_out = status is Status.FAILED and self._trained and self._trained[2].status == "timeout"
             self._status = Status.TIMEOUT if timed_out else status
             self._reason = reason
 
@@ -296,7 +296,7 @@ class Experiment:
             result = self._train_once(workload, values, timeout_s)
             self._trained = (workload, values, result)
             attempt = self._current().number
-            if result.status == Status.PASSED:
+            if result.status == "passed":
                 return Trained(
                     metrics=result.metrics,
                     log=result.log,

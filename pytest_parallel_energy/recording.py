@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .energy.result import WindowResult
     from .load.background import BackgroundLoad
     from .training.foreground import TrainingResult
-    from .training.registry import Workload
+    from .training.workload import Workload
 
 __all__ = ["StartedLoad", "background_part", "energy_part", "meter_part", "trained_part", "workload_part"]
 
@@ -51,6 +51,8 @@ def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> Worklo
         log=log,
         exit_code=result.exit_code,
         train_s=result.train_s,
+        cpu_s=result.cpu_s,
+        flags=tuple(result.flags),
         metrics=dict(result.metrics),
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .markers import LoadMark
 
 if TYPE_CHECKING:
-    from .energy.meter import Window
+    from .energy.window import Window
     from .energy.result import DomainEnergy, Quality
     from .experiment import Experiment
     from .load.background import BackgroundLoad

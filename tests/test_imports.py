@@ -18,12 +18,14 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"units"}),
     frozenset({"energy", "processes", "mutation", "results"}),
     frozenset({"load", "training"}),
+    frozenset({"sweep"}),
     frozenset({"markers", "settings", "cells", "session", "recording", "experiment", "views", "answers", "testing"}),
     frozenset({"fixtures", "files"}),
     frozenset({"hooks"}),
-    frozenset({"plugin", "cli", "__main__", "__init__"}),
+    frozenset({"plugin", "cli", "__init__"}),
+    frozenset({"__main__"}),
 )
-COMPOSITION = FLOORS[4]
+COMPOSITION = FLOORS[5]
 PYTEST_ROOMS = {"plugin", "fixtures", "files", "settings", "hooks"}
 
 

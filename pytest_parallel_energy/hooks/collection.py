@@ -138,13 +138,15 @@ class Collection:
         """Before anything starts, refuse what could not be measured or kept.
 
         Raises:
-            pytest.UsageError: the results folder cannot be written, or ``--energy-strict`` is not satisfied.
+            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, or the
+                results folder cannot be written.
         """
         if self.settings.disable:
             return
         try:
-            _ = self.session.store
+            _ = self.session.meter
             self.session.check_strict()
+            _ = self.session.store
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 

@@ -108,8 +108,8 @@ class Running:
         if report.skipped and not hasattr(report, "wasxfail"):
             experiment.discard()
             return
-        text = call.excinfo.exconly(tryshort=True).strip()
-        status = Status.TIMEOUT if text.startswith("Failed: Timeout (>") else Status.FAILED
+        text = call.excinfo.exconly().strip().removeprefix("Failed: ")
+        status = Status.TIMEOUT if text.startswith("Timeout (>") else Status.FAILED
         where = "" if report.when == "call" else f"{report.when}: "
         experiment.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])
 

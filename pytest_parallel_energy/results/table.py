@@ -154,6 +154,8 @@ def _remarks(cell: Cell) -> Iterator[str]:
         yield f"{warmups} warm-up left out of the means"
     for record in cell.sample:
         yield from record.meter.flags
+        if record.workload is not None:
+            yield from record.workload.flags
         for load in record.background:
             yield from (f"{load.name}: {flag}" for flag in load.flags)
             if load.rounds_failed:

@@ -81,7 +81,7 @@ def test_the_source_is_named(project, monkeypatch):
 
 
 REGISTRIES = {
-    "{": "line 1",
+    "{": "models.json:1:2: is not JSON",
     '{"models": {"toy": {"path": "nowhere", "train_script": "x.py", "models": ["default"]}}}': "nowhere",
     '{"modles": {}}': "did you mean 'models'",
 }
