@@ -23,8 +23,8 @@ from .results.store import experiment_label
 from .results.trace import TRACE_NAME, trace_csv
 
 if TYPE_CHECKING:
-    from .energy.window import Window
     from .energy.result import WindowResult
+    from .energy.window import Window
     from .load.background import BackgroundLoad
     from .session import EnergySession
     from .settings import Settings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .markers import LoadMark
 
 if TYPE_CHECKING:
-    from .energy.window import Window
     from .energy.result import DomainEnergy, Quality
+    from .energy.window import Window
     from .experiment import Experiment
     from .load.background import BackgroundLoad
 
