@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .errors import ConfigError, ParallelEnergyError
-from .markers import LoadMark
-from .views import DisabledLoads, Loads, MeterView
 
 if TYPE_CHECKING:
     from .experiment import Experiment, Trained
+    from .markers import LoadMark
+    from .views import DisabledLoads, Loads, MeterView
 
 __all__ = [
     "EXPERIMENT",
@@ -44,6 +44,8 @@ def energy_meter(request: pytest.FixtureRequest) -> MeterView:
     the window so far; ``with energy_meter.window("epoch-1") as epoch:`` measures a part of it. A value that is not
     known is ``None``, never 0. Set-up and tear-down are outside.
     """
+    from .views import MeterView
+
     return MeterView(_experiment(request))
 
 
@@ -56,6 +58,8 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
     ``@pytest.mark.parametrize("background_load", [None, "repository/model"], indirect=True)`` gives the test alone
     and beside the load.
     """
+    from .views import DisabledLoads, Loads
+
     experiment = _experiment(request)
     if experiment.settings.disable:
         yield DisabledLoads()
@@ -73,6 +77,8 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
 
 def _named_load(named: object) -> LoadMark:
     """The load that ``parametrize`` names: text, or a mapping with ``name`` and hyperparameters."""
+    from .markers import LoadMark
+
     if isinstance(named, str):
         return LoadMark(name=named)
     if isinstance(named, Mapping) and isinstance(named.get("name"), str):
