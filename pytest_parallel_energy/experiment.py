@@ -138,12 +138,22 @@ class Experiment:
     def begin(self) -> None:
         """Start the first attempt: its folder exists from now on, and says that it was not finished.
 
+        When disabled there is a scratch folder instead, and nothing is kept.
+
         Raises:
             RecordError: the results folder cannot be written.
         """
         self._begin_attempt(1)
 
+    @property
+    def measured(self) -> bool:
+        """Whether windows are opened and records kept."""
+        return not self.settings.disable
+
     def _begin_attempt(self, number: int) -> None:
+        if not self.measured:
+            self._attempt = _Attempt.begin(number, self.session.scratch_folder())
+            return
         label = experiment_label(
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
@@ -337,6 +347,9 @@ class Experiment:
 
     def _next_attempt(self, failed: TrainingResult) -> None:
         """Close the failed attempt's window and open the next: each attempt's joules are its own."""
+        if not self.measured:
+            self._begin_attempt(self._current().number + 1)
+            return
         self.close_window()
         record = self._record(Status(failed.status), failed.reason, self._result)
         self._keep(record)

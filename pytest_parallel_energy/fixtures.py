@@ -61,7 +61,7 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
     from .views import DisabledLoads, Loads
 
     experiment = _experiment(request)
-    if experiment.settings.disable:
+    if not experiment.measured:
         yield DisabledLoads()
         return
     named = getattr(request, "param", None)

@@ -319,11 +319,11 @@ def test_values_are_never_interpreted(project):
         import pytest
         NASTY = {nasty!r}
 
-        @pytest.mark.workload("toy/net", note=NASTY)
-        @pytest.mark.background_load("toy/net", note=NASTY, epochs=1)
+        @pytest.mark.workload("toy/net", caption=NASTY)
+        @pytest.mark.background_load("toy/net", caption=NASTY, epochs=1)
         def test_it(train, background_load):
-            assert f"config: note={{NASTY}}" in train().log.read_text().splitlines()
-            assert f"config: note={{NASTY}}" in (background_load.log_dir / "round-1.log").read_text().splitlines()
+            assert f"config: caption={{NASTY}}" in train().log.read_text().splitlines()
+            assert f"config: caption={{NASTY}}" in (background_load.log_dir / "round-1.log").read_text().splitlines()
         """
     )
     project.run().assert_outcomes(passed=1)
