@@ -120,13 +120,19 @@ class Experiment:
         return self.workload.values(self.profile, **{**self.plan.workload.fixed, **self.param.values})
 
     def cell(self) -> str:
-        """The identity of this cell, with the loads that were really started."""
+        """The identity of this cell: the marked loads, and those that the test started itself so far."""
         workload = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
         if self.profile:
             workload = f"{workload}@{self.profile}"
-        started = [{"name": load.load.name, "hyperparameters": dict(load.hyperparameters)} for load in self.loads]
-        marked = [{"name": mark.name, "hyperparameters": dict(mark.hyperparameters)} for mark in self.plan.loads]
-        return cell_id(workload, self.hyperparameters, started or marked, host_class(self.session.host))
+        marked = [self._identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
+        unmarked = [load.identity() for load in self.loads[len(marked) :]]
+        return cell_id(workload, self.hyperparameters, marked + unmarked, host_class(self.session.host))
+
+    def _identity(self, mark: LoadMark) -> dict[str, Any]:
+        values = self.session.registry.workload(mark.name).values(
+            profile_of(mark.profile, self.settings), **mark.hyperparameters
+        )
+        return {"name": mark.name, "hyperparameters": values}
 
     # --- one attempt after the other ---------------------------------------------------------------------------
 
