@@ -72,7 +72,12 @@ class WorkloadPart:
     """Path of the training's log, relative to the run's folder."""
     exit_code: int | None = None
     train_s: float | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    cpu_s: float | None = None
+    """CPU seconds of the training and of all its children."""
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    """What the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
+    flags: tuple[str, ...] = ()
+    """What a reader must know: a value that was asked for and not applied, a metric that is no number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +230,8 @@ class Record:
     folder: str | None = None
     """The experiment's folder, relative to the run's."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """What the test recorded itself with ``record_metric``."""
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    """What the test recorded itself with ``record_metric``; ``None`` where the value was not finite."""
     workload: WorkloadPart | None = None
     energy: EnergyPart = field(default_factory=EnergyPart)
     attribution: AttributionPart = field(default_factory=AttributionPart)

@@ -1,0 +1,70 @@
+"""How this package writes a file that others read: whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from ..errors import RecordError
+
+__all__ = ["replace_symlink", "why", "write_file"]
+
+
+def write_file(path: Path, content: str | bytes) -> Path:
+    """Write ``content`` (text as UTF-8) and give the path; a reader sees the old file or the new one, never a half.
+
+    Missing folders above it are made. The content reaches the disk before the old file goes.
+
+    Raises:
+        RecordError: it cannot be written; the message names the path and the reason, and no half file stays.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
+        return _write_special(path, data)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise RecordError(f"{path} cannot be written: {why(error)}") from error
+    return path
+
+
+def _write_special(path: Path, data: bytes) -> Path:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {why(error)}") from error
+    return path
+
+
+def replace_symlink(link: Path, target: str) -> None:
+    """Let ``link`` point to ``target`` in one step: at no instant is there none, and of two at once the last one stays.
+
+    Raises:
+        OSError: the file system has no symbolic links, or ``link`` is a folder.
+    """
+    beside = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    try:
+        beside.symlink_to(target)
+        beside.replace(link)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def why(error: OSError) -> str:
+    """The system's own words for an error, in lower case, without number and path.
+
+    >>> why(OSError(13, "Permission denied"))
+    'permission denied'
+    """
+    words = error.strerror or str(error)
+    return words[:1].lower() + words[1:]

@@ -1,0 +1,125 @@
+"""Columns of text that fit a terminal. Width is counted in characters: only narrow ones are used."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Column", "Line", "fit_columns", "format_interval", "format_number", "format_share", "shorten", "wrap"]
+
+_DASH = "–"
+_GAP = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line for the terminal, no wider than was asked for where its words allow it."""
+
+    text: str
+    severity: str = "plain"
+    """``head``, ``plain``, ``good``, ``warn`` or ``bad``: what the terminal reporter turns into colour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: its head, one text a row, and whether it may leave the table for a line below its row."""
+
+    head: str
+    texts: tuple[str, ...]
+    right: bool = True
+    optional: bool = False
+
+    @property
+    def width(self) -> int:
+        """Characters of the widest text."""
+        return max(len(self.head), *(len(text) for text in self.texts), 0)
+
+    def cell(self, text: str) -> str:
+        """``text`` padded to the column's width."""
+        return text.rjust(self.width) if self.right else text.ljust(self.width)
+
+
+def fit_columns(columns: Sequence[Column], width: int) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """The columns that fit in ``width`` characters, and those that do not; the last optional one leaves first."""
+    kept, moved = list(columns), list[Column]()
+    while sum(column.width + _GAP for column in kept) > width:
+        optional = [column for column in kept if column.optional]
+        if not optional:
+            break
+        kept.remove(optional[-1])
+        moved.insert(0, optional[-1])
+    return tuple(kept), tuple(moved)
+
+
+def shorten(text: str, width: int) -> str:
+    """``text`` in at most ``width`` characters (4 or more), with dots in the middle: both its ends tell cells apart.
+
+    >>> shorten("test_resnet20_beside_vulberta", 15)
+    'test_r...lberta'
+    """
+    if len(text) <= width:
+        return text
+    tail = (width - 3 + 1) // 2
+    head = width - 3 - tail
+    return f"{text[:head]}...{text[-tail:]}"
+
+
+def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
+    """``text`` in lines of at most ``width`` characters, ``indent`` before each but the first."""
+    return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def format_number(value: float | None, digits: int = 4) -> str:
+    """A number in at most ``digits`` significant digits; unknown is a dash, and 0 is written only for 0.
+
+    >>> format_number(0.97123), format_number(None), format_number(12345678.0)
+    ('0.9712', '–', '1.235e+07')
+    """
+    return _DASH if value is None else f"{value:.{digits}g}"
+
+
+def format_interval(value: float | None, u95: float | None, unit: str) -> str:
+    """A value with the half-width of its 95 % interval, both with the prefix and the decimals that the width allows.
+
+    The half-width keeps two significant digits and the value the same decimals (JCGM 100:2008, 7.2.6).
+
+    >>> format_interval(1234.5, 41.3, "J"), format_interval(0.5, None, "J"), format_interval(None, None, "J")
+    ('1.234 ± 0.041 kJ', '500 mJ ± –', '–')
+    """
+    if value is None:
+        return _DASH
+    size = max(abs(value), abs(u95 or 0.0))
+    prefix, factor = next(((p, f) for p, f in _PREFIXES if size >= f * 0.9995), _PREFIXES[-1] if size else ("", 1.0))
+    if u95 is None:
+        return f"{value / factor:.4g} {prefix}{unit} ± {_DASH}"
+    scaled = u95 / factor
+    decimals = _decimals(scaled) if scaled else 3
+    return f"{value / factor:.{decimals}f} ± {scaled:.{decimals}f} {prefix}{unit}"
+
+
+def format_share(ratio: float | None) -> str:
+    """A share in percent; 0 and 100 are written only for exactly 0 and 1.
+
+    >>> format_share(0.984), format_share(0.9999), format_share(1.0), format_share(0.001), format_share(None)
+    ('98 %', '>99 %', '100 %', '<1 %', '–')
+    """
+    if ratio is None:
+        return _DASH
+    rounded = f"{ratio * 100:.0f} %"
+    if rounded == "100 %" and ratio != 1:
+        return ">99 %" if ratio < 1 else ">100 %"
+    return "<1 %" if rounded == "0 %" and ratio > 0 else rounded
+
+
+_PREFIXES = (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6))
+
+
+def _decimals(half_width: float) -> int:
+    """Decimals that leave two significant digits of ``half_width``, 0 to 6.
+
+    >>> _decimals(0.041), _decimals(3.2), _decimals(320.0)
+    (3, 1, 0)
+    """
+    exponent = int(f"{half_width:.1e}".partition("e")[2])
+    return min(max(1 - exponent, 0), 6)
