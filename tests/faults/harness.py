@@ -254,6 +254,9 @@ def started(case: Case, folder: Path) -> Iterator[Run]:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:  # a shell does that to what it runs with "&"
+            signal.signal(number, signal.SIG_DFL)
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             [
