@@ -145,7 +145,8 @@ class Running:
             if signal.getsignal(number) == signal.SIG_DFL:
                 self._handlers[number] = signal.signal(number, _end_session)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    # Last of the wrappers, hence the innermost: right after the fixtures' tear-down, before anybody reports.
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, Any, Any]:
         """Keep the record of an interrupted experiment, after its fixtures were torn down; close the sensors."""
         try:

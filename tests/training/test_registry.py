@@ -305,7 +305,7 @@ def test_no_registry_makes_the_loader_crash(tmp_path_factory, changes):
                 break
             place = place[step] if isinstance(place, dict) or (isinstance(step, int) and step < len(place)) else None
         if isinstance(place, dict):
-            place[path[-1]] = junk
+            place[path[-1]] = copy.deepcopy(junk)
     folder = tmp_path_factory.mktemp("fuzz")
     shutil.copytree(DATA / "tiny", folder / "tiny")
     message = str(folder)
