@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .errors import ConfigError, ParallelEnergyError
+from .errors import ParallelEnergyError
 
 if TYPE_CHECKING:
     from .experiment import Experiment, Trained
-    from .markers import LoadMark
     from .views import DisabledLoads, Loads, MeterView
 
 __all__ = [
@@ -61,31 +60,15 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
     from .views import DisabledLoads, Loads
 
     experiment = _experiment(request)
-    if experiment.settings.disable:
+    if not experiment.measured:
         yield DisabledLoads()
         return
-    named = getattr(request, "param", None)
     try:
         with _plain_failures():
             experiment.start_marked_loads()
-            if named is not None:
-                experiment.start_load(_named_load(named))
         yield Loads(experiment)
     finally:
         experiment.stop_loads()
-
-
-def _named_load(named: object) -> LoadMark:
-    """The load that ``parametrize`` names: text, or a mapping with ``name`` and hyperparameters."""
-    from .markers import LoadMark
-
-    if isinstance(named, str):
-        return LoadMark(name=named)
-    if isinstance(named, Mapping) and isinstance(named.get("name"), str):
-        return LoadMark(name=named["name"], hyperparameters={k: v for k, v in named.items() if k != "name"})
-    raise ConfigError(
-        f"parametrize('background_load', …) takes None, 'repository/model', or a mapping with 'name'; it has {named!r}"
-    )
 
 
 @pytest.fixture

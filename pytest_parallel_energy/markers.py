@@ -101,6 +101,22 @@ class LoadMark:
         profile = keywords.pop("profile", None)
         return cls(name=_one_name("background_load", mark.args), n=n, profile=profile, hyperparameters=keywords)
 
+    @classmethod
+    def from_parameter(cls, given: object) -> LoadMark:
+        """Read what ``parametrize("background_load", [...], indirect=True)`` gives: a name, or a mapping with one.
+
+        Raises:
+            ConfigError: it is neither.
+        """
+        if isinstance(given, str) and given:
+            return cls(name=given)
+        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            return cls(name=given["name"], hyperparameters={k: v for k, v in given.items() if k != "name"})
+        raise ConfigError(
+            "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
+            f"'name'; it has {given!r}"
+        )
+
 
 def _one_name(marker: str, args: tuple[Any, ...]) -> str:
     if len(args) != 1 or not isinstance(args[0], str) or not args[0]:

@@ -77,8 +77,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Reporting(collection), "parallel_energy_reporting")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Where there are experiments to run, prepare for them; other suites never pass through what runs them."""
+    """Where there are experiments to run, prepare for them; other suites never pass through what runs them.
+
+    First of its kind, because the terminal's tells afterwards what was prepared.
+    """
     collection: Collection = session.config.stash[_COLLECTION]
     if session.config.option.collectonly or not any(map(collection.is_experiment, session.items)):
         return

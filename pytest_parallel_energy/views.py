@@ -46,7 +46,7 @@ class MeterView:
         self._experiment = experiment
 
     def _of_window(self, name: str) -> Any:
-        if self._experiment.settings.disable:
+        if not self._experiment.measured:
             return NOT_MEASURED
         window = self._experiment.window
         if window is None:

@@ -28,10 +28,13 @@ class Mark:
         self.trace = trace
         self.fresh = fresh
         """Nothing was open before: what happened since the last reading is nobody's."""
-        self.before_ns = 0
-        self.after_ns = 0
         self.readings: list[Reading | str] = []
         self.accounts: tuple[Account, ...] | None = None
+
+    before_ns: int
+    """When the first sensor was about to be read."""
+    after_ns: int
+    """When the last one had been read."""
 
 
 class Ledger:
@@ -55,7 +58,7 @@ class Ledger:
         with self._lock:
             fresh = self._open == 0
             self._open += 1
-            if fresh:
+            if fresh and self._trace:
                 self._trace = Trace(len(self._tracks))
             return self._read(fresh=fresh)
 

@@ -57,6 +57,9 @@ class NvmlLibrary:
     def __init__(self, binding: Any) -> None:
         self._binding = binding
         self._users = 0
+        # the binding's other error: the driver is too old for a function; it is no NVMLError
+        mismatch = getattr(binding, "NVMLLibraryMismatchError", binding.NVMLError)
+        self._errors: tuple[type[Exception], ...] = (binding.NVMLError, mismatch)
 
     @classmethod
     def load(cls) -> NvmlLibrary:
@@ -86,7 +89,7 @@ class NvmlLibrary:
         """
         try:
             return getattr(self._binding, name)(*arguments)
-        except self._binding.NVMLError as error:
+        except self._errors as error:
             raise SensorError(str(error)) from error
         except AttributeError as error:
             raise SensorError(f"the installed nvidia-ml-py has no {name}") from error
@@ -133,8 +136,10 @@ class NvmlSensor:
         """Counter in millijoules and power.
 
         Raises:
-            SensorError: the driver refused; "GPU is lost" among others.
+            SensorError: the driver refused ("GPU is lost" among others), or the sensor is closed.
         """
+        if not self._open:
+            raise SensorError("the sensor is closed")
         return self._read()
 
     def observe(self) -> Observation:

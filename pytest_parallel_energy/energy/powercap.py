@@ -26,6 +26,7 @@ from .sensor import Reading, Sensor, SensorDescription
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
 
 _ZONE = re.compile(r"intel-rapl[a-z-]*(:\d+)+")
+_pread = os.pread
 _PARTS = ("package", "dram", "psys")
 _READ_BYTES = 32
 """More than the 20 digits of the largest 64-bit counter and its newline."""
@@ -63,7 +64,7 @@ class PowercapSensor:
             SensorError: the file cannot be read any more, or does not hold a number.
         """
         try:
-            return Reading(int(os.pread(self._fd, _READ_BYTES, 0)))
+            return Reading(int(_pread(self._fd, _READ_BYTES, 0)))
         except OSError as error:
             raise SensorError(f"{self._path}: {error.strerror}") from error
         except ValueError as error:

@@ -32,6 +32,10 @@ class Trace:
         self._cpu_ns = array("q")
         self._watts = array("d")
 
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self._to_ns)
+
     def add(self, from_ns: int, to_ns: int, cpu_ns: int, watts: Sequence[float | None]) -> None:
         """Append one row: the span, the CPU time that the sampler took for it, and watts (``None`` for no reading)."""
         self._from_ns.append(from_ns)

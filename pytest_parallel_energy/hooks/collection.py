@@ -93,7 +93,7 @@ class Collection:
 
     @staticmethod
     def plan_of(item: pytest.Item) -> Plan:
-        """What the item's markers say, in the order in which they were written.
+        """What the item's markers say, in the order in which they were written; then its parametrised load.
 
         Raises:
             ConfigError: a marker says something that is not understood.
@@ -104,10 +104,14 @@ class Collection:
         # iter_markers gives the decorator next to the function first; people read from the top.
         marks = list(item.iter_markers())[::-1]
         workload = item.get_closest_marker("workload")
+        loads = [LoadMark.from_mark(mark) for mark in marks if mark.name == "background_load"]
+        callspec = getattr(item, "callspec", None)
+        if callspec and callspec.params.get("background_load") is not None:
+            loads.append(LoadMark.from_parameter(callspec.params["background_load"]))
         return Plan(
             workload=WorkloadMark.from_mark(workload) if workload else None,
             mutates=tuple(MutateMark.from_mark(mark) for mark in marks if mark.name == "mutate"),
-            loads=tuple(LoadMark.from_mark(mark) for mark in marks if mark.name == "background_load"),
+            loads=tuple(loads),
         )
 
     @staticmethod

@@ -60,8 +60,8 @@ class Running:
                 param=collection.param_of(item),
             )
             item.stash[EXPERIMENT] = experiment
-            if not collection.settings.disable:
-                experiment.begin()
+            experiment.begin()
+            if experiment.measured:
                 self._experiment = experiment
         except ParallelEnergyError as error:
             pytest.fail(str(error), pytrace=False)

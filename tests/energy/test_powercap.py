@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_more_than_ten_packages_keep_their_own_dram(tmp_path):
 
 
 def test_psys_stands_apart_beside_packages(tmp_path):
-    """psys contains the packages: it is shown, and is no part of the total."""
+    """The psys zone contains the packages: it is shown, and is no part of the total."""
     tree = PowercapTree(tmp_path, [FakeZone(path="intel-rapl:0", name="package-0"),
                                    FakeZone(path="intel-rapl:1", name="psys")])  # fmt: skip
     clock = VirtualClock()
@@ -156,15 +157,15 @@ def test_no_permission_names_the_mending_command(tmp_path):
 
 def test_descriptors_are_given_back(tmp_path):
     """Opening and closing leaves no descriptor, also when opening fails half-way."""
-    PowercapTree(tmp_path)
-    before = len(os.listdir("/proc/self/fd"))
+    tree = PowercapTree(tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for sensor in open_powercap(tmp_path):
         sensor.close()
-    (tmp_path / "class/powercap/intel-rapl:1/energy_uj").unlink()
-    (tmp_path / "class/powercap/intel-rapl:1/energy_uj").mkdir()
-    with pytest.raises(SensorUnavailableError):
+    for zone in ("intel-rapl:0", "intel-rapl:0:0", "intel-rapl:1"):
+        tree.write(zone, 0)
+    with pytest.raises(SensorUnavailableError, match="read 0"):
         open_powercap(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_malformed_zones_are_survived(tmp_path):
