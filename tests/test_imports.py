@@ -19,6 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"energy", "processes", "mutation", "results"}),
     frozenset({"load", "training"}),
     frozenset({"sweep"}),
+    frozenset({"sweep"}),
     frozenset({"options"}),
     frozenset({"markers", "settings", "cells", "session", "recording", "experiment", "views", "answers", "testing"}),
     frozenset({"fixtures", "files"}),

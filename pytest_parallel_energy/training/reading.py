@@ -192,7 +192,7 @@ def _yaml_loader(yaml: Any) -> Any:
 
 def _yaml_lines(text: str, path: tuple[Key, ...]) -> list[int]:
     yaml: Any = importlib.import_module("yaml")
-    nodes = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    nodes = [node for node in (yaml.compose(text, Loader=yaml.SafeLoader),) if node is not None]
     for key in path:
         nodes = [below for node in nodes for below in _yaml_children(node, key)]
     return [node.start_mark.line + 1 for node in nodes]
