@@ -19,7 +19,6 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"energy", "processes", "mutation", "results"}),
     frozenset({"load", "training"}),
     frozenset({"sweep"}),
-    frozenset({"sweep"}),
     frozenset({"options"}),
     frozenset({"markers", "settings", "cells", "session", "recording", "experiment", "views", "answers", "testing"}),
     frozenset({"fixtures", "files"}),
