@@ -26,6 +26,8 @@ __all__ = ["EntryReader", "Reading"]
 _Fields = dict[str, Node]
 _PLACEHOLDER = "placeholder"
 _ONE_AT_A_TIME = frozenset({"one-at-a-time", "one_at_a_time", "single"})
+_PUBLISHED = "published"
+"""How a file asks for the registry's own defaults where the run has another profile."""
 _NEUTRAL = frozenset({"parallel", "nonparallel", "batch", "mixed"})
 """Modes that say nothing about whether hyperparameters are mutated."""
 
@@ -36,11 +38,13 @@ class Reading:
 
     Args:
         registry: the workloads.
+        profile: in force where the file names none; ``None`` is the published defaults.
         drawn: what earlier entries of the same kind draw: a later one goes on with others.
         notes: what a person should know.
     """
 
     registry: Registry
+    profile: str | None = None
     drawn: dict[tuple[str, bool, tuple[str, ...]], set[MutationKey]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -105,6 +109,11 @@ class EntryReader:
     def _profile(self) -> str | None:
         node = self._setting("profile")
         return None if node is None else node.text()
+
+    def _in_force(self, profile: str | None) -> str | None:
+        """The profile whose values and ranges count, as the registry knows it."""
+        profile = profile or self._reading.profile
+        return None if profile == _PUBLISHED else profile
 
     def _timeout_s(self) -> float | None:
         node = self._setting("timeout")
@@ -184,7 +193,7 @@ class EntryReader:
         )
 
     def _values(self, workload: Workload, node: Node | None, *, profile: str | None = None) -> dict[str, Value]:
-        profile = profile or self._profile()
+        profile = self._in_force(profile or self._profile())
         values: dict[str, Value] = {}
         for name, value in node.entries().items() if node else ():
             try:
@@ -245,7 +254,8 @@ class EntryReader:
 
     def _mutated(self, entry: Entry, workload: Workload) -> Entry:
         nodes = (self._one("mutate"), self._one("mutate_params"))
-        space = read_space(workload, nodes, fixed=entry.values, profile=entry.profile, place=self._node)
+        profile = self._in_force(entry.profile)
+        space = read_space(workload, nodes, fixed=entry.values, profile=profile, place=self._node)
         count = self._whole("num_mutations", 1)
         samples = count or entry.repeats or 1
         draw = Draw(
@@ -299,7 +309,7 @@ class EntryReader:
         """Draw once now: what cannot be drawn is refused with its place, and later entries draw others."""
         if entry.draw is None:
             return
-        defaults = workload.values(entry.profile, **entry.values)
+        defaults = workload.values(self._in_force(entry.profile), **entry.values)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")

@@ -17,14 +17,19 @@ from .study import Entry, Study
 __all__ = ["read_study"]
 
 
-def read_study(file: Path, registry: Registry) -> Study:
+def read_study(file: Path, registry: Registry, *, profile: str | None = None) -> Study:
     """What an experiment file asks for, checked against the registry.
+
+    Args:
+        file: JSON, TOML or YAML, told by its suffix.
+        registry: the workloads.
+        profile: the run's profile, in force where the file names none; ``None`` is the published defaults.
 
     Raises:
         ConfigError: the file or something in it cannot be understood, or names a workload, hyperparameter or value
             that does not exist: file, line, place, rule and remedy.
     """
-    reading = Reading(registry=registry)
+    reading = Reading(registry=registry, profile=profile)
     name, entries = _read(file, (), reading)
     if not entries:
         raise ConfigError(f"{file}: holds no experiment; its entries are comments alone")
