@@ -19,6 +19,7 @@ from typing import Self
 from ..errors import ParallelEnergyError
 from ..units import NS_PER_S
 from .assemble import Span, assemble
+from .domain import Column
 from .ledger import Ledger, Mark
 from .probe import Probe, Refusal, probe_sensors
 from .result import WindowResult
@@ -41,6 +42,7 @@ class EnergyMeter:
         sysfs_root: where powercap and perf trees are looked for.
         interval_s: sampling period, seconds, more than 0 and at most 30: a RAPL counter may wrap twice in a longer one.
         clock_ns: monotonic nanoseconds.
+        sleep: waits for so many seconds.
 
     Raises:
         ConfigError: on opening: a sensor name that does not exist.
@@ -54,6 +56,7 @@ class EnergyMeter:
         sysfs_root: Path = Path("/sys"),
         interval_s: float = 1.0,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not 0 < interval_s <= 30:  # noqa: PLR2004 - the 30 s rule of the docstring
             raise ParallelEnergyError(f"a sampling period of {interval_s} s is outside 0 (not included) to 30 s")
@@ -61,6 +64,7 @@ class EnergyMeter:
         self._sysfs_root = sysfs_root
         self._interval_s = interval_s
         self._clock_ns = clock_ns
+        self._sleep = sleep
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
         self._sampler: Sampler | None = None
@@ -101,13 +105,19 @@ class EnergyMeter:
         """The back ends that cannot run here, each with the reason and the remedy."""
         return self._refused
 
-    def begin(self, name: str = "window") -> Window:
-        """Open the meter if need be, and a window now. Close it with ``end()``."""
-        return Window(self, name).open()
+    def begin(self, name: str = "window", *, edges: bool = False) -> Window:
+        """Open the meter if need be, and a window now. Close it with ``end()``.
 
-    def window(self, name: str = "window") -> Window:
+        Args:
+            name: what the window is called in results.
+            edges: wait at both ends until the counters change: milliseconds for RAPL, up to half a second for a GPU,
+                and the error no longer depends on how lazily they update.
+        """
+        return Window(self, name, edges=edges).open()
+
+    def window(self, name: str = "window", *, edges: bool = False) -> Window:
         """A window as a context manager: it opens on entering and closes on leaving; ``result`` is there afterwards."""
-        return Window(self, name)
+        return Window(self, name, edges=edges)
 
     def sample(self) -> None:
         """Read every sensor once, if a window is open. The sampler calls this; a test with its own clock may."""
@@ -120,7 +130,9 @@ class EnergyMeter:
         """The open meter's account of readings (windows use it)."""
         return self._ledger or self._open_ledger()
 
-    def result(self, name: str, ends: tuple[Mark, Mark], windows: tuple[WindowResult, ...]) -> WindowResult:
+    def result(
+        self, name: str, ends: tuple[Mark, Mark], windows: tuple[WindowResult, ...], *, step_s: float | None = None
+    ) -> WindowResult:
         """The energy between two marks of one ledger (windows use it)."""
         opened, closed = ends
         ledger = opened.ledger
@@ -131,10 +143,7 @@ class EnergyMeter:
                 name=name,
                 opened_ns=ends_ns[0],
                 closed_ns=ends_ns[1],
-                read_s=(opened.after_ns - opened.before_ns + closed.after_ns - closed.before_ns) / NS_PER_S,
-                sensors=ledger.descriptions,
-                opened=ledger.accounts(opened),
-                closed=ledger.accounts(closed),
+                columns=_columns(ledger, ends, step_s),
                 trace=trace.points(*ends_ns),
                 windows=windows,
                 flags=() if ledger.sensors else self._why_nothing(),
@@ -148,7 +157,7 @@ class EnergyMeter:
             if self._ledger is None:
                 found = self._find()
                 self._refused = found.refused
-                self._ledger = Ledger(found.found, clock_ns=self._clock_ns)
+                self._ledger = Ledger(found.found, clock_ns=self._clock_ns, sleep=self._sleep)
                 # a virtual clock is advanced, and sampled, by whoever owns it
                 if self._clock_ns is time.monotonic_ns:
                     self._sampler = Sampler(self.sample, interval_s=self._interval_s)
@@ -166,3 +175,31 @@ class EnergyMeter:
 
     def _why_nothing(self) -> tuple[str, ...]:
         return ("no energy sensor was found", *(f"{each.name}: {each.reason}" for each in self._refused))
+
+
+def _columns(ledger: Ledger, ends: tuple[Mark, Mark], step_s: float | None) -> tuple[Column, ...]:
+    opened, closed = ends
+    nothing = (None,) * len(ledger.sensors)
+    rows = zip(
+        ledger.descriptions,
+        ledger.accounts(opened),
+        ledger.accounts(closed),
+        opened.edges or nothing,
+        closed.edges or nothing,
+        strict=True,
+    )
+    return tuple(
+        Column(
+            about=about,
+            opened_ns=opened.after_ns,
+            closed_ns=closed.before_ns,
+            read_s=(opened.after_ns - opened.before_ns + closed.after_ns - closed.before_ns) / NS_PER_S,
+            opened=first,
+            closed=last,
+            open_edge=open_edge,
+            close_edge=close_edge,
+            wanted_edges=bool(opened.edges),
+            step_s=step_s,
+        )
+        for about, first, last, open_edge, close_edge in rows
+    )
