@@ -24,6 +24,8 @@ class Span:
     columns: tuple[Column, ...]
     trace: tuple[TracePoint, ...] = ()
     windows: tuple[WindowResult, ...] = ()
+    idle_w: float | None = None
+    """Idle power of the boundary, where it was measured."""
     flags: tuple[str, ...] = ()
     sampler_cpu_s: float | None = None
     max_gap_s: float | None = None
@@ -41,6 +43,7 @@ def assemble(span: Span) -> WindowResult:
     domains = tuple(_domain(span, number, counts=inside[number]) for number in range(len(sensors)))
     total = [domain for domain in domains if domain.counted]
     total_j = _sum(total)
+    idle_j = None if span.idle_w is None else span.idle_w * span.window_s
     return WindowResult(
         name=span.name,
         window_s=span.window_s,
@@ -53,6 +56,8 @@ def assemble(span: Span) -> WindowResult:
         dram_j=_sum(domain for domain in domains if domain.kind == "dram"),
         mean_w=None if total_j is None or span.window_s <= 0 else total_j / span.window_s,
         peak_w=_peak_w(span.trace, [number for number, counts in enumerate(inside) if counts]),
+        idle_j=idle_j,
+        above_idle_j=None if total_j is None or idle_j is None else total_j - idle_j,
         domains=domains,
         windows=span.windows,
         trace=span.trace,

@@ -2,7 +2,7 @@
 
 A window that opens and closes anywhere is off by up to U/T (update interval over length); one that is tied to changes
 of the counter, polled every d, by d/T, whatever U is. At each end two changes are awaited: the energy between them
-gives the power just outside the window, with which the time between the change and the window's own end is accounted for.
+gives the power just outside the window, with which the time between the change and the window's end is accounted for.
 """
 
 from __future__ import annotations

@@ -9,9 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..errors import ParallelEnergyError
 from .edges import Edge, Probed, seek_edges, waits_for_edges
+from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
 from .trace import Trace
 from .track import Account, Track
@@ -58,6 +60,15 @@ class Ledger:
         self._open = 0
         self._trace = Trace(len(self._tracks))
         self._row: tuple[int, list[float]] = (0, [])
+
+    def downgrade(self, name: str, quality: Quality, note: str) -> None:
+        """From now on a sensor's windows are of a lesser quality, and say why."""
+        self.descriptions = tuple(
+            replace(about, quality=max(about.quality, quality, key=Quality.rank), notes=(*about.notes, note))
+            if about.name == name
+            else about
+            for about in self.descriptions
+        )
 
     def begin(self, *, edges: bool = False) -> Mark:
         """Read every sensor for a window that opens; ``edges``: wait until the counters have just changed."""

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,14 +21,18 @@ from ..errors import ParallelEnergyError
 from ..units import NS_PER_S
 from .assemble import Span, assemble
 from .domain import Column
+from .idle import BusyMeter, IdleLeg, busy_or_none, filtering_words, idle_leg
 from .ledger import Ledger, Mark
 from .probe import Probe, Refusal, probe_sensors
-from .result import WindowResult
+from .result import Quality, WindowResult
 from .sampler import Sampler
 from .sensor import Sensor
 from .window import Window
 
 __all__ = ["EnergyMeter"]
+
+_IDLE_SAMPLE_S = 0.2
+"""Two hundred updates of RAPL, and 25 samples in the default idle leg."""
 
 
 class EnergyMeter:
@@ -69,6 +74,8 @@ class EnergyMeter:
         self._ledger: Ledger | None = None
         self._sampler: Sampler | None = None
         self._refused: tuple[Refusal, ...] = ()
+        self.idle: IdleLeg | None = None
+        """The idle leg, once ``measure_idle`` was called: windows then tell what is above idle."""
         self.open_windows: list[Window] = []
         """The windows that are open, oldest first."""
 
@@ -119,6 +126,27 @@ class EnergyMeter:
         """A window as a context manager: it opens on entering and closes on leaving; ``result`` is there afterwards."""
         return Window(self, name, edges=edges)
 
+    def measure_idle(self, seconds: float = 5.0, *, busy_s: Callable[[], float | None] = busy_or_none) -> IdleLeg:
+        """Measure the power of the idle machine, and keep it for the windows that follow. Blocks for ``seconds``.
+
+        Args:
+            seconds: length of the leg, more than 0.
+            busy_s: the machine's CPU seconds so far, ``None`` when unknown.
+
+        Sensors whose noise gives away energy filtering lose their quality ``counter`` from here on.
+        """
+        busy = BusyMeter(os.cpu_count() or 1, clock_s=lambda: self._clock_ns() / NS_PER_S, busy_s=busy_s)
+        window = self.begin("idle", edges=True)
+        pause_s = min(_IDLE_SAMPLE_S, seconds / 10)
+        for _ in range(round(seconds / pause_s)):
+            self._sleep(pause_s)
+            self.sample()
+        self.idle = idle_leg(window.end(), busy.ratio())
+        for name in self.idle.filtered:
+            note = f"{name}: {filtering_words(self.idle.cv_ratio[name])}"
+            self.ledger().downgrade(name, Quality.INTEGRATED, note)
+        return self.idle
+
     def sample(self) -> None:
         """Read every sensor once, if a window is open. The sampler calls this; a test with its own clock may."""
         started_ns = time.thread_time_ns()
@@ -138,6 +166,7 @@ class EnergyMeter:
         ledger = opened.ledger
         trace = opened.trace
         ends_ns = (opened.after_ns, closed.before_ns)
+        idle_w = None if self.idle is None else self.idle.mean_w
         return assemble(
             Span(
                 name=name,
@@ -146,6 +175,7 @@ class EnergyMeter:
                 columns=_columns(ledger, ends, step_s),
                 trace=trace.points(*ends_ns),
                 windows=windows,
+                idle_w=idle_w,
                 flags=() if ledger.sensors else self._why_nothing(),
                 sampler_cpu_s=trace.cpu_s(*ends_ns),
                 max_gap_s=trace.max_gap_s(*ends_ns),

@@ -345,3 +345,54 @@ def test_v15_a_quantum_of_a_joule():
         result, truth_j = bench.measure(3.21)
         assert result.total_u95_j >= 1.0
         assert abs(result.total_j - truth_j) <= result.total_u95_j
+
+
+def noisy_idle(noise_w):
+    """A RAPL package at 40 W with noise from sample to sample, seen by an idle leg of five seconds."""
+    chance = random.Random(4)
+    pieces = [(0.2, max(1.0, chance.gauss(40.0, noise_w))) for _ in range(200)]
+    clock = VirtualClock()
+    sensor = FakeSensor(PowerProfile.steps(pieces), description=package(), clock=clock)
+    meter = EnergyMeter([sensor], clock_ns=clock, sleep=clock.advance).open()
+    leg = meter.measure_idle(5.0, busy_s=lambda: 0.0)
+    with meter.window() as window:
+        clock.advance(1.0)
+    return leg, window.result
+
+
+def test_v12_filtered_noise_costs_the_label():
+    """An idle CV of 18 % on a quiet host is energy filtering: no longer 'counter', and flagged; 5 % is nothing."""
+    leg, result = noisy_idle(0.18 * 40)
+    assert leg.cv_ratio["package-0"] > 0.10
+    assert result.quality is Quality.INTEGRATED
+    assert any("energy filtering" in flag for flag in result.flags)
+    leg, result = noisy_idle(0.05 * 40)
+    assert result.quality is Quality.COUNTER
+    assert not any("filtering" in flag for flag in result.flags)
+
+
+def test_idle_leg_gives_what_is_above_idle():
+    """After an idle leg a window tells the idle part and what is above it."""
+    clock = VirtualClock()
+    sensor = FakeSensor(PowerProfile.steps([(6.0, 40.0), (99.0, 140.0)]), description=package(), clock=clock)
+    meter = EnergyMeter([sensor], clock_ns=clock, sleep=clock.advance).open()
+    assert meter.measure_idle(5.0).mean_w == pytest.approx(40.0)
+    clock.advance(5.0)
+    with meter.window() as window:
+        clock.advance(10.0)
+    assert window.result.idle_j == pytest.approx(400.0)
+    assert window.result.above_idle_j == pytest.approx(1000.0)
+
+
+def test_v14_the_samplers_own_cost(tmp_path):
+    """Sampling a tree on disk takes less than 0.5 % of a core at the default rate, and the record says so."""
+    from pytest_parallel_energy.testing import PowercapTree
+
+    tree = PowercapTree(tmp_path)
+    clock = VirtualClock()
+    with EnergyMeter("powercap", sysfs_root=tree.root, clock_ns=clock) as meter, meter.window() as window:
+        for _ in range(50):
+            clock.advance(1.0)
+            meter.sample()
+    result = window.result
+    assert 0 < result.sampler_cpu_s < 0.005 * result.window_s
