@@ -11,18 +11,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .mutation.draw import Draw
 
-__all__ = ["MARKERS", "LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
-
-MARKERS: Mapping[str, str] = {
-    "workload": 'workload("repository/model", profile=None, **hyperparameters): what the train fixture trains; '
-    "named hyperparameters are fixed at the value given",
-    "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): one item for each '
-    "drawn set of hyperparameter values; names take the registered distributions, keywords give explicit ones "
-    "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
-    "background_load": 'background_load("repository/model", n=1, **hyperparameters): this training loops beside the '
-    "test; may stand several times",
-    "energy": "energy(repeats=, warmup=, max_retries=, profile=, coverage_min=): settings of this test",
-}
+__all__ = ["LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
 
 
 class MarkLike(Protocol):
@@ -111,6 +100,22 @@ class LoadMark:
             raise ConfigError(f"background_load(n={n!r}): n is a whole number of 1 or more")
         profile = keywords.pop("profile", None)
         return cls(name=_one_name("background_load", mark.args), n=n, profile=profile, hyperparameters=keywords)
+
+    @classmethod
+    def from_parameter(cls, given: object) -> LoadMark:
+        """Read what ``parametrize("background_load", [...], indirect=True)`` gives: a name, or a mapping with one.
+
+        Raises:
+            ConfigError: it is neither.
+        """
+        if isinstance(given, str) and given:
+            return cls(name=given)
+        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            return cls(name=given["name"], hyperparameters={k: v for k, v in given.items() if k != "name"})
+        raise ConfigError(
+            "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
+            f"'name'; it has {given!r}"
+        )
 
 
 def _one_name(marker: str, args: tuple[Any, ...]) -> str:

@@ -27,6 +27,12 @@ class StartedLoad:
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def identity(self) -> dict[str, Any]:
+        """What a repetition of the cell would have to start again."""
+        if self.workload is None:
+            return {"command": list(self.load.command.argv)}
+        return {"name": self.workload.name, "hyperparameters": dict(self.hyperparameters)}
+
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:
     """What was asked for."""

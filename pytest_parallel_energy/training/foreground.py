@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,8 @@ from typing import Literal
 from ..errors import ConfigError, TrainingError
 from ..mutation.distributions import Value
 from ..processes.command import Command
+from ..processes.supervised import start_supervised
+from ..processes.supervision import Supervision
 from .metrics import LogReading, plain_text, read_log_file
 from .workload import Workload
 
@@ -161,24 +161,11 @@ def _last_line(log: Path) -> str:
 
 
 def _run(command: Command, log: Path, timeout_s: float | None) -> _Ended:
-    """Start the child, wait for it, and leave nothing of it behind."""
-    started = time.monotonic()
-    with log.open("wb") as stream:
-        child = subprocess.Popen(
-            command.argv,
-            cwd=command.cwd,
-            env={**os.environ, **command.env},
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        exit_code: int | None = child.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        exit_code = None
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    return _Ended(exit_code=exit_code, seconds=time.monotonic() - started, cpu_s=None)
+    """Start the child, wait for it, and leave nothing of it behind, whatever interrupts the wait."""
+    with start_supervised(command, Supervision(log=log)) as child:
+        outcome = child.wait(timeout_s)
+        timed_out = outcome is None
+        if outcome is None:
+            outcome = child.stop()
+    exit_code = None if timed_out else outcome.exit_code
+    return _Ended(exit_code=exit_code, seconds=outcome.seconds, cpu_s=outcome.cpu_s)

@@ -50,7 +50,12 @@ class Registry:
             RegistryError: there is none of that name.
         """
         if name not in self.workloads:
-            files = ", ".join(map(str, self.files)) or "no registry file"
+            if not self.files:
+                raise RegistryError(
+                    f"there is no workload {name!r}, because no registry is named: use --energy-models=FILE, or "
+                    "energy_models in the ini file"
+                )
+            files = ", ".join(map(str, self.files))
             raise RegistryError(f"there is no workload {name!r} in {files}; {did_you_mean(name, self.workloads)}")
         return self.workloads[name]
 

@@ -16,10 +16,10 @@ parser = argparse.ArgumentParser()
 parser.add_argument("-n")
 parser.add_argument("--lr", type=float)
 parser.add_argument("--epochs", type=int)
-parser.add_argument("--note", default="")
+parser.add_argument("--caption", default="")
 options = parser.parse_args()
 print(f"config: learning_rate={options.lr!r}", flush=True)
-print(f"config: note={options.note}", flush=True)
+print(f"config: caption={options.caption}", flush=True)
 for epoch in range(options.epochs):
     sum(i * i for i in range(100_000))
     print(f"epoch {epoch}", flush=True)
@@ -53,7 +53,7 @@ REGISTRY = {
                     "applied": "^config: learning_rate=(\\S+)$",
                 },
                 "epochs": {"flag": "--epochs", "type": "int", "default": 20, "range": [1, 50]},
-                "note": {"flag": "--note", "type": "str", "default": ""},
+                "caption": {"flag": "--caption", "type": "str", "default": ""},
             },
             "profiles": {"quick": {"epochs": 2}},
             "performance_metrics": {"log_patterns": {"accuracy": "^accuracy: ([0-9.]+)$"}},

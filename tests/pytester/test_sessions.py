@@ -52,6 +52,7 @@ def test_the_main_job(project):
         assert load["coverage_ratio"] > 0
         assert load["stop"] in {"graceful", "forced"}
         folder = project.run_folder / record["folder"]
+        assert folder.name == f"{record['cell']}-rep0"
         assert json.loads((folder / "experiment.json").read_text())["record_id"] == record["record_id"]
         assert (folder / "training.log").exists()
         assert (folder / "background" / "loop.sh").exists()
@@ -319,11 +320,11 @@ def test_values_are_never_interpreted(project):
         import pytest
         NASTY = {nasty!r}
 
-        @pytest.mark.workload("toy/net", note=NASTY)
-        @pytest.mark.background_load("toy/net", note=NASTY, epochs=1)
+        @pytest.mark.workload("toy/net", caption=NASTY)
+        @pytest.mark.background_load("toy/net", caption=NASTY, epochs=1)
         def test_it(train, background_load):
-            assert f"config: note={{NASTY}}" in train().log.read_text().splitlines()
-            assert f"config: note={{NASTY}}" in (background_load.log_dir / "round-1.log").read_text().splitlines()
+            assert f"config: caption={{NASTY}}" in train().log.read_text().splitlines()
+            assert f"config: caption={{NASTY}}" in (background_load.log_dir / "round-1.log").read_text().splitlines()
         """
     )
     project.run().assert_outcomes(passed=1)
