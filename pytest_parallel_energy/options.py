@@ -20,8 +20,10 @@ MARKERS: Mapping[str, str] = {
     "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): one item for each '
     "drawn set of hyperparameter values; names take the registered distributions, keywords give explicit ones "
     "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
-    "background_load": 'background_load("repository/model", n=1, profile=None, **hyperparameters): this training loops '
-    "beside the test; may stand several times",
+    "background_load": 'background_load("repository/model", n=1, profile=None, intensity=1.0, '
+    "target_gpu_utilisation=None, gpu_memory_fraction=None, devices=None, ready=None, ready_timeout=60, grace=10, "
+    '**hyperparameters): this training loops beside the test; may stand several times; batch_size="auto" fits the '
+    "batch to the free memory",
     "energy": "energy(repeats=, warmup=, max_retries=, profile=, coverage_min=): settings of this test",
 }
 """The markers, and what ``pytest --markers`` says of them."""
