@@ -13,6 +13,7 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
+    from .processes.leftovers import Leftover
     from .results.record import HostPart
     from .results.run_info import RunInfo
     from .results.store import RunStore
@@ -39,6 +40,10 @@ class EnergySession:
         self.root = root
         self.arguments = arguments
         self._given_folder = run_folder
+        self.swept: tuple[Leftover, ...] = ()
+        """Processes of dead sessions that this one ended,"""
+        self.unswept: tuple[Leftover, ...] = ()
+        """… and could not end."""
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -151,6 +156,12 @@ class EnergySession:
     def load_threads(self, loads: int) -> int:
         """CPU threads of each of ``loads`` background loads: what the foreground leaves, shared, at least 1."""
         return max(1, (_cores() - self.threads) // max(1, loads))
+
+    def sweep(self) -> None:
+        """End what dead sessions left on this machine, so that it does not run beside the first measurement."""
+        from .processes.leftovers import sweep_leftovers
+
+        self.swept, self.unswept = sweep_leftovers()
 
     def check_strict(self) -> None:
         """Under ``--energy-strict``, refuse to go on without a counter or a power reading.

@@ -198,6 +198,8 @@ class Collection:
             _ = self.session.meter
             self.session.check_strict()
             _ = self.session.store
+            if self.session.owns_store:
+                self.session.sweep()
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 
