@@ -37,6 +37,19 @@ class Settings:
     profile: str | None = None
     threads: int | None = None
     coverage_min: float = 0.9
+    order: str | None = None
+    """``None`` leaves it to pytest and other plugins."""
+    seed: int = 0
+    history: tuple[str, ...] = ()
+    resume: str | None = None
+    """``latest``, a run's name or its folder; ``None`` begins a run."""
+    plan: bool = False
+    budget: float | None = None
+    """Joules."""
+    price: float | None = None
+    """Of a kWh."""
+    governor: str | None = None
+    progress: str = "auto"
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:
@@ -55,6 +68,21 @@ class Settings:
             except ConfigError as error:
                 raise ConfigError(f"the marker energy({name}={value!r}): {error}") from error
         return dataclasses.replace(self, **values) if values else self
+
+    def changed(self) -> dict[str, str]:
+        """The settings that are not the defaults, as texts: what a run keeps of how it was asked for.
+
+        The order and its seed always stand together.
+        """
+        default = Settings()
+        names = [field.name for field in dataclasses.fields(self)]
+        changed = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default, name)}
+        if "order" in changed:
+            changed["seed"] = self.seed
+        return {
+            name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for name, value in changed.items()
+        }
 
     def labels(self) -> dict[str, str]:
         """The labels of ``--energy-tag``, as a mapping."""
