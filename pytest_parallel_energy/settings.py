@@ -69,21 +69,6 @@ class Settings:
                 raise ConfigError(f"the marker energy({name}={value!r}): {error}") from error
         return dataclasses.replace(self, **values) if values else self
 
-    def changed(self) -> dict[str, str]:
-        """The settings that are not the defaults, as texts: what a run keeps of how it was asked for.
-
-        The order and its seed always stand together.
-        """
-        default = Settings()
-        names = [field.name for field in dataclasses.fields(self)]
-        changed = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default, name)}
-        if "order" in changed:
-            changed["seed"] = self.seed
-        return {
-            name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            for name, value in changed.items()
-        }
-
     def labels(self) -> dict[str, str]:
         """The labels of ``--energy-tag``, as a mapping."""
         return dict(tag.split("=", 1) for tag in self.tag)

@@ -64,13 +64,18 @@ class Collection:
             from ..session import EnergySession
 
             told = getattr(self.config, "workerinput", {})
-            folder = Path(told[RUN_INPUT]) if RUN_INPUT in told else None
             finished = None
             if FINISHED_INPUT in told:
                 from ..sweep.finished import Finished
 
                 finished = Finished.from_plain(told[FINISHED_INPUT])
-            self._session = EnergySession(self.settings, self.config.rootpath, run_folder=folder, finished=finished)
+            self._session = EnergySession(
+                self.settings,
+                self.config.rootpath,
+                run_folder=Path(told[RUN_INPUT]) if RUN_INPUT in told else None,
+                arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
+                finished=finished,
+            )
         return self._session
 
     @property
