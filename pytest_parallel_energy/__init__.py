@@ -1,3 +1,60 @@
-"""Energy experiments on neural-network training, written as pytest tests."""
+"""Energy experiments on neural-network training, written as pytest tests.
+
+In tests, the fixtures and markers of the plugin are all that is needed. Everything below them works in a plain script
+too: ``from pytest_parallel_energy import EnergyMeter, BackgroundLoad``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .energy.meter import EnergyMeter
+    from .energy.result import DomainEnergy, Quality, WindowResult
+    from .load.background import BackgroundLoad
+    from .mutation.distributions import choice, int_uniform, log_uniform, uniform
+    from .processes.command import Command
+    from .results.record import Record
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BackgroundLoad",
+    "Command",
+    "DomainEnergy",
+    "EnergyMeter",
+    "Quality",
+    "Record",
+    "WindowResult",
+    "__version__",
+    "choice",
+    "int_uniform",
+    "log_uniform",
+    "uniform",
+]
+
+_HOMES = {
+    "BackgroundLoad": "load.background",
+    "Command": "processes.command",
+    "DomainEnergy": "energy.result",
+    "EnergyMeter": "energy.meter",
+    "Quality": "energy.result",
+    "Record": "results.record",
+    "WindowResult": "energy.result",
+    "choice": "mutation.distributions",
+    "int_uniform": "mutation.distributions",
+    "log_uniform": "mutation.distributions",
+    "uniform": "mutation.distributions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: loading the plugin must cost a suite nothing that it does not use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

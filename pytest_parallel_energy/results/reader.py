@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fcntl
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,19 @@ from .codec import NewerRecordError, decode
 from .files import why
 from .record import Record
 
-__all__ = ["RECORDS_NAME", "Problem", "Records", "iter_records", "read_records", "records_file"]
+__all__ = [
+    "EXPERIMENT_NAME",
+    "RECORDS_NAME",
+    "Problem",
+    "Records",
+    "iter_records",
+    "read_records",
+    "records_file",
+    "unfinished_records",
+]
 
 RECORDS_NAME = "records.jsonl"
+EXPERIMENT_NAME = "experiment.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +65,45 @@ def records_file(path: Path) -> Path:
 def read_records(path: Path) -> Records:
     """All records at ``path``; what a crash left half-written is reported and skipped.
 
+    Of two lines with one ``record_id`` the later one counts (an attempt that was recorded as timed out and then ended
+    after all). In the folder of a run that is over, attempts that a crash cut off are read from their own folders.
+
     Raises:
         RecordError: nothing is there, or it cannot be read.
         NewerRecordError: a record is from a newer version; the message names file, line and version.
     """
     problems: list[Problem] = []
     file = records_file(path)
-    records = tuple(iter_records(file, problems))
+    by_id = {record.record_id: record for record in iter_records(file, problems)}
+    records = tuple(by_id.values())
+    if file.name == RECORDS_NAME and not _in_progress(file):
+        records += tuple(unfinished_records(file.parent, records))
     return Records(path=file, records=records, problems=tuple(problems))
+
+
+def unfinished_records(run_folder: Path, known: Iterable[Record]) -> Iterator[Record]:
+    """Attempts that have an ``experiment.json`` but no line among the ``known`` records: nobody lived to append it.
+
+    They say of themselves how they ended: ``crashed``, unless something could still be written.
+    """
+    ids = {record.record_id for record in known}
+    for file in sorted((run_folder / "experiments").glob(f"*/{EXPERIMENT_NAME}")):
+        try:
+            record = decode(file.read_bytes())
+        except (OSError, RecordError):
+            continue  # written whole or not at all: this one is not ours
+        if record.record_id not in ids:
+            yield record
+
+
+def _in_progress(file: Path) -> bool:
+    """Whether the session that appends to ``file`` is alive: it holds a lock, which any death of it frees."""
+    try:
+        with file.open("rb") as records:
+            fcntl.flock(records, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def iter_records(file: Path, problems: list[Problem]) -> Iterator[Record]:

@@ -72,8 +72,12 @@ class WorkloadPart:
     """Path of the training's log, relative to the run's folder."""
     exit_code: int | None = None
     train_s: float | None = None
+    cpu_s: float | None = None
+    """CPU seconds of the training and of all its children."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """What the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
+    flags: tuple[str, ...] = ()
+    """What a reader must know: a value that was asked for and not applied, a metric that is no number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,14 @@ One process appends to a store; other processes of the same session (xdist's wor
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import errno
+import fcntl
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,12 +21,12 @@ from pathlib import Path
 from ..errors import RecordError
 from .codec import encode, to_json_text
 from .files import replace_symlink, why, write_file
-from .reader import RECORDS_NAME, read_records
+from .reader import EXPERIMENT_NAME, RECORDS_NAME, read_records, unfinished_records
 from .record import Record
 from .run_info import RunInfo, run_json
 from .summary import summary_csv
 
-__all__ = ["RunInfo", "RunStore", "experiment_label"]
+__all__ = ["RunInfo", "RunStore", "choose_folder", "experiment_label"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=+,@-]+")
 _LONGEST_NAME = 120
@@ -59,10 +62,18 @@ class RunStore:
         self._pending: list[bytes] = []
 
     @classmethod
-    def create(cls, base_dir: Path, *, name: str | None = None, labels: Mapping[str, str] | None = None) -> RunStore:
+    def create(
+        cls,
+        base_dir: Path,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> RunStore:
         """A new run under ``base_dir``, which is made where it is missing, with ``latest`` pointing to it.
 
-        Sessions that start in the same instant get a folder each.
+        Sessions that start in the same instant get a folder each. ``folder`` is one that :func:`choose_folder` chose,
+        where others had to be told of it before there was anything to keep.
 
         Raises:
             RecordError: the folder cannot be written: path, reason and remedy. Nothing has been started by then.
@@ -71,7 +82,9 @@ class RunStore:
         started = dt.datetime.now().astimezone()
         try:
             base_dir.mkdir(parents=True, exist_ok=True)
-            folder = _new_run_folder(base_dir, started, name)
+            if folder is None:
+                folder = _new_run_folder(base_dir, started, name)
+            folder.mkdir(exist_ok=True)
             info = RunInfo(
                 run_id=folder.name,
                 name=name,
@@ -110,11 +123,34 @@ class RunStore:
         """
         self._pending.append(encode(record) + b"\n")
         self._flush()
+        try:
+            self.write_experiment(record)
+        except RecordError as error:
+            self.problems.append(f"{error}; the record itself is in {RECORDS_NAME}")
+
+    def write_experiment(self, record: Record) -> None:
+        """Write ``experiment.json`` in the record's folder; also for an attempt that has not ended yet.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
         if record.folder is not None:
-            try:
-                write_file(self.folder / record.folder / "experiment.json", to_json_text(record))
-            except RecordError as error:
-                self.problems.append(f"{error}; the record itself is in {RECORDS_NAME}")
+            write_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record))
+
+    def adopt_unfinished(self) -> tuple[Record, ...]:
+        """Append the records of attempts that left only an ``experiment.json``: crashed or interrupted in a worker.
+
+        Raises:
+            RecordError: one of them is not on the disk yet.
+        """
+        found = tuple(unfinished_records(self.folder, read_records(self.folder).records))
+        for record in found:
+            self.append(record)
+        return found
+
+    def remove_experiment(self, folder: Path) -> None:
+        """Remove the folder of an attempt that was none (a skipped test), with what is in it."""
+        shutil.rmtree(folder, ignore_errors=True)
 
     def experiment_folder(self, label: str) -> Path:
         """A new folder under ``experiments/``; a number is added where the name is taken.
@@ -172,6 +208,8 @@ class RunStore:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(self.folder / RECORDS_NAME, flags, 0o644)
             os.fsync(self._descriptor)
+            with contextlib.suppress(OSError):  # a file system without locks: readers take the run for one in progress
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self._descriptor
 
     def _flush(self) -> None:
@@ -217,15 +255,23 @@ def _append_line(descriptor: int, line: bytes) -> None:
 
 def _new_run_folder(base_dir: Path, started: dt.datetime, name: str | None) -> Path:
     """A folder named by its time and a random part; ``mkdir`` settles who owns a name."""
-    stamp = started.strftime("%Y%m%d-%H%M%S")
-    middle = f"-{_safe(name)}" if name else ""
     while True:
-        folder = base_dir / f"{stamp}{middle}-{secrets.token_hex(3)}"
+        folder = _named_folder(base_dir, started, name)
         try:
             folder.mkdir()
         except FileExistsError:
             continue
         return folder
+
+
+def choose_folder(base_dir: Path, name: str | None = None) -> Path:
+    """A name for a run that starts now, absolute; nothing is made yet."""
+    return _named_folder(base_dir.absolute(), dt.datetime.now().astimezone(), name)
+
+
+def _named_folder(base_dir: Path, started: dt.datetime, name: str | None) -> Path:
+    middle = f"-{_safe(name)}" if name else ""
+    return base_dir / f"{started.strftime('%Y%m%d-%H%M%S')}{middle}-{secrets.token_hex(3)}"
 
 
 def _unwritable(base_dir: Path, reason: str) -> str:

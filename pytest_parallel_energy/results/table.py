@@ -70,7 +70,10 @@ def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
         if head != group and head:
             yield Line(text=shorten(head, width))
         group = head
-        texts = [shorten(name, name_width).ljust(name_width), *(c.cell(c.texts[index]) for c in kept)]
+        fits = len(name) <= name_width
+        if not fits:  # a row of its own: an id that is cut cannot be typed after -k
+            yield Line(text=shorten(name, width), severity=_severity(cell))
+        texts = [(name if fits else "").ljust(name_width), *(c.cell(c.texts[index]) for c in kept)]
         yield Line(text="  ".join(texts).rstrip(), severity=_severity(cell))
         details = [f"{c.head} {c.texts[index]}" for c in moved if c.texts[index]]
         if details:
@@ -156,6 +159,8 @@ def _remarks(cell: Cell) -> Iterator[str]:
         yield f"{warmups} warm-up left out of the means"
     for record in cell.sample:
         yield from record.meter.flags
+        if record.workload is not None:
+            yield from record.workload.flags
         for load in record.background:
             yield from (f"{load.name}: {flag}" for flag in load.flags)
             if load.rounds_failed:

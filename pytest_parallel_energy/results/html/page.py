@@ -127,7 +127,7 @@ def _sections(report: Report, cells: Sequence[Cell], labels: Sequence[str], draw
     yield "<main>"
     yield _section("summary", "Summary", _summary(report, cells))
     if report.comparison is not None:
-        table = tables.comparison_table(report.comparison)
+        table = tables.comparison_table(report.comparison, dict(zip((c.cell for c in cells), labels, strict=True)))
         yield _section("comparison-section", "Comparison", table.markup() + _unmatched(report))
     if cells:
         if not drawn and not have_charts():

@@ -1,0 +1,105 @@
+"""What every training script does before it trains: common flags, seed, device, output folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_errors import DataError
+from plain_lines import say, say_applied
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["OUTPUT_VARIABLE", "Setup", "add_common_flags", "run_main", "set_up"]
+
+OUTPUT_VARIABLE = "PARALLEL_ENERGY_OUTPUT_DIR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """Where and how this run trains.
+
+    Args:
+        device: the torch device.
+        output_dir: this run's own folder, made when something is written.
+        data: the user's data path, or ``None`` for the generated set.
+        seed: the seed that was applied.
+    """
+
+    device: torch.device
+    output_dir: Path
+    data: Path | None
+    seed: int
+
+
+def add_common_flags(parser: argparse.ArgumentParser, *, seed: int, data_variable: str) -> None:
+    """Add ``--seed --data --output-dir --device``, the same in every script."""
+    parser.add_argument("--seed", type=int, default=seed)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get(data_variable) or None,
+        help=f"the real data set (also ${data_variable}); without it a small generated set in the same format is used",
+    )
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=os.environ.get(OUTPUT_VARIABLE) or "output",
+        help=f"this run's own folder (also ${OUTPUT_VARIABLE})",
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+
+
+def set_up(arguments: argparse.Namespace) -> Setup:
+    """Seed everything, choose the device, and print what was chosen.
+
+    Raises:
+        DataError: the data path does not exist, or CUDA was asked for and is not there.
+    """
+    data = None if arguments.data is None else Path(arguments.data)
+    if data is not None and not data.exists():
+        raise DataError(f"--data: {data} does not exist")
+    output_dir = Path(arguments.output_dir)
+    _seed_everything(arguments.seed)
+    device = _device(arguments.device)
+    say_applied(seed=arguments.seed)
+    say(f"device: {device}")
+    return Setup(device=device, output_dir=output_dir, data=data, seed=arguments.seed)
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a script's ``main``; a :class:`DataError` becomes one line on stderr and exit code 2."""
+    try:
+        main()
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+def _seed_everything(seed: int) -> None:
+    # cuBLAS repeats its results only with a fixed workspace, chosen before CUDA starts:
+    # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the global generator too: scikit-learn falls back on it
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def _device(asked: str) -> torch.device:
+    import torch
+
+    available = torch.cuda.is_available()
+    if asked == "cuda" and not available:
+        raise DataError("--device cuda: this PyTorch sees no CUDA device; use --device cpu or install a CUDA build")
+    return torch.device("cuda" if available and asked != "cpu" else "cpu")

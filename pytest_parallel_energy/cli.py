@@ -1,0 +1,50 @@
+"""The console script ``pytest-parallel-energy``: the same answers as the plugin's options, without pytest's."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from . import __version__, answers
+from .errors import ParallelEnergyError
+from .settings import Settings
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the exit status is 0, 1 (the answer is bad news) or 2 (the question was wrong)."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except ParallelEnergyError as error:
+        print(f"pytest-parallel-energy: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pytest-parallel-energy", description="Energy experiments as pytest tests.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    doctor = commands.add_parser("doctor", help="what can be measured here, why not, and what would mend it")
+    doctor.set_defaults(run=_doctor)
+    listing = commands.add_parser("list", help="the workloads, sensors, or columns of the results")
+    listing.add_argument("what", nargs="?", choices=("workloads", "sensors", "columns"), default="workloads")
+    listing.add_argument("--models", action="append", default=[], metavar="FILE", help="a registry of workloads")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _doctor(_options: argparse.Namespace) -> int:
+    lines, status = answers.doctor(Settings())
+    print("\n".join(lines))  # noqa: T201 - the answer itself
+    return status
+
+
+def _list(options: argparse.Namespace) -> int:
+    settings = replace(Settings(), models=tuple(options.models))
+    print("\n".join(answers.listing(settings, options.what)))  # noqa: T201 - the answer itself
+    return 0

@@ -1,0 +1,419 @@
+"""One experiment: its windows, loads and trainings, composed into the records that are kept of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .cells import CellParam, Plan, profile_of
+from .errors import ConfigError, LoadError, TrainingError
+from .markers import LoadMark
+from .processes.command import Command
+from .recording import StartedLoad, background_part, energy_part, meter_part, trained_part, workload_part
+from .results.cell import cell_id, host_class
+from .results.files import write_file
+from .results.record import Phase, Record, Status, WorkloadPart
+from .results.store import experiment_label
+from .results.trace import TRACE_NAME, trace_csv
+
+if TYPE_CHECKING:
+    from .energy.result import WindowResult
+    from .energy.window import Window
+    from .load.background import BackgroundLoad
+    from .session import EnergySession
+    from .settings import Settings
+    from .training.foreground import TrainingResult
+    from .training.workload import Workload
+
+__all__ = ["Experiment", "Trained"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What ``train()`` gives.
+
+    ``seconds`` is the last attempt's wall time and ``attempts`` counts from 1; ``log`` is the last attempt's.
+    """
+
+    metrics: Mapping[str, float]
+    log: Path
+    command: tuple[str, ...]
+    seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """One attempt: from its start to the record."""
+
+    number: int
+    record_id: str
+    folder: Path
+    started_at: str
+    started_s: float
+
+    @classmethod
+    def begin(cls, number: int, folder: Path) -> _Attempt:
+        return cls(
+            number=number,
+            record_id=uuid.uuid4().hex,
+            folder=folder,
+            started_at=dt.datetime.now().astimezone().isoformat(timespec="milliseconds"),
+            started_s=time.monotonic(),
+        )
+
+
+class Experiment:
+    """The attempts of one test, from set-up to the records.
+
+    Args:
+        session: what the experiments of this process share.
+        nodeid: pytest's name of the item.
+        settings: the run's, with what the test's own marker says.
+        plan: what the markers say.
+        param: which cell and repetition this item is.
+    """
+
+    def __init__(
+        self, session: EnergySession, *, nodeid: str, settings: Settings, plan: Plan, param: CellParam
+    ) -> None:
+        self.session = session
+        self.nodeid = nodeid
+        self.settings = settings
+        self.plan = plan
+        self.param = param
+        self.metrics: dict[str, float] = {}
+        self.flags: list[str] = []
+        self.loads: list[StartedLoad] = []
+        self.window: Window | None = None
+        self._trained: tuple[Workload, dict[str, Any], TrainingResult] | None = None
+        self._result: WindowResult | None = None
+        self._attempt: _Attempt | None = None
+        self._records: list[Record] = []
+        self._status = Status.PASSED
+        self._reason: str | None = None
+        self._discarded = False
+
+    # --- what this experiment is -------------------------------------------------------------------------------
+
+    @property
+    def workload(self) -> Workload | None:
+        """The marked workload."""
+        return self.session.registry.workload(self.plan.workload.name) if self.plan.workload else None
+
+    @property
+    def profile(self) -> str | None:
+        """The profile in force, ``None`` for the published defaults."""
+        return profile_of(self.plan.workload.profile if self.plan.workload else None, self.settings)
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """This cell's values: the workload's, with the marker's fixed ones and the mutated ones."""
+        if self.plan.workload is None or self.workload is None:
+            return dict(self.param.values)
+        return self.workload.values(self.profile, **{**self.plan.workload.fixed, **self.param.values})
+
+    def cell(self) -> str:
+        """The identity of this cell: the marked loads, and those that the test started itself so far."""
+        workload = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
+        if self.profile:
+            workload = f"{workload}@{self.profile}"
+        marked = [self._identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
+        unmarked = [load.identity() for load in self.loads[len(marked) :]]
+        return cell_id(workload, self.hyperparameters, marked + unmarked, host_class(self.session.host))
+
+    def _identity(self, mark: LoadMark) -> dict[str, Any]:
+        values = self.session.registry.workload(mark.name).values(
+            profile_of(mark.profile, self.settings), **mark.hyperparameters
+        )
+        return {"name": mark.name, "hyperparameters": values}
+
+    # --- one attempt after the other ---------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the attempt in progress."""
+        return self._current().folder
+
+    def begin(self) -> None:
+        """Start the first attempt: its folder exists from now on, and says that it was not finished.
+
+        When disabled there is a scratch folder instead, and nothing is kept.
+
+        Raises:
+            RecordError: the results folder cannot be written.
+        """
+        self._begin_attempt(1)
+
+    @property
+    def measured(self) -> bool:
+        """Whether windows are opened and records kept."""
+        return not self.settings.disable
+
+    def _begin_attempt(self, number: int) -> None:
+        if not self.measured:
+            self._attempt = _Attempt.begin(number, self.session.scratch_folder())
+            return
+        label = experiment_label(
+            f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
+        )
+        self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label))
+        self._result = None
+        self._keep(self._record(Status.CRASHED, "the session ended before this attempt did", None))
+
+    def _current(self) -> _Attempt:
+        if self._attempt is None:
+            raise RuntimeError("the experiment has not begun")
+        return self._attempt
+
+    def open_window(self) -> None:
+        """Open the window of the attempt in progress; the loads' coverage counts from here."""
+        self.window = self.session.meter.begin("test")
+        for started in self.loads:
+            started.load.window_opened()
+
+    def close_window(self) -> None:
+        """Close the window, if one is open."""
+        if self.window is None or self._result is not None:
+            return
+        for started in self.loads:
+            started.load.window_closed()
+        self._result = self.window.end()
+
+    def check_coverage(self) -> None:
+        """Refuse a measurement beside a load that was not there.
+
+        Raises:
+            LoadError: a load ran for less of the window than ``coverage_min`` asks.
+        """
+        for started in self.loads:
+            coverage = started.load.coverage_ratio
+            least = self.settings.coverage_min
+            if coverage is not None and coverage < least:
+                raise LoadError(
+                    f"the background load {started.load.name} ran for {coverage:.1%} of the window, less than the "
+                    f"{least:.0%} that energy_coverage_min asks for; its rounds' logs are in {started.load.log_dir}"
+                )
+
+    def note(self, status: Status, reason: str) -> None:
+        """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
+        if self._status is Status.PASSED:
+            timed_out = status is Status.FAILED and self._trained and self._trained[2].status == "timeout"
+            self._status = Status.TIMEOUT if timed_out else status
+            self._reason = reason
+
+    def discard(self) -> None:
+        """The test was skipped: there was no attempt, and nothing is kept of it."""
+        self._discarded = True
+
+    def finish(self) -> tuple[Record, ...]:
+        """Close what is open, and give the records of all attempts."""
+        self.close_window()
+        if self._discarded:
+            self.session.store.remove_experiment(self.folder)
+            return tuple(self._records)
+        record = self._record(self._status, self._reason, self._result)
+        self._keep(record)
+        return (*self._records, record)
+
+    def keep_last_words(self, status: Status, reason: str) -> None:
+        """Keep the attempt in progress as if it ended now: the process is about to end without tear-down.
+
+        Called from another thread than the test's. Should the test end in its last moment after all, its own record
+        has the same ``record_id`` and replaces this one.
+        """
+        result = self.window.snapshot() if self.window is not None and self._result is None else self._result
+        record = self._record(status, reason, result)
+        self._keep(record)
+        if self.session.owns_store:
+            self.session.store.append(record)
+
+    # --- loads ---------------------------------------------------------------------------------------------------
+
+    def start_marked_loads(self) -> None:
+        """Start what the markers name, one after the other, each ready before the next."""
+        for mark in self.plan.loads:
+            for _ in range(mark.n):
+                self.start_load(mark)
+
+    def start_load(self, mark: LoadMark) -> BackgroundLoad:
+        """Start one registered workload as a background load and wait until it is ready.
+
+        Raises:
+            ConfigError: an unknown workload or hyperparameter.
+            LoadError: it did not become ready; the message holds the tail of its log.
+        """
+        workload = self._beside_others(self.session.registry.workload(mark.name))
+        profile = profile_of(mark.profile, self.settings)
+        values = workload.values(profile, **mark.hyperparameters)
+        threads = self.session.load_threads(sum(load.n for load in self.plan.loads))
+        folder = self._load_folder()
+        workload.prepare(folder / "outputs")
+        command = workload.command(values, output_dir=folder / "outputs", threads=threads, profile=profile)
+        load = self._load(command, mark.name, folder)
+        return self._start(StartedLoad(load=load, workload=workload, hyperparameters=values))
+
+    def _beside_others(self, workload: Workload) -> Workload:
+        """The workload, in a copy of its checkout where another training writes into the same one."""
+        others = [load.workload for load in self.loads] + [self.workload]
+        shared = any(other is not None and other.path == workload.path for other in others)
+        return workload.isolated() if shared else workload
+
+    def start_command(self, argv: Sequence[str]) -> BackgroundLoad:
+        """Start a plain command as a background load."""
+        command = Command(argv=tuple(str(argument) for argument in argv))
+        return self._start(StartedLoad(load=self._load(command, Path(command.argv[0]).name, self._load_folder())))
+
+    def _load_folder(self) -> Path:
+        number = len(self.loads) + 1
+        return self.folder / ("background" if number == 1 else f"background-{number}")
+
+    @staticmethod
+    def _load(command: Command, name: str, folder: Path) -> BackgroundLoad:
+        from .load.background import BackgroundLoad
+
+        return BackgroundLoad(command, name=name, folder=folder)
+
+    def _start(self, started: StartedLoad) -> BackgroundLoad:
+        self.loads.append(started)  # before it starts: whatever happens from here on, it will be stopped
+        started.load.start()
+        if self.window is not None and self._result is None:
+            started.load.window_opened()
+        return started.load
+
+    def stop_loads(self) -> None:
+        """Stop all loads, the last one first; each is stopped even when another's stopping fails."""
+        errors = []
+        for started in reversed(self.loads):
+            try:
+                started.load.stop()
+            except Exception as error:  # noqa: BLE001 - raised below, after the others were stopped too
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    # --- the foreground training -----------------------------------------------------------------------------------
+
+    def train(self, name: str | None, timeout_s: float | None, overrides: Mapping[str, Any]) -> Trained:
+        """Run the training, again where it fails and retries are left; each failed attempt is a record of its own.
+
+        Raises:
+            ConfigError: nothing to train, or an unknown workload or hyperparameter.
+            TrainingError: the last attempt failed too.
+        """
+        workload, values = self._what_to_train(name, overrides)
+        while True:
+            result = self._train_once(workload, values, timeout_s)
+            self._trained = (workload, values, result)
+            attempt = self._current().number
+            if result.status == "passed":
+                return Trained(
+                    metrics=result.metrics,
+                    log=result.log,
+                    command=tuple(result.command),
+                    seconds=result.train_s,
+                    attempts=attempt,
+                )
+            if attempt > self.settings.max_retries:
+                raise TrainingError(f"{workload.name}: {result.reason}")
+            self._next_attempt(result)
+
+    def _what_to_train(self, name: str | None, overrides: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
+        if name is not None:
+            workload = self.session.registry.workload(name)
+            profile = profile_of(None, self.settings)
+            return workload, workload.values(profile, **{**self.param.values, **overrides})
+        if self.workload is None:
+            raise ConfigError(
+                'train() has nothing to train: mark the test with @pytest.mark.workload("repository/model"), '
+                'or name it, train("repository/model")'
+            )
+        return self.workload, self.workload.values(self.profile, **{**self.hyperparameters, **overrides})
+
+    def _train_once(self, workload: Workload, values: dict[str, Any], timeout_s: float | None) -> TrainingResult:
+        from .training.foreground import Training, train_once
+
+        with self.named_window(f"train {workload.name}"):
+            return train_once(
+                Training(
+                    workload=workload,
+                    values=values,
+                    threads=self.session.threads,
+                    profile=self.profile,
+                    timeout_s=timeout_s,
+                ),
+                self.folder,
+            )
+
+    def _next_attempt(self, failed: TrainingResult) -> None:
+        """Close the failed attempt's window and open the next: each attempt's joules are its own."""
+        if not self.measured:
+            self._begin_attempt(self._current().number + 1)
+            return
+        self.close_window()
+        record = self._record(Status(failed.status), failed.reason, self._result)
+        self._keep(record)
+        self._records.append(record)
+        self._begin_attempt(self._current().number + 1)
+        self.open_window()
+
+    @contextmanager
+    def named_window(self, name: str) -> Iterator[Window | None]:
+        """A window inside the test's; nothing is measured where none is open (set-up and tear-down)."""
+        if self.window is None or self._result is not None:
+            yield None
+            return
+        with self.session.meter.window(name) as window:
+            yield window
+
+    # --- the record ------------------------------------------------------------------------------------------------
+
+    def _record(self, status: Status, reason: str | None, result: WindowResult | None) -> Record:
+        attempt = self._current()
+        return Record(
+            record_id=attempt.record_id,
+            run_id=self.session.store.run_id,
+            nodeid=self.nodeid,
+            cell=self.cell(),
+            repetition=self.param.repetition,
+            attempt=attempt.number,
+            phase=Phase.WARMUP if self.param.warmup else Phase.MEASURED,
+            status=status,
+            reason=reason,
+            started_at=attempt.started_at,
+            duration_s=time.monotonic() - attempt.started_s,
+            folder=self.session.store.relative(attempt.folder),
+            labels=self.settings.labels(),
+            metrics=dict(self.metrics),
+            workload=self._workload_part(),
+            energy=energy_part(result, self._keep_trace(result)),
+            background=tuple(background_part(started) for started in self.loads),
+            meter=meter_part(result, tuple(self.flags)),
+            host=self.session.host,
+        )
+
+    def _keep(self, record: Record) -> None:
+        self.session.store.write_experiment(record)
+
+    def _keep_trace(self, result: WindowResult | None) -> str | None:
+        if result is None or not result.trace:
+            return None
+        path = self._current().folder / TRACE_NAME
+        columns = [domain.name for domain in result.domains]
+        write_file(path, trace_csv(columns, ((point.offset_s, point.watts) for point in result.trace)))
+        return self.session.store.relative(path)
+
+    def _workload_part(self) -> WorkloadPart | None:
+        if self._trained is not None:
+            workload, values, result = self._trained
+            log = self.session.store.relative(result.log)
+            return trained_part(workload_part(workload, values, self.profile, self.param), result, log)
+        if self.workload is None:
+            return None
+        return workload_part(self.workload, self.hyperparameters, self.profile, self.param)

@@ -1,0 +1,1 @@
+"""The parts of the plugin that hold state: collecting cells, running experiments, reporting records."""

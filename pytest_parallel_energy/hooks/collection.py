@@ -1,0 +1,177 @@
+"""From test functions to items: one for each repetition of each cell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..errors import ConfigError, ParallelEnergyError
+from ..fixtures import FIXTURES
+from ..options import MARKERS, any_given
+
+if TYPE_CHECKING:
+    from ..cells import CellParam, Plan
+    from ..session import EnergySession
+    from ..settings import Settings
+
+__all__ = ["RECORD_PROPERTY", "RUN_INPUT", "Collection"]
+
+RECORD_PROPERTY = "energy.record"
+"""Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
+RUN_INPUT = "parallel_energy_run"
+"""The results folder of the run, as xdist's controller tells its workers."""
+_CELL = "_energy_cell"
+
+
+class Collection:
+    """What this process knows about its experiments before they run.
+
+    Args:
+        config: pytest's.
+
+    Raises:
+        pytest.UsageError: an option, environment variable or ini setting has a value that it cannot have.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self._settings: Settings | None = None
+        self._session: EnergySession | None = None
+        self._measures_all = any_given(config, os.environ) and self.settings.measure_all
+
+    @property
+    def settings(self) -> Settings:
+        """What the user asked for."""
+        if self._settings is None:
+            from ..settings import settings_from
+
+            self._settings = settings_from(self.config, os.environ)
+        return self._settings
+
+    @property
+    def session(self) -> EnergySession:
+        """What the experiments share, made when the first one needs it."""
+        if self._session is None:
+            from ..session import EnergySession
+
+            told = getattr(self.config, "workerinput", {}).get(RUN_INPUT)
+            folder = Path(told) if told else None
+            self._session = EnergySession(self.settings, self.config.rootpath, run_folder=folder)
+        return self._session
+
+    @property
+    def has_session(self) -> bool:
+        """Whether there is anything to report or to close."""
+        return self._session is not None
+
+    # --- what an item is ---------------------------------------------------------------------------------------
+
+    def is_experiment(self, item: pytest.Item, fixture_names: Iterable[str] | None = None) -> bool:
+        """Whether the item is measured: it asks for one of our fixtures, has one of our markers, or all are."""
+        if self._measures_all:
+            return True
+        names = getattr(item, "fixturenames", ()) if fixture_names is None else fixture_names
+        return not FIXTURES.isdisjoint(names) or any(mark.name in MARKERS for mark in item.iter_markers())
+
+    def settings_of(self, item: pytest.Item) -> Settings:
+        """The settings of one test.
+
+        Raises:
+            ConfigError: its ``energy`` marker says something that is not understood.
+        """
+        mark = item.get_closest_marker("energy")
+        if mark is None:
+            return self.settings
+        if mark.args:
+            raise ConfigError(f"the marker 'energy' takes keywords only; it has {mark.args!r}")
+        return self.settings.for_test(mark.kwargs)
+
+    @staticmethod
+    def plan_of(item: pytest.Item) -> Plan:
+        """What the item's markers say, in the order in which they were written; then its parametrised load.
+
+        Raises:
+            ConfigError: a marker says something that is not understood.
+        """
+        from ..cells import Plan
+        from ..markers import LoadMark, MutateMark, WorkloadMark
+
+        # iter_markers gives the decorator next to the function first; people read from the top.
+        marks = list(item.iter_markers())[::-1]
+        workload = item.get_closest_marker("workload")
+        loads = [LoadMark.from_mark(mark) for mark in marks if mark.name == "background_load"]
+        callspec = getattr(item, "callspec", None)
+        if callspec and callspec.params.get("background_load") is not None:
+            loads.append(LoadMark.from_parameter(callspec.params["background_load"]))
+        return Plan(
+            workload=WorkloadMark.from_mark(workload) if workload else None,
+            mutates=tuple(MutateMark.from_mark(mark) for mark in marks if mark.name == "mutate"),
+            loads=tuple(loads),
+        )
+
+    @staticmethod
+    def param_of(item: pytest.Item) -> CellParam:
+        """Which cell and repetition the item is."""
+        from ..cells import CellParam
+
+        callspec = getattr(item, "callspec", None)
+        return callspec.params.get(_CELL, CellParam()) if callspec else CellParam()
+
+    # --- hooks -------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make one item of each repetition of each cell."""
+        item = metafunc.definition
+        if not self.is_experiment(item, metafunc.fixturenames):
+            return
+        from ..cells import cells_of
+
+        with _refused_at(item):
+            settings = self.settings_of(item)
+            plan = self.plan_of(item)
+            if not (plan.workload or plan.mutates or plan.loads or settings.repeats + settings.warmup > 1):
+                return
+            cells = cells_of(plan, settings, self.session.registry)
+        metafunc.fixturenames.append(_CELL)
+        metafunc.parametrize(_CELL, cells, indirect=True, ids=[cell.id for cell in cells])
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Let ``-k learning_rate:0.0123`` find an item; start marked loads for a test that does not ask for them."""
+        names = getattr(item, "fixturenames", None)
+        if names is None or not self.is_experiment(item):
+            return
+        for name, value in self.param_of(item).values.items():
+            item.extra_keyword_matches.add(f"{name}:{value!r}" if isinstance(value, float) else f"{name}:{value}")
+        if "background_load" not in names and item.get_closest_marker("background_load"):
+            names.append("background_load")
+
+    def prepare(self) -> None:
+        """Before anything starts, refuse what could not be measured or kept.
+
+        Raises:
+            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, or the
+                results folder cannot be written.
+        """
+        if self.settings.disable:
+            return
+        try:
+            _ = self.session.meter
+            self.session.check_strict()
+            _ = self.session.store
+        except ParallelEnergyError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+@contextmanager
+def _refused_at(item: pytest.Item) -> Iterator[None]:
+    """Our errors end the collection of the item's module with their message, without a traceback."""
+    try:
+        yield
+    except ParallelEnergyError as error:
+        raise pytest.Collector.CollectError(f"{item.nodeid}: {error}") from error

@@ -1,0 +1,166 @@
+"""One experiment from set-up to its records: the window around the call, how it ended, and what ends it early."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import LoadError, ParallelEnergyError
+from ..fixtures import EXPERIMENT
+from ..results.record import Status
+from .collection import RECORD_PROPERTY
+
+if TYPE_CHECKING:
+    from ..experiment import Experiment
+    from .collection import Collection
+
+__all__ = ["Running"]
+
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_LEAD_S = 0.5
+"""How long before a timeout that ends the process its record is written: a write and a sync take milliseconds."""
+_REASON_LENGTH = 500
+
+
+class Running:
+    """Registered once there is an experiment to run, so that other suites do not pass through these hooks.
+
+    Args:
+        collection: what is known about the items.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._experiment: Experiment | None = None
+        self._handlers: dict[int, Any] = {}
+        self._last_words: threading.Timer | None = None
+
+    # --- one item ----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Begin the experiment before the fixtures are set up."""
+        if not self._collection.is_experiment(item):
+            return
+        from ..experiment import Experiment
+
+        self._take_signals()
+        collection = self._collection
+        try:
+            experiment = Experiment(
+                collection.session,
+                nodeid=item.nodeid,
+                settings=collection.settings_of(item),
+                plan=collection.plan_of(item),
+                param=collection.param_of(item),
+            )
+            item.stash[EXPERIMENT] = experiment
+            experiment.begin()
+            if experiment.measured:
+                self._experiment = experiment
+        except ParallelEnergyError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        """Open the window around the test's call alone: last of the wrappers, hence the innermost."""
+        experiment = self._experiment
+        if experiment is None:
+            return (yield)
+        experiment.open_window()
+        try:
+            outcome = yield
+        finally:
+            experiment.close_window()
+        try:
+            experiment.check_coverage()
+        except LoadError as error:
+            pytest.fail(str(error), pytrace=False)
+        return outcome
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note how each phase ended; the report of the tear-down carries the records."""
+        report = yield
+        experiment = self._experiment
+        if experiment is None:
+            return report
+        self._note(experiment, report, call)
+        if report.when == "teardown":
+            from ..results.codec import encode
+
+            self._experiment = None
+            for record in experiment.finish():
+                report.user_properties.append((RECORD_PROPERTY, encode(record).decode()))
+        return report
+
+    @staticmethod
+    def _note(experiment: Experiment, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+        if call.excinfo is None:
+            return
+        if report.skipped and not hasattr(report, "wasxfail"):
+            experiment.discard()
+            return
+        text = call.excinfo.exconly().strip().removeprefix("Failed: ")
+        status = Status.TIMEOUT if text.startswith("Timeout (>") else Status.FAILED
+        where = "" if report.when == "call" else f"{report.when}: "
+        experiment.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])
+
+    # --- what ends a session early -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> None:
+        """Before pytest-timeout's thread method ends the process with ``os._exit``, keep what is known."""
+        if settings.method != "thread" or not self._collection.is_experiment(item):
+            return
+        delay_s = max(settings.timeout - _LEAD_S, settings.timeout * 0.9)
+        self._last_words = threading.Timer(delay_s, self._record_timeout, (item, settings.timeout))
+        self._last_words.daemon = True
+        self._last_words.start()
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_cancel_timer(self) -> None:
+        """The item ended in time."""
+        if self._last_words is not None:
+            self._last_words.cancel()
+            self._last_words = None
+
+    def _record_timeout(self, item: pytest.Item, timeout_s: float) -> None:
+        experiment = self._experiment
+        if experiment is not None and experiment.nodeid == item.nodeid:
+            experiment.keep_last_words(Status.TIMEOUT, f"Timeout (>{timeout_s}s), which ended the process")
+
+    def _take_signals(self) -> None:
+        """Make SIGTERM and SIGHUP end the session in order: tear-down, records, JUnit. SIGINT is pytest's own."""
+        if self._handlers or threading.current_thread() is not threading.main_thread():
+            return
+        for number in _ENDING_SIGNALS:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                self._handlers[number] = signal.signal(number, _end_session)
+
+    # Last of the wrappers, hence the innermost: right after the fixtures' tear-down, before anybody reports.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, Any, Any]:
+        """Keep the record of an interrupted experiment, after its fixtures were torn down; close the sensors."""
+        try:
+            return (yield)
+        finally:
+            if self._experiment is not None:
+                self._experiment.note(Status.INTERRUPTED, "the session was interrupted")
+                self._experiment.finish()
+                self._experiment = None
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+            self._handlers.clear()
+            self._collection.session.close()
+
+
+def _end_session(number: int, _frame: FrameType | None) -> None:
+    pytest.exit(f"ended by {signal.Signals(number).name}", returncode=128 + number)

@@ -1,0 +1,124 @@
+"""What the markers say, as typed values: each refuses what it does not understand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .mutation.draw import Draw
+
+__all__ = ["LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
+
+
+class MarkLike(Protocol):
+    """The part of ``pytest.Mark`` that is read here."""
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments."""
+
+    @property
+    def kwargs(self) -> Mapping[str, Any]:
+        """The keyword arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadMark:
+    """``@pytest.mark.workload("repository/model", profile=None, **fixed)``."""
+
+    name: str
+    profile: str | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_mark(cls, mark: MarkLike) -> WorkloadMark:
+        """Read the marker.
+
+        Raises:
+            ConfigError: not exactly one name, or the name is not text.
+        """
+        keywords = dict(mark.kwargs)
+        profile = keywords.pop("profile", None)
+        return cls(name=_one_name("workload", mark.args), profile=profile, fixed=keywords)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutateMark:
+    """``@pytest.mark.mutate("learning_rate", samples=5, seed=0, vary="all", default=False, batch_size=[16, 32])``."""
+
+    draw: Draw
+    names: tuple[str, ...] = ()
+    """Hyperparameters whose registered distributions count."""
+    spaces: Mapping[str, Any] = field(default_factory=dict)
+    """Distributions or lists that the marker gives itself."""
+
+    @classmethod
+    def from_mark(cls, mark: MarkLike) -> MutateMark:
+        """Read the marker.
+
+        Raises:
+            ConfigError: nothing to mutate, or an argument of the wrong type or range.
+        """
+        from .mutation.draw import Draw
+
+        spaces = dict(mark.kwargs)
+        own = {field: spaces.pop(name) for name, field in _DRAW_FIELDS.items() if name in spaces}
+        if not all(isinstance(name, str) for name in mark.args):
+            raise ConfigError(f"the marker 'mutate' takes names of hyperparameters; it has {mark.args!r}")
+        if not mark.args and not spaces:
+            raise ConfigError("the marker 'mutate' names nothing to mutate; write mutate('learning_rate')")
+        return cls(draw=Draw(**own), names=tuple(mark.args), spaces=spaces)
+
+
+_DRAW_FIELDS = {"samples": "samples", "seed": "seed", "vary": "vary", "default": "include_default"}
+"""Arguments of the marker, and the fields of ``Draw`` that they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadMark:
+    """``@pytest.mark.background_load("repository/model", n=1, **hyperparameters)``."""
+
+    name: str
+    n: int = 1
+    profile: str | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_mark(cls, mark: MarkLike) -> LoadMark:
+        """Read the marker.
+
+        Raises:
+            ConfigError: not exactly one name, or a number of loads below 1.
+        """
+        keywords = dict(mark.kwargs)
+        n = keywords.pop("n", 1)
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ConfigError(f"background_load(n={n!r}): n is a whole number of 1 or more")
+        profile = keywords.pop("profile", None)
+        return cls(name=_one_name("background_load", mark.args), n=n, profile=profile, hyperparameters=keywords)
+
+    @classmethod
+    def from_parameter(cls, given: object) -> LoadMark:
+        """Read what ``parametrize("background_load", [...], indirect=True)`` gives: a name, or a mapping with one.
+
+        Raises:
+            ConfigError: it is neither.
+        """
+        if isinstance(given, str) and given:
+            return cls(name=given)
+        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            return cls(name=given["name"], hyperparameters={k: v for k, v in given.items() if k != "name"})
+        raise ConfigError(
+            "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
+            f"'name'; it has {given!r}"
+        )
+
+
+def _one_name(marker: str, args: tuple[Any, ...]) -> str:
+    if len(args) != 1 or not isinstance(args[0], str) or not args[0]:
+        raise ConfigError(f'the marker {marker!r} takes one name, "repository/model"; it has {args!r}')
+    return args[0]

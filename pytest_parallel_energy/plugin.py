@@ -1,0 +1,92 @@
+"""The plugin: its options, markers and fixtures, and the hooks that hold no state. Start reading here."""
+
+from __future__ import annotations
+
+import pytest
+
+from .errors import ParallelEnergyError
+from .fixtures import background_load, energy_meter, hyperparameters, record_metric, train
+from .hooks.collection import Collection
+from .hooks.reporting import Reporting
+from .options import MARKERS, add_options
+
+__all__ = [
+    "background_load",
+    "energy_meter",
+    "hyperparameters",
+    "pytest_addoption",
+    "pytest_cmdline_main",
+    "pytest_collection_finish",
+    "pytest_configure",
+    "record_metric",
+    "train",
+]
+
+_COLLECTION: pytest.StashKey[Collection] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options and their ini twins, and what prints and exits."""
+    add_options(parser)
+    group = parser.getgroup("energy")
+    group.addoption(
+        "--energy-list",
+        nargs="?",
+        const="workloads",
+        choices=("workloads", "sensors", "columns"),
+        metavar="WHAT",
+        help="print the workloads (the default), sensors or columns of the results, and exit",
+    )
+    group.addoption(
+        "--energy-doctor",
+        action="store_true",
+        default=False,
+        help="say what can be measured on this machine, why not, and what would mend it; exit with 0 or 1",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer ``--energy-list`` and ``--energy-doctor`` instead of running tests."""
+    if not (config.option.energy_list or config.option.energy_doctor):
+        return None
+    from . import answers
+    from .settings import settings_from
+
+    settings = settings_from(config)
+    try:
+        if config.option.energy_doctor:
+            lines, status = answers.doctor(settings)
+        else:
+            lines, status = answers.listing(settings, config.option.energy_list), 0
+    except ParallelEnergyError as error:
+        raise pytest.UsageError(str(error)) from error
+    for line in lines:
+        print(line)  # noqa: T201 - the answer itself, for people and pipes
+    return status
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and what holds the session's state."""
+    for text in MARKERS.values():
+        config.addinivalue_line("markers", text)
+    collection = Collection(config)
+    config.stash[_COLLECTION] = collection
+    config.pluginmanager.register(collection, "parallel_energy_collection")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Reporting(collection), "parallel_energy_reporting")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where there are experiments to run, prepare for them; other suites never pass through what runs them.
+
+    First of its kind, because the terminal's tells afterwards what was prepared.
+    """
+    collection: Collection = session.config.stash[_COLLECTION]
+    if session.config.option.collectonly or not any(map(collection.is_experiment, session.items)):
+        return
+    from .hooks.running import Running
+
+    collection.prepare()
+    session.config.pluginmanager.register(Running(collection), "parallel_energy_running")

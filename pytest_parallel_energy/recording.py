@@ -1,0 +1,104 @@
+"""From what an experiment's parts report to the parts of its record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .results.record import BackgroundPart, EnergyPart, MeterPart, WorkloadPart
+
+if TYPE_CHECKING:
+    from .cells import CellParam
+    from .energy.result import WindowResult
+    from .load.background import BackgroundLoad
+    from .training.foreground import TrainingResult
+    from .training.workload import Workload
+
+__all__ = ["StartedLoad", "background_part", "energy_part", "meter_part", "trained_part", "workload_part"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedLoad:
+    """A background load of an experiment, and what it was started from; ``workload`` is ``None`` for a command."""
+
+    load: BackgroundLoad
+    workload: Workload | None = None
+    hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """What a repetition of the cell would have to start again."""
+        if self.workload is None:
+            return {"command": list(self.load.command.argv)}
+        return {"name": self.workload.name, "hyperparameters": dict(self.hyperparameters)}
+
+
+def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:
+    """What was asked for."""
+    seed = values.get("seed")
+    return WorkloadPart(
+        repository=workload.repository,
+        model=workload.model,
+        profile=profile,
+        hyperparameters=dict(values),
+        mutated=tuple(param.values),
+        seed=seed if isinstance(seed, int) else None,
+    )
+
+
+def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> WorkloadPart:
+    """What was asked for, with what came of it; ``log`` is relative to the run's folder."""
+    return dataclasses.replace(
+        part,
+        applied=dict(result.applied),
+        command=tuple(result.command),
+        environment=dict(result.environment),
+        log=log,
+        exit_code=result.exit_code,
+        train_s=result.train_s,
+        cpu_s=result.cpu_s,
+        flags=tuple(result.flags),
+        metrics=dict(result.metrics),
+    )
+
+
+def energy_part(result: WindowResult | None, trace: str | None) -> EnergyPart:
+    """The window's energy; ``missing`` where no window was opened."""
+    if result is None:
+        return EnergyPart()
+    return dataclasses.replace(_window_part(result), trace=trace)
+
+
+def _window_part(result: WindowResult) -> EnergyPart:
+    import msgspec
+
+    fields = {name: getattr(result, name) for name in _SAME}
+    domains = tuple(msgspec.to_builtins(result.domains))
+    windows = tuple(msgspec.to_builtins(_window_part(inner)) for inner in result.windows)
+    return msgspec.convert(fields | {"domains": domains, "windows": windows}, EnergyPart)
+
+
+_SAME = {one.name for one in dataclasses.fields(EnergyPart)} - {"domains", "windows", "trace"}
+"""Fields that a window's result and the record's part of it share by name."""
+
+
+def background_part(started: StartedLoad) -> BackgroundPart:
+    """What a load has done so far."""
+    import msgspec
+
+    origin: dict[str, Any] = {"hyperparameters": dict(started.hyperparameters)}
+    if started.workload is not None:
+        origin |= {"repository": started.workload.repository, "model": started.workload.model}
+    return msgspec.convert(msgspec.to_builtins(started.load.report()) | origin, BackgroundPart)
+
+
+def meter_part(result: WindowResult | None, flags: tuple[str, ...]) -> MeterPart:
+    """How the measuring went, and what a reader must know."""
+    if result is None:
+        return MeterPart(flags=flags)
+    return MeterPart(
+        sampler_cpu_s=result.sampler_cpu_s,
+        max_gap_s=result.max_gap_s,
+        flags=(*result.flags, *(f"{one.name}: {one.reason}" for one in result.domains if one.reason), *flags),
+    )

@@ -1,0 +1,161 @@
+"""What the experiments of one pytest process share: the workloads, the meter, the results folder, the host's facts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .energy.meter import EnergyMeter
+    from .results.record import HostPart
+    from .results.store import RunStore
+    from .settings import Settings
+    from .training.registry import Registry
+
+__all__ = ["EnergySession"]
+
+
+class EnergySession:
+    """Each part is made when it is first asked for, so that a suite without experiments pays for none.
+
+    Args:
+        settings: what the user asked for.
+        root: the folder that relative paths of results start from.
+        run_folder: the results folder that another process (the controller of xdist) has chosen; ``None`` makes one.
+    """
+
+    def __init__(self, settings: Settings, root: Path, run_folder: Path | None = None) -> None:
+        self.settings = settings
+        self.root = root
+        self._given_folder = run_folder
+        self._meter: EnergyMeter | None = None
+        self._store: RunStore | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The workloads of all registries.
+
+        Raises:
+            RegistryError: a file cannot be read or says something that is not understood.
+        """
+        from .training.registry import load_registry
+
+        return load_registry([Path(name) for name in self.settings.models])
+
+    @property
+    def meter(self) -> EnergyMeter:
+        """The meter, its sensors open.
+
+        Raises:
+            ConfigError: ``--energy-sensors`` names one that does not exist.
+        """
+        if self._meter is None:
+            from .energy.meter import EnergyMeter
+
+            self._meter = EnergyMeter(
+                self.settings.sensors,
+                sysfs_root=Path(self.settings.sysfs_root),
+                interval_s=self.settings.interval,
+            )
+            self._meter.open()
+        return self._meter
+
+    @property
+    def store(self) -> RunStore:
+        """The results folder of this run.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        if self._store is None:
+            from .results.store import RunStore
+
+            if self.owns_store:
+                self._store = RunStore.create(
+                    self.results_dir, name=self.settings.name, labels=self.settings.labels(), folder=self.run_folder
+                )
+            else:
+                self._store = RunStore.open(self.run_folder)
+        return self._store
+
+    @property
+    def owns_store(self) -> bool:
+        """Whether this process keeps the records of the run; a worker of xdist sends its own to the controller."""
+        return self._given_folder is None
+
+    @cached_property
+    def run_folder(self) -> Path:
+        """The folder of this run, chosen now and made with the first thing that is kept in it."""
+        from .results.store import choose_folder
+
+        return self._given_folder or choose_folder(self.results_dir, self.settings.name)
+
+    def scratch_folder(self) -> Path:
+        """A new folder that goes with the session: for trainings of which nothing is kept."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="pytest-energy-")
+        return Path(tempfile.mkdtemp(dir=self._scratch.name))
+
+    @property
+    def has_store(self) -> bool:
+        """Whether a results folder was made."""
+        return self._store is not None
+
+    @property
+    def results_dir(self) -> Path:
+        """The folder that holds the runs."""
+        return self.root / self.settings.dir
+
+    @cached_property
+    def host(self) -> HostPart:
+        """The facts of this machine."""
+        from .results.host import host_facts
+
+        return host_facts(source=self.root)
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of the foreground training.
+
+        Half of the cores by default, alone and beside a load alike: were the budget to change with the load, the
+        comparison would measure the budget (two unbudgeted trainings on two cores take 5 times as long, not 2).
+        """
+        return self.settings.threads or max(1, _cores() // 2)
+
+    def load_threads(self, loads: int) -> int:
+        """CPU threads of each of ``loads`` background loads: what the foreground leaves, shared, at least 1."""
+        return max(1, (_cores() - self.threads) // max(1, loads))
+
+    def check_strict(self) -> None:
+        """Under ``--energy-strict``, refuse to go on without a counter or a power reading.
+
+        Raises:
+            ConfigError: there is no sensor, or one of them is only an estimate.
+        """
+        if not self.settings.strict:
+            return
+        reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in self.meter.refused)
+        estimated = [one.description.name for one in self.meter.sensors if one.description.quality == "estimated"]
+        if estimated or not self.meter.sensors:
+            what = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
+            raise ConfigError(f"--energy-strict: {what} ({reasons}); --energy-doctor says what would mend it")
+
+    def close(self) -> None:
+        """Close the sensors, remove what was scratch."""
+        if self._meter is not None:
+            self._meter.close()
+            self._meter = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+
+def _cores() -> int:
+    """Cores that this process may use (a container or ``taskset`` may leave fewer than the machine has)."""
+    return len(os.sched_getaffinity(0))
