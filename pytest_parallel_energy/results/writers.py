@@ -23,7 +23,7 @@ class ReportTarget:
 
 
 def _html(report: Report) -> str:
-    from .html import html_report
+    from .html.document import html_report
 
     return html_report(report)
 
