@@ -9,8 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..errors import ParallelEnergyError
+from .edges import Edge, Probed, seek_edges, waits_for_edges
+from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
 from .trace import Trace
 from .track import Account, Track
@@ -21,13 +24,15 @@ __all__ = ["Ledger", "Mark"]
 class Mark:
     """One moment at which every sensor was read."""
 
-    __slots__ = ("accounts", "after_ns", "before_ns", "fresh", "ledger", "readings", "trace")
+    __slots__ = ("accounts", "after_ns", "before_ns", "edges", "fresh", "ledger", "readings", "trace")
 
     def __init__(self, ledger: Ledger, trace: Trace, *, fresh: bool) -> None:
         self.ledger = ledger
         self.trace = trace
         self.fresh = fresh
         """Nothing was open before: what happened since the last reading is nobody's."""
+        self.edges: tuple[Edge | None, ...] = ()
+        """Of a mark that waited for edges: each sensor's, ``None`` where there is none."""
         self.readings: list[Reading | str] = []
         self.accounts: tuple[Account, ...] | None = None
 
@@ -40,33 +45,53 @@ class Mark:
 class Ledger:
     """Reads sensors and keeps their accounts. Every method may be called from any thread."""
 
-    def __init__(self, sensors: Sequence[Sensor], *, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, sensors: Sequence[Sensor], *, clock_ns: Callable[[], int], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.sensors = tuple(sensors)
         self.descriptions: tuple[SensorDescription, ...] = tuple(sensor.description for sensor in self.sensors)
         _refuse_twins(self.descriptions)
         self._tracks = tuple(Track(about) for about in self.descriptions)
         self._reads = tuple(sensor.read for sensor in self.sensors)
         self._clock_ns = clock_ns
+        self._sleep = sleep
         self._lock = threading.RLock()
         self._pending: list[Mark] = []
         self._open = 0
         self._trace = Trace(len(self._tracks))
         self._row: tuple[int, list[float]] = (0, [])
 
-    def begin(self) -> Mark:
-        """Read every sensor for a window that opens."""
+    def downgrade(self, name: str, quality: Quality, note: str) -> None:
+        """From now on a sensor's windows are of a lesser quality, and say why."""
+        self.descriptions = tuple(
+            replace(about, quality=max(about.quality, quality, key=Quality.rank), notes=(*about.notes, note))
+            if about.name == name
+            else about
+            for about in self.descriptions
+        )
+
+    def begin(self, *, edges: bool = False) -> Mark:
+        """Read every sensor for a window that opens; ``edges``: wait until the counters have just changed."""
         with self._lock:
             fresh = self._open == 0
             self._open += 1
             if fresh and self._trace:
                 self._trace = Trace(len(self._tracks))
-            return self._read(fresh=fresh)
+            mark = self._read(fresh=fresh)
+            if edges:
+                found = self._seek(opening=True)
+                mark = self._read(fresh=False)
+                mark.edges = found
+                self._row = (mark.after_ns, [track.joules for track in self._tracks])
+            return mark
 
-    def end(self) -> Mark:
-        """Read every sensor for a window that closes."""
+    def end(self, *, edges: bool = False) -> Mark:
+        """Read every sensor for a window that closes now; ``edges``: then wait until the counters change."""
         with self._lock:
             mark = self._read(fresh=False)
             self._open -= 1
+            if edges:
+                mark.edges = self._seek(opening=False)
             return mark
 
     def peek(self) -> Mark:
@@ -120,6 +145,15 @@ class Ledger:
         self._pending.append(mark)
         return mark
 
+    def _seek(self, *, opening: bool) -> tuple[Edge | None, ...]:
+        """Wait for the edges of every counter; ``None`` for sensors that have none."""
+        self._settle()
+        columns = [column for column, about in enumerate(self.descriptions) if waits_for_edges(about)]
+        probed = [_probed(self._tracks[column], self._reads[column]) for column in columns]
+        edges = seek_edges(probed, opening=opening, clock_ns=self._clock_ns, sleep=self._sleep)
+        found = dict(zip(columns, edges, strict=True))
+        return tuple(found.get(column) for column in range(len(self._tracks)))
+
     def _settle(self) -> None:
         """Work the pending readings into the tracks, oldest first."""
         pending, self._pending = self._pending, []
@@ -144,6 +178,16 @@ class Ledger:
             ]
             self._trace.add(from_ns, at_ns, time.thread_time_ns() - cpu_started_ns, watts)
         self._row = (at_ns, now_j)
+
+
+def _probed(track: Track, read: Callable[[], Reading]) -> Probed:
+    def read_or_reason() -> Reading | str:
+        try:
+            return read()
+        except Exception as error:  # noqa: BLE001 - as in Ledger._read
+            return _words(error)
+
+    return Probed(track=track, read=read_or_reason, enter=lambda at_ns, reading: _enter(track, at_ns, reading))
 
 
 def _enter(track: Track, at_ns: int, reading: Reading | str) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..errors import SensorError, SensorUnavailableError
 from ..units import J_PER_UJ
 from .rapl import RaplZone, rapl_description
 from .sensor import Reading, Sensor, SensorDescription
+from .still import refuse_still
 
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
 
@@ -30,8 +30,6 @@ _pread = os.pread
 _PARTS = ("package", "dram", "psys")
 _READ_BYTES = 32
 """More than the 20 digits of the largest 64-bit counter and its newline."""
-_FIRST_LOOK_S = 0.02
-"""A counter that reads 0 gets this long to move: twenty updates of RAPL's 1 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +85,7 @@ def open_powercap(sysfs_root: Path) -> tuple[Sensor, ...]:
     sensors: list[Sensor] = []
     try:
         sensors.extend(_open_zone(zone) for zone in zones)
-        _refuse_still(sensors)
+        refuse_still(sensors)
     except BaseException:
         for sensor in sensors:
             sensor.close()
@@ -188,30 +186,6 @@ def _open_zone(zone: Zone) -> Sensor:
         ) from error
     except OSError as error:
         raise SensorUnavailableError(f"{zone.path / 'energy_uj'} cannot be opened: {error.strerror}") from error
-
-
-def _refuse_still(sensors: list[Sensor]) -> None:
-    """Drop counters that read 0 and stay there.
-
-    Raises:
-        SensorUnavailableError: no other is left.
-    """
-    still = [sensor for sensor in sensors if _stands_at_zero(sensor)]
-    if still:
-        time.sleep(_FIRST_LOOK_S)
-        still = [sensor for sensor in still if _stands_at_zero(sensor)]
-    for sensor in still:
-        sensor.close()
-        sensors.remove(sensor)
-    if not any(sensor.description.kind in {"cpu", "psys"} for sensor in sensors):
-        raise SensorUnavailableError("the RAPL counters read 0 and do not move, as in most virtual machines")
-
-
-def _stands_at_zero(sensor: Sensor) -> bool:
-    try:
-        return sensor.read().counter == 0
-    except SensorError:
-        return False  # a zone that exists and cannot be read stays: its domain will be missing, with the reason
 
 
 def _text(path: Path) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import ConfigError, SensorUnavailableError, did_you_mean
 from .estimate import open_estimate
 from .nvml import open_nvml
+from .perf import open_perf
 from .powercap import open_powercap
 from .sensor import Sensor
 
@@ -47,6 +48,7 @@ class Backend:
 
 BACKENDS: tuple[Backend, ...] = (
     Backend(name="powercap", find=open_powercap, covers_cpu=True),
+    Backend(name="perf", find=open_perf, covers_cpu=True),
     Backend(name="nvml", find=lambda _root: open_nvml(), covers_cpu=False),
     Backend(name="estimate", find=lambda _root: open_estimate(), covers_cpu=True),
 )

@@ -131,6 +131,11 @@ class Track:
         return self._integral_j if per_count is None else self._counts * per_count
 
     @property
+    def counts(self) -> int:
+        """Counts since the first reading."""
+        return self._counts
+
+    @property
     def problem(self) -> str | None:
         """Why the last reading gave nothing, or ``None``."""
         return self._problem

@@ -39,6 +39,10 @@ class WindowEnds:
     window_s: float
     blur_s: float
     """Time by which the energy may belong to another window: the update interval, or the polling of edges."""
+    outside_j: float = 0.0
+    """What may be wrong with the energy between an edge and the window's end."""
+    unseen_ratio: float = 0.0
+    """Share of a repeating step that a part-time sensor never sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class Budget:
     window_j: float
     quantum_j: float
     part_time_j: float
+    alias_j: float = 0.0
 
     @property
     def u95_j(self) -> float:
@@ -58,7 +63,7 @@ class Budget:
         >>> Budget(gain_j=3.0, offset_j=4.0, window_j=0.0, quantum_j=0.0, part_time_j=0.0).u95_j
         5.0
         """
-        return math.hypot(self.gain_j, self.offset_j, self.window_j, self.quantum_j, self.part_time_j)
+        return math.hypot(self.gain_j, self.offset_j, self.window_j, self.quantum_j, self.part_time_j, self.alias_j)
 
 
 def budget(about: SensorDescription, ends: WindowEnds, power: Power) -> Budget:
@@ -66,9 +71,11 @@ def budget(about: SensorDescription, ends: WindowEnds, power: Power) -> Budget:
     return Budget(
         gain_j=K95 * about.gain_ratio * power.mean_w * ends.window_s,
         offset_j=K95 * about.offset_w * ends.window_s,
-        window_j=ends.blur_s * power.mean_w,
+        window_j=math.hypot(ends.blur_s * power.mean_w, ends.outside_j),
         quantum_j=about.quantum_j,
         part_time_j=_part_time_j(about, ends.window_s, power),
+        # what is never seen may differ by as much as the power varies, and no length of window helps
+        alias_j=K95 * power.sigma_w * ends.window_s * ends.unseen_ratio,
     )
 
 

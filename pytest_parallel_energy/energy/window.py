@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
 from ..errors import ParallelEnergyError
+from ..units import NS_PER_S
 from .ledger import Ledger, Mark
 from .result import DomainEnergy, Quality, WindowResult
 
 __all__ = ["Window", "WindowOwner"]
+
+
+_LEAST_STEPS = 10
+_ALIKE_RATIO = 0.2
+"""Inner windows whose lengths differ by less are steps of one loop."""
 
 
 class WindowOwner(Protocol):
@@ -24,7 +32,9 @@ class WindowOwner(Protocol):
         """The account of readings of the opened meter."""
         ...
 
-    def result(self, name: str, ends: tuple[Mark, Mark], windows: tuple[WindowResult, ...]) -> WindowResult:
+    def result(
+        self, name: str, ends: tuple[Mark, Mark], windows: tuple[WindowResult, ...], *, step_s: float | None = None
+    ) -> WindowResult:
         """The energy between two marks."""
         ...
 
@@ -36,10 +46,13 @@ class Window:
     show the result. A window that is opened while another one is open belongs to the one opened last before it.
     """
 
-    __slots__ = ("_children", "_closed", "_meter", "_opened", "_parent", "_result", "name")
+    __slots__ = ("_children", "_closed", "_edges", "_meter", "_opened", "_parent", "_result", "name", "step_s")
 
-    def __init__(self, meter: WindowOwner, name: str) -> None:
+    def __init__(self, meter: WindowOwner, name: str, *, edges: bool = False) -> None:
         self.name = name
+        self.step_s: float | None = None
+        """Set it to the time of one training step, and a sensor that always sees the same part of it is found out."""
+        self._edges = edges
         self._meter = meter
         self._parent: Window | None = None
         self._children: list[Window] = []
@@ -59,7 +72,7 @@ class Window:
         opened = self._meter.open_windows
         self._parent = opened[-1] if opened else None
         opened.append(self)
-        self._opened = ledger.begin()
+        self._opened = ledger.begin(edges=self._edges)
         return self
 
     def close(self) -> None:
@@ -69,7 +82,7 @@ class Window:
             ParallelEnergyError: it was never opened.
         """
         if self._closed is None:
-            self._closed = self._mark().ledger.end()
+            self._closed = self._mark().ledger.end(edges=self._edges)
             self._meter.open_windows.remove(self)
             if self._parent is not None and self._parent._closed is None:  # noqa: SLF001 - a window too
                 self._parent._children.append(self)  # noqa: SLF001
@@ -168,4 +181,19 @@ class Window:
         return self._opened
 
     def _work_out(self, opened: Mark, closed: Mark) -> WindowResult:
-        return self._meter.result(self.name, (opened, closed), tuple(child.result for child in self._children))
+        windows = tuple(child.result for child in self._children)
+        result = self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
+        return replace(result, start_s=(opened.after_ns - self._outermost()._mark().after_ns) / NS_PER_S)  # noqa: SLF001 - a window too
+
+    def _outermost(self) -> Window:
+        return self if self._parent is None else self._parent._outermost()  # noqa: SLF001 - a window too
+
+
+def _step_s(windows: Sequence[WindowResult]) -> float | None:
+    """The time of one step, where the inner windows are steps: at least ten of them, alike in length."""
+    lengths_s = sorted(window.window_s for window in windows)
+    if len(lengths_s) < _LEAST_STEPS:
+        return None
+    middle_s = lengths_s[len(lengths_s) // 2]
+    alike = lengths_s[-1] - lengths_s[0] < _ALIKE_RATIO * middle_s
+    return middle_s if alike else None

@@ -26,7 +26,7 @@ from .record import Record
 from .run_info import RunInfo, run_json
 from .summary import summary_csv
 
-__all__ = ["RunInfo", "RunStore", "choose_folder", "experiment_label"]
+__all__ = ["RunStore", "choose_folder", "experiment_label"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=+,@-]+")
 _LONGEST_NAME = 120

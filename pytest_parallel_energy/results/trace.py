@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import RecordError
 from .files import why
 
-__all__ = ["TRACE_NAME", "Trace", "read_trace", "thin", "trace_csv"]
+__all__ = ["TRACE_NAME", "Trace", "read_trace", "thin", "trace_csv_gz"]
 
 TRACE_NAME = "trace.csv.gz"
 
@@ -30,21 +30,16 @@ class Trace:
     """One tuple a name, as long as ``offsets_s``; ``None`` where there was no reading."""
 
 
-def trace_csv(columns: Sequence[str], points: Iterable[tuple[float, Sequence[float | None]]]) -> bytes:
-    r"""A gzipped CSV: ``offset_s``, then the mean watts of each domain since the row before; unknown is empty.
+def trace_csv_gz(names: Sequence[str], points: Iterable[tuple[float, Sequence[float | None]]]) -> bytes:
+    """The content of ``trace.csv.gz``: ``offset_s`` and one column a name; an unknown value is empty.
 
-    Args:
-        columns: a domain's name each.
-        points: seconds since the window opened, and one value a column.
-
-    >>> gzip.decompress(trace_csv(["package-0"], [(1.0, [42.5]), (2.0, [None])])).decode()
-    'offset_s,package-0_w\n1.0,42.5\n2.0,\n'
+    The bytes depend on the values alone: no time stamp is in the archive.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["offset_s", *(f"{name}_w" for name in columns)])
-    writer.writerows([round(offset_s, 6), *watts] for offset_s, watts in points)
-    # mtime 0: the same trace gives the same bytes
+    writer.writerow(["offset_s", *names])
+    for offset_s, values in points:
+        writer.writerow([f"{offset_s:.6f}", *("" if value is None else f"{value:.6g}" for value in values)])
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 

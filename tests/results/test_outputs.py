@@ -23,7 +23,7 @@ from pytest_parallel_energy.results.quantities import parse_threshold
 from pytest_parallel_energy.results.record import DomainPart, EnergyPart, Phase, Status
 from pytest_parallel_energy.results.report import Report
 from pytest_parallel_energy.results.run_info import RunInfo
-from pytest_parallel_energy.results.trace import read_trace, thin, trace_csv
+from pytest_parallel_energy.results.trace import read_trace, thin, trace_csv_gz
 from pytest_parallel_energy.results.writers import REPORTS, parse_target, write_report
 
 NASTY = 'experiments/t.py::test_a["x"|<b>\\é%,:]'
@@ -237,8 +237,8 @@ def test_a_wrong_factor_is_refused(make, wrong):
 def test_a_trace_is_read_back(tmp_path):
     """What is written is read; unknown stays unknown; the same values give the same bytes."""
     points = [(0.1, (50.0, None)), (0.2, (51.5, 20.25))]
-    data = trace_csv(["package-0", "gpu-0"], points)
-    assert data == trace_csv(["package-0", "gpu-0"], points)
+    data = trace_csv_gz(["package-0_w", "gpu-0_w"], points)
+    assert data == trace_csv_gz(["package-0_w", "gpu-0_w"], points)
     (tmp_path / "trace.csv.gz").write_bytes(data)
     trace = read_trace(tmp_path / "trace.csv.gz")
     assert trace.names == ("package-0_w", "gpu-0_w")
@@ -249,7 +249,7 @@ def test_a_trace_is_read_back(tmp_path):
 def test_a_torn_trace_is_read_as_far_as_it_goes(tmp_path):
     """A trace that a crash cut short gives what is whole, and what is no trace is an error."""
     points = [(i * 0.1, (float(i * i % 977),)) for i in range(20000)]
-    data = trace_csv(["package-0"], points)
+    data = trace_csv_gz(["package-0_w"], points)
     (tmp_path / "torn").write_bytes(data[: len(data) // 2])
     trace = read_trace(tmp_path / "torn")
     assert 1000 < len(trace.offsets_s) < 20000

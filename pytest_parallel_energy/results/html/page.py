@@ -243,7 +243,7 @@ def _remarks(record: Record) -> Iterator[str]:
     for load in record.background:
         yield from (f"{load.name}: {flag}" for flag in load.flags)
     for domain in record.energy.domains:
-        if domain.quality == "missing":
+        if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
             yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
 
 

@@ -164,7 +164,8 @@ def _attempt(record: Record) -> tuple[Value, ...]:
     energy = record.energy
     remarks = [record.reason or "", *record.meter.flags]
     remarks += [f"{load.name}: {flag}" for load in record.background for flag in load.flags]
-    remarks += [f"{d.name} missing: {d.reason}" for d in energy.domains if d.quality == "missing" and d.reason]
+    missing = [f"{domain.name}: {domain.reason}" for domain in energy.domains if domain.quality == "missing"]
+    remarks += [text for text in missing if text not in record.meter.flags]
     return (
         _number(record.repetition, str(record.repetition)),
         _number(record.attempt, str(record.attempt)),
