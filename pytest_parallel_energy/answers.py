@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cells import PUBLISHED
+from .session import refusals_in_words, sensors_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .processes.leftovers import Leftover
     from .session import EnergySession
     from .settings import Settings
     from .training.workload import Workload
 
-__all__ = ["doctor", "header_lines", "listing"]
+__all__ = ["doctor", "header_lines", "listing", "sweep_lines"]
 
 
 def doctor(settings: Settings) -> tuple[list[str], int]:
@@ -108,7 +110,8 @@ def _refusal_line(name: str, reason: str, remedy: str) -> str:
 
 def header_lines(session: EnergySession) -> list[str]:
     """What will measure, what was left out and why, which values are trained with, and where the results go."""
-    lines = [f"energy: {text}" for text in _measuring(session)]
+    lines = [f"energy: {text}" for text in sweep_lines(session.swept, session.unswept)]
+    lines += [f"energy: {text}" for text in _measuring(session)]
     profile = session.settings.profile
     if profile and profile != PUBLISHED:
         lines.append(
@@ -120,13 +123,23 @@ def header_lines(session: EnergySession) -> list[str]:
     return lines
 
 
+def sweep_lines(ended: Sequence[Leftover], left: Sequence[Leftover]) -> list[str]:
+    """What was ended of the loads of dead sessions, and what could not be; empty when there was nothing."""
+    lines = [
+        f"warning: ended process {one.pid}, which the dead session {one.owner_pid} left behind: {one.command}"
+        for one in ended
+    ]
+    return lines + [
+        f"warning: process {one.pid} of the dead session {one.owner_pid} is still there and disturbs what is measured "
+        f"(another user's? then: sudo pytest-parallel-energy kill-background): {one.command}"
+        for one in left
+    ]
+
+
 def _measuring(session: EnergySession) -> list[str]:
-    meter = session.meter
-    found = dict.fromkeys(
-        f"{one.description.source} ({one.description.quality}): {one.description.covers}" for one in meter.sensors
-    )
-    lines = [f"sensor {text}" for text in found] or ["nothing can be measured here"]
-    lines += [f"  no {one.name}: {one.reason}" for one in meter.refused]
-    if meter.refused:
+    lines = [f"sensor {text}" for text in sensors_in_words(session.meter)] or ["nothing can be measured here"]
+    refusals = refusals_in_words(session.meter)
+    lines += [f"  no {text}" for text in refusals]
+    if refusals:
         lines.append("  --energy-doctor says what would mend that")
     return lines
