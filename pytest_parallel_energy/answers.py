@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .cells import PUBLISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from .session import EnergySession
     from .settings import Settings
@@ -82,7 +82,7 @@ def _column_names() -> list[str]:
     return list(names)
 
 
-def _columns(rows: list[tuple[str, ...]], indent: str = "") -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]], indent: str = "") -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -122,11 +122,11 @@ def header_lines(session: EnergySession) -> list[str]:
 
 def _measuring(session: EnergySession) -> list[str]:
     meter = session.meter
-    found: Mapping[str, None] = dict.fromkeys(
-        f"{one.description.source} ({one.description.covers}, {one.description.quality})" for one in meter.sensors
+    found = dict.fromkeys(
+        f"{one.description.source} ({one.description.quality}): {one.description.covers}" for one in meter.sensors
     )
-    lines = ["measured by " + "; ".join(found) if found else "nothing can be measured here"]
+    lines = [f"sensor {text}" for text in found] or ["nothing can be measured here"]
+    lines += [f"  no {one.name}: {one.reason}" for one in meter.refused]
     if meter.refused:
-        lines.append("not by " + "; ".join(f"{one.name}: {one.reason}" for one in meter.refused))
-        lines.append("--energy-doctor says what would mend that")
+        lines.append("  --energy-doctor says what would mend that")
     return lines

@@ -98,8 +98,14 @@ def check_plan(plan: Plan, settings: Settings, registry: Registry) -> None:
 
 
 def _mutations(plan: Plan, settings: Settings, registry: Registry) -> Sequence[tuple[Mapping[str, Any], str]]:
+    from .mutation.labels import distinct_labels
+
     drawn = [mutation for mark in plan.mutates for mutation in _draw(mark, plan, settings, registry)]
-    return [({} if one.is_default else one.values, one.label()) for one in drawn] or [({}, "")]
+    if not drawn:
+        return [({}, "")]
+    varied = [{name: one.values[name] for name in one.mutated} for one in drawn]
+    labels = iter(distinct_labels([values for values in varied if values]))
+    return [(values, next(labels)) if values else ({}, "default") for values in varied]
 
 
 def _draw(mark: MutateMark, plan: Plan, settings: Settings, registry: Registry) -> Sequence[Mutation]:

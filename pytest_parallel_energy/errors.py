@@ -20,7 +20,6 @@ Each error survives ``pickle`` and ``repr``, because xdist sends them between pr
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -99,6 +98,8 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     >>> did_you_mean("x", [])
     'there are none'
     """
+    import difflib  # here: 1 ms that only a mistake has to pay
+
     names = sorted(known)
     if not names:
         return "there are none"

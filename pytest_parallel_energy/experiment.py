@@ -20,16 +20,16 @@ from .results.cell import cell_id, host_class
 from .results.files import write_file
 from .results.record import Phase, Record, Status, WorkloadPart
 from .results.store import experiment_label
-from .results.trace import TRACE_NAME, trace_csv
+from .results.trace import TRACE_NAME, trace_csv_gz
 
 if TYPE_CHECKING:
-    from .energy.meter import Window
     from .energy.result import WindowResult
+    from .energy.window import Window
     from .load.background import BackgroundLoad
     from .session import EnergySession
     from .settings import Settings
     from .training.foreground import TrainingResult
-    from .training.registry import Workload
+    from .training.workload import Workload
 
 __all__ = ["Experiment", "Trained"]
 
@@ -120,13 +120,19 @@ class Experiment:
         return self.workload.values(self.profile, **{**self.plan.workload.fixed, **self.param.values})
 
     def cell(self) -> str:
-        """The identity of this cell, with the loads that were really started."""
+        """The identity of this cell: the marked loads, and those that the test started itself so far."""
         workload = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
         if self.profile:
             workload = f"{workload}@{self.profile}"
-        started = [{"name": load.load.name, "hyperparameters": dict(load.hyperparameters)} for load in self.loads]
-        marked = [{"name": mark.name, "hyperparameters": dict(mark.hyperparameters)} for mark in self.plan.loads]
-        return cell_id(workload, self.hyperparameters, started or marked, host_class(self.session.host))
+        marked = [self._identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
+        unmarked = [load.identity() for load in self.loads[len(marked) :]]
+        return cell_id(workload, self.hyperparameters, marked + unmarked, host_class(self.session.host))
+
+    def _identity(self, mark: LoadMark) -> dict[str, Any]:
+        values = self.session.registry.workload(mark.name).values(
+            profile_of(mark.profile, self.settings), **mark.hyperparameters
+        )
+        return {"name": mark.name, "hyperparameters": values}
 
     # --- one attempt after the other ---------------------------------------------------------------------------
 
@@ -138,12 +144,22 @@ class Experiment:
     def begin(self) -> None:
         """Start the first attempt: its folder exists from now on, and says that it was not finished.
 
+        When disabled there is a scratch folder instead, and nothing is kept.
+
         Raises:
             RecordError: the results folder cannot be written.
         """
         self._begin_attempt(1)
 
+    @property
+    def measured(self) -> bool:
+        """Whether windows are opened and records kept."""
+        return not self.settings.disable
+
     def _begin_attempt(self, number: int) -> None:
+        if not self.measured:
+            self._attempt = _Attempt.begin(number, self.session.scratch_folder())
+            return
         label = experiment_label(
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
@@ -188,7 +204,7 @@ class Experiment:
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
         if self._status is Status.PASSED:
-            timed_out = status is Status.FAILED and self._trained and self._trained[2].status == Status.TIMEOUT
+            timed_out = status is Status.FAILED and self._trained and self._trained[2].status == "timeout"
             self._status = Status.TIMEOUT if timed_out else status
             self._reason = reason
 
@@ -296,7 +312,7 @@ class Experiment:
             result = self._train_once(workload, values, timeout_s)
             self._trained = (workload, values, result)
             attempt = self._current().number
-            if result.status == Status.PASSED:
+            if result.status == "passed":
                 return Trained(
                     metrics=result.metrics,
                     log=result.log,
@@ -337,6 +353,9 @@ class Experiment:
 
     def _next_attempt(self, failed: TrainingResult) -> None:
         """Close the failed attempt's window and open the next: each attempt's joules are its own."""
+        if not self.measured:
+            self._begin_attempt(self._current().number + 1)
+            return
         self.close_window()
         record = self._record(Status(failed.status), failed.reason, self._result)
         self._keep(record)
@@ -386,8 +405,8 @@ class Experiment:
         if result is None or not result.trace:
             return None
         path = self._current().folder / TRACE_NAME
-        columns = [domain.name for domain in result.domains]
-        write_file(path, trace_csv(columns, ((point.offset_s, point.watts) for point in result.trace)))
+        columns = [f"{domain.name}_w" for domain in result.domains]
+        write_file(path, trace_csv_gz(columns, ((point.offset_s, point.watts) for point in result.trace)))
         return self.session.store.relative(path)
 
     def _workload_part(self) -> WorkloadPart | None:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .errors import ConfigError, ParallelEnergyError
-from .markers import LoadMark
-from .views import DisabledLoads, Loads, MeterView
+from .errors import ParallelEnergyError
 
 if TYPE_CHECKING:
     from .experiment import Experiment, Trained
+    from .views import DisabledLoads, Loads, MeterView
 
 __all__ = [
     "EXPERIMENT",
@@ -44,6 +43,8 @@ def energy_meter(request: pytest.FixtureRequest) -> MeterView:
     the window so far; ``with energy_meter.window("epoch-1") as epoch:`` measures a part of it. A value that is not
     known is ``None``, never 0. Set-up and tear-down are outside.
     """
+    from .views import MeterView
+
     return MeterView(_experiment(request))
 
 
@@ -56,30 +57,18 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
     ``@pytest.mark.parametrize("background_load", [None, "repository/model"], indirect=True)`` gives the test alone
     and beside the load.
     """
+    from .views import DisabledLoads, Loads
+
     experiment = _experiment(request)
-    if experiment.settings.disable:
+    if not experiment.measured:
         yield DisabledLoads()
         return
-    named = getattr(request, "param", None)
     try:
         with _plain_failures():
             experiment.start_marked_loads()
-            if named is not None:
-                experiment.start_load(_named_load(named))
         yield Loads(experiment)
     finally:
         experiment.stop_loads()
-
-
-def _named_load(named: object) -> LoadMark:
-    """The load that ``parametrize`` names: text, or a mapping with ``name`` and hyperparameters."""
-    if isinstance(named, str):
-        return LoadMark(name=named)
-    if isinstance(named, Mapping) and isinstance(named.get("name"), str):
-        return LoadMark(name=named["name"], hyperparameters={k: v for k, v in named.items() if k != "name"})
-    raise ConfigError(
-        f"parametrize('background_load', …) takes None, 'repository/model', or a mapping with 'name'; it has {named!r}"
-    )
 
 
 @pytest.fixture
@@ -87,9 +76,9 @@ def train(
     request: pytest.FixtureRequest,
     background_load: Loads | DisabledLoads,  # noqa: ARG001 - the load is up before the training can start
 ) -> Callable[..., Trained]:
-    """Run the marked training with this cell's hyperparameters, as a child process: ``result = train()``.
+    """Runs the marked training with this cell's hyperparameters as a child process, and gives what came of it.
 
-    ``train("repository/model", timeout_s=3600, epochs=1)`` names another one or further values. The result has
+    ``result = train()``; ``train("repository/model", timeout_s=3600, epochs=1)`` names another. The result has
     ``.metrics .log .command .seconds .attempts``. Success is the exit code and the metrics that the registry
     requires; else the test fails with the tail of the log.
     """

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .mutation.draw import Draw
 
-__all__ = ["MARKERS", "LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
+__all__ = ["LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
 
-MARKERS: Mapping[str, str] = {
-    "workload": 'workload("repository/model", profile=None, **hyperparameters): what the train fixture trains; '
-    "named hyperparameters are fixed at the value given",
-    "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): one item for each '
-    "drawn set of hyperparameter values; names take the registered distributions, keywords give explicit ones "
-    "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
-    "background_load": 'background_load("repository/model", n=1, **hyperparameters): this training loops beside the '
-    "test; may stand several times",
-    "energy": "energy(repeats=, warmup=, max_retries=, profile=, coverage_min=): settings of this test",
-}
+
+_Mark = TypeVar("_Mark")
 
 
 class MarkLike(Protocol):
@@ -52,6 +44,8 @@ class WorkloadMark:
         Raises:
             ConfigError: not exactly one name, or the name is not text.
         """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
         keywords = dict(mark.kwargs)
         profile = keywords.pop("profile", None)
         return cls(name=_one_name("workload", mark.args), profile=profile, fixed=keywords)
@@ -74,6 +68,8 @@ class MutateMark:
         Raises:
             ConfigError: nothing to mutate, or an argument of the wrong type or range.
         """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
         from .mutation.draw import Draw
 
         spaces = dict(mark.kwargs)
@@ -105,12 +101,35 @@ class LoadMark:
         Raises:
             ConfigError: not exactly one name, or a number of loads below 1.
         """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
         keywords = dict(mark.kwargs)
         n = keywords.pop("n", 1)
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ConfigError(f"background_load(n={n!r}): n is a whole number of 1 or more")
         profile = keywords.pop("profile", None)
         return cls(name=_one_name("background_load", mark.args), n=n, profile=profile, hyperparameters=keywords)
+
+    @classmethod
+    def from_parameter(cls, given: object) -> LoadMark:
+        """Read what ``parametrize("background_load", [...], indirect=True)`` gives: a name, or a mapping with one.
+
+        Raises:
+            ConfigError: it is neither.
+        """
+        if isinstance(given, str) and given:
+            return cls(name=given)
+        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            return cls(name=given["name"], hyperparameters={k: v for k, v in given.items() if k != "name"})
+        raise ConfigError(
+            "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
+            f"'name'; it has {given!r}"
+        )
+
+
+def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:
+    """What an experiment file put into the marker: a value that needs no reading."""
+    return mark.args[0] if len(mark.args) == 1 and isinstance(mark.args[0], kind) else None
 
 
 def _one_name(marker: str, args: tuple[Any, ...]) -> str:

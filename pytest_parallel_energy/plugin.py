@@ -8,8 +8,7 @@ from .errors import ParallelEnergyError
 from .fixtures import background_load, energy_meter, hyperparameters, record_metric, train
 from .hooks.collection import Collection
 from .hooks.reporting import Reporting
-from .markers import MARKERS
-from .settings import add_options, settings_from
+from .options import MARKERS, add_options
 
 __all__ = [
     "background_load",
@@ -52,6 +51,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not (config.option.energy_list or config.option.energy_doctor):
         return None
     from . import answers
+    from .settings import settings_from
 
     settings = settings_from(config)
     try:
@@ -70,15 +70,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and what holds the session's state."""
     for text in MARKERS.values():
         config.addinivalue_line("markers", text)
-    collection = Collection(config, settings_from(config))
+    collection = Collection(config)
     config.stash[_COLLECTION] = collection
     config.pluginmanager.register(collection, "parallel_energy_collection")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporting(collection), "parallel_energy_reporting")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Where there are experiments to run, prepare for them; other suites never pass through what runs them."""
+    """Where there are experiments to run, prepare for them; other suites never pass through what runs them.
+
+    First of its kind, because the terminal's tells afterwards what was prepared.
+    """
     collection: Collection = session.config.stash[_COLLECTION]
     if session.config.option.collectonly or not any(map(collection.is_experiment, session.items)):
         return

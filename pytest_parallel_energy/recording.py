@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .energy.result import WindowResult
     from .load.background import BackgroundLoad
     from .training.foreground import TrainingResult
-    from .training.registry import Workload
+    from .training.workload import Workload
 
 __all__ = ["StartedLoad", "background_part", "energy_part", "meter_part", "trained_part", "workload_part"]
 
@@ -26,6 +26,12 @@ class StartedLoad:
     load: BackgroundLoad
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """What a repetition of the cell would have to start again."""
+        if self.workload is None:
+            return {"command": list(self.load.command.argv)}
+        return {"name": self.workload.name, "hyperparameters": dict(self.hyperparameters)}
 
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:
@@ -51,6 +57,8 @@ def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> Worklo
         log=log,
         exit_code=result.exit_code,
         train_s=result.train_s,
+        cpu_s=result.cpu_s,
+        flags=tuple(result.flags),
         metrics=dict(result.metrics),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ class EnergySession:
         self._given_folder = run_folder
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property
     def registry(self) -> Registry:
@@ -94,6 +96,12 @@ class EnergySession:
 
         return self._given_folder or choose_folder(self.results_dir, self.settings.name)
 
+    def scratch_folder(self) -> Path:
+        """A new folder that goes with the session: for trainings of which nothing is kept."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="pytest-energy-")
+        return Path(tempfile.mkdtemp(dir=self._scratch.name))
+
     @property
     def has_store(self) -> bool:
         """Whether a results folder was made."""
@@ -139,10 +147,13 @@ class EnergySession:
             raise ConfigError(f"--energy-strict: {what} ({reasons}); --energy-doctor says what would mend it")
 
     def close(self) -> None:
-        """Close the sensors."""
+        """Close the sensors, remove what was scratch."""
         if self._meter is not None:
             self._meter.close()
             self._meter = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
 
 
 def _cores() -> int:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .markers import LoadMark
 
 if TYPE_CHECKING:
-    from .energy.meter import Window
     from .energy.result import DomainEnergy, Quality
+    from .energy.window import Window
     from .experiment import Experiment
     from .load.background import BackgroundLoad
 
@@ -46,7 +46,7 @@ class MeterView:
         self._experiment = experiment
 
     def _of_window(self, name: str) -> Any:
-        if self._experiment.settings.disable:
+        if not self._experiment.measured:
             return NOT_MEASURED
         window = self._experiment.window
         if window is None:

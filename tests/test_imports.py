@@ -18,13 +18,16 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"units"}),
     frozenset({"energy", "processes", "mutation", "results"}),
     frozenset({"load", "training"}),
+    frozenset({"sweep"}),
+    frozenset({"options"}),
     frozenset({"markers", "settings", "cells", "session", "recording", "experiment", "views", "answers", "testing"}),
     frozenset({"fixtures", "files"}),
     frozenset({"hooks"}),
-    frozenset({"plugin", "cli", "__main__", "__init__"}),
+    frozenset({"plugin", "cli", "__init__"}),
+    frozenset({"__main__"}),
 )
-COMPOSITION = FLOORS[4]
-PYTEST_ROOMS = {"plugin", "fixtures", "files", "settings", "hooks"}
+COMPOSITION = FLOORS[6]
+PYTEST_ROOMS = {"plugin", "fixtures", "files", "options", "settings", "hooks"}
 
 
 def modules() -> list[Path]:

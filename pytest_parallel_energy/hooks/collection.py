@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,12 @@ import pytest
 
 from ..errors import ConfigError, ParallelEnergyError
 from ..fixtures import FIXTURES
-from ..markers import MARKERS
-from ..settings import Settings
+from ..options import MARKERS, any_given
 
 if TYPE_CHECKING:
     from ..cells import CellParam, Plan
     from ..session import EnergySession
+    from ..settings import Settings
 
 __all__ = ["RECORD_PROPERTY", "RUN_INPUT", "Collection"]
 
@@ -25,6 +26,7 @@ RECORD_PROPERTY = "energy.record"
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
 _CELL = "_energy_cell"
+_DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
 
 class Collection:
@@ -32,13 +34,25 @@ class Collection:
 
     Args:
         config: pytest's.
-        settings: what the user asked for.
+
+    Raises:
+        pytest.UsageError: an option, environment variable or ini setting has a value that it cannot have.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.settings = settings
+        self._settings: Settings | None = None
         self._session: EnergySession | None = None
+        self._measures_all = any_given(config, os.environ) and self.settings.measure_all
+
+    @property
+    def settings(self) -> Settings:
+        """What the user asked for."""
+        if self._settings is None:
+            from ..settings import settings_from
+
+            self._settings = settings_from(self.config, os.environ)
+        return self._settings
 
     @property
     def session(self) -> EnergySession:
@@ -60,7 +74,7 @@ class Collection:
 
     def is_experiment(self, item: pytest.Item, fixture_names: Iterable[str] | None = None) -> bool:
         """Whether the item is measured: it asks for one of our fixtures, has one of our markers, or all are."""
-        if self.settings.measure_all:
+        if self._measures_all:
             return True
         names = getattr(item, "fixturenames", ()) if fixture_names is None else fixture_names
         return not FIXTURES.isdisjoint(names) or any(mark.name in MARKERS for mark in item.iter_markers())
@@ -80,7 +94,7 @@ class Collection:
 
     @staticmethod
     def plan_of(item: pytest.Item) -> Plan:
-        """What the item's markers say, in the order in which they were written.
+        """What the item's markers say, in the order in which they were written; then its parametrised load.
 
         Raises:
             ConfigError: a marker says something that is not understood.
@@ -91,10 +105,14 @@ class Collection:
         # iter_markers gives the decorator next to the function first; people read from the top.
         marks = list(item.iter_markers())[::-1]
         workload = item.get_closest_marker("workload")
+        loads = [LoadMark.from_mark(mark) for mark in marks if mark.name == "background_load"]
+        callspec = getattr(item, "callspec", None)
+        if callspec and callspec.params.get("background_load") is not None:
+            loads.append(LoadMark.from_parameter(callspec.params["background_load"]))
         return Plan(
             workload=WorkloadMark.from_mark(workload) if workload else None,
             mutates=tuple(MutateMark.from_mark(mark) for mark in marks if mark.name == "mutate"),
-            loads=tuple(LoadMark.from_mark(mark) for mark in marks if mark.name == "background_load"),
+            loads=tuple(loads),
         )
 
     @staticmethod
@@ -106,6 +124,24 @@ class Collection:
         return callspec.params.get(_CELL, CellParam()) if callspec else CellParam()
 
     # --- hooks -------------------------------------------------------------------------------------------------
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collect an experiment file as a module of tests."""
+        if file_path.suffix.lower() not in _DOCUMENTS:
+            return None
+        own = Path(file_path.stem).suffix == ".energy"
+        if not (own or parent.session.isinitpath(file_path) or any_given(self.config, os.environ)):
+            return None
+        from ..cells import profile_of
+        from ..files import ExperimentFile, is_experiment_file
+
+        named = parent.session.isinitpath(file_path)
+        if not is_experiment_file(file_path, named=named, patterns=self.settings.config):
+            return None
+        found: pytest.Collector = ExperimentFile.from_parent(
+            parent, path=file_path, registry=lambda: self.session.registry, profile=profile_of(None, self.settings)
+        )
+        return found
 
     @pytest.hookimpl(trylast=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -138,13 +174,15 @@ class Collection:
         """Before anything starts, refuse what could not be measured or kept.
 
         Raises:
-            pytest.UsageError: the results folder cannot be written, or ``--energy-strict`` is not satisfied.
+            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, or the
+                results folder cannot be written.
         """
         if self.settings.disable:
             return
         try:
-            _ = self.session.store
+            _ = self.session.meter
             self.session.check_strict()
+            _ = self.session.store
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 

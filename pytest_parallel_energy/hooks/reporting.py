@@ -35,6 +35,7 @@ class Reporting:
         self._collection = collection
         self.records: list[Record] = []
         self.problems: list[str] = []
+        self._told = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -63,9 +64,10 @@ class Reporting:
         except RecordError as error:
             self.problems.append(str(error))
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    # Inside the terminal's wrapper, which prints the summary, and around Running's, which was registered later.
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, exitstatus: int | pytest.ExitCode) -> Generator[None, Any, Any]:
-        """After everything else has ended: adopt what crashed or was interrupted, and close the results folder."""
+        """After the last experiment has ended: adopt what crashed or was interrupted, and close the results folder."""
         try:
             return (yield)
         finally:
@@ -92,13 +94,21 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table."""
-        if not self.records and not self.problems:
+        if self._told or not (self.records or self.problems):
             return
         from ..results.table import render_table
 
+        self._told = True
         terminalreporter.section("energy")
-        for line in render_table(self.records, width=terminalreporter.config.get_terminal_writer().fullwidth):
+        width = terminalreporter.config.get_terminal_writer().fullwidth
+        for line in render_table(self.records, width=width):
             terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
         for problem in self.problems:
             terminalreporter.write_line(f"problem: {problem}", red=True)
         terminalreporter.write_line(f"results: {self._collection.session.store.folder}")
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Print the table after all where pytest prints no summary: a session that SIGTERM or SIGHUP ended."""
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and not config.option.no_summary:
+            self.pytest_terminal_summary(terminal)

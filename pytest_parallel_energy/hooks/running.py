@@ -60,8 +60,8 @@ class Running:
                 param=collection.param_of(item),
             )
             item.stash[EXPERIMENT] = experiment
-            if not collection.settings.disable:
-                experiment.begin()
+            experiment.begin()
+            if experiment.measured:
                 self._experiment = experiment
         except ParallelEnergyError as error:
             pytest.fail(str(error), pytrace=False)
@@ -108,8 +108,8 @@ class Running:
         if report.skipped and not hasattr(report, "wasxfail"):
             experiment.discard()
             return
-        text = call.excinfo.exconly(tryshort=True).strip()
-        status = Status.TIMEOUT if text.startswith("Failed: Timeout (>") else Status.FAILED
+        text = call.excinfo.exconly().strip().removeprefix("Failed: ")
+        status = Status.TIMEOUT if text.startswith("Timeout (>") else Status.FAILED
         where = "" if report.when == "call" else f"{report.when}: "
         experiment.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])
 
@@ -145,7 +145,8 @@ class Running:
             if signal.getsignal(number) == signal.SIG_DFL:
                 self._handlers[number] = signal.signal(number, _end_session)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    # Last of the wrappers, hence the innermost: right after the fixtures' tear-down, before anybody reports.
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, Any, Any]:
         """Keep the record of an interrupted experiment, after its fixtures were torn down; close the sensors."""
         try:

@@ -1,1 +1,1 @@
-"""Mutations: distributions, drawing, de-duplication, order."""
+"""Search spaces, drawing, and names for what was drawn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,9 @@ def t_quantile(degrees: int) -> float:
     return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
 
 
+_REPETITION = re.compile(r"(^|-)(rep|warmup)\d+$")
+
+
 def short_name(nodeid: str) -> str:
     """A test's id without its file and without the part of its parameters that counts repetitions.
 
@@ -155,8 +159,8 @@ def short_name(nodeid: str) -> str:
     head, bracket, parameters = name.partition("[")
     if not bracket:
         return name
-    kept = [part for part in parameters.removesuffix("]").split("-") if not (part[:3] == "rep" and part[3:].isdigit())]
-    return f"{head}[{'-'.join(kept)}]" if kept else head
+    kept = _REPETITION.sub("", parameters.removesuffix("]"))
+    return f"{head}[{kept}]" if kept else head
 
 
 def worst_quality(energies: Iterable[EnergyPart]) -> str:

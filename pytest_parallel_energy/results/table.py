@@ -11,7 +11,7 @@ from .cells import Cell, group_cells
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
 from .record import Phase, Record, Status
 
-__all__ = ["Line", "render_table"]
+__all__ = ["Line", "Notes", "cell_columns", "provenance", "render_table"]
 
 _NARROWEST = 60
 """Columns below which the table does not shrink any further."""
@@ -21,7 +21,7 @@ _PARTS = ("cpu", "gpu", "dram")
 
 
 @dataclass(slots=True)
-class _Notes:
+class Notes:
     """Sentences numbered from 1 in the order of their first use, each once."""
 
     numbers: dict[str, int] = field(default_factory=dict)
@@ -42,11 +42,11 @@ def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
         return []
     cells = group_cells(records)
     width = max(width, _NARROWEST)
-    notes = _Notes()
+    notes = Notes()
     lines = [*_rows(cells, width, notes), Line(text="")]
     for text, number in notes.numbers.items():
         lines += [Line(text=part, severity="warn") for part in wrap(f"[{number}] {text}", width, indent="    ")]
-    lines += [Line(text=part) for part in wrap(_provenance(cells), width, indent="    ")]
+    lines += [Line(text=part) for part in wrap(provenance(cells), width, indent="    ")]
     if any(cell.n == 1 for cell in cells):
         lines += [Line(text=part) for part in wrap(_SINGLE, width, indent="    ")]
     return lines
@@ -55,11 +55,11 @@ def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
 _SINGLE = "± is the 95 % interval; where n is 1 it holds the meter's error alone, not the spread of repeats"
 
 
-def _rows(cells: Sequence[Cell], width: int, notes: _Notes) -> Iterator[Line]:
+def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
     names = _names(cells)
     longest = max(len(name) for _, name in names)
     wish = min(longest, next(wish for least, wish in _NAME_WISHES if width >= least))
-    kept, moved = fit_columns(_columns(cells, notes), width - wish - 2)
+    kept, moved = fit_columns(cell_columns(cells, notes), width - wish - 2)
     room = max(width - sum(column.width + 2 for column in kept), 12)
     name_width = min(room, max(longest, len("experiment")))
     yield Line(
@@ -70,14 +70,19 @@ def _rows(cells: Sequence[Cell], width: int, notes: _Notes) -> Iterator[Line]:
         if head != group and head:
             yield Line(text=shorten(head, width))
         group = head
-        texts = [shorten(name, name_width).ljust(name_width), *(c.cell(c.texts[index]) for c in kept)]
+        fits = len(name) <= name_width
+        if not fits:  # a row of its own: an id that is cut cannot be typed after -k
+            yield Line(text=shorten(name, width), severity=_severity(cell))
+        texts = [(name if fits else "").ljust(name_width), *(c.cell(c.texts[index]) for c in kept)]
         yield Line(text="  ".join(texts).rstrip(), severity=_severity(cell))
         details = [f"{c.head} {c.texts[index]}" for c in moved if c.texts[index]]
         if details:
             yield from (Line(text=f"      {part}") for part in wrap("; ".join(details), width - 6))
 
 
-def _columns(cells: Sequence[Cell], notes: _Notes) -> list[Column]:
+def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
+    """All columns but the name, one text a cell; ``notes`` is filled with what the column of that name refers to."""
+
     def column(head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True) -> Column:
         return Column(head=head, texts=tuple(texts), optional=optional, right=right)
 
@@ -154,6 +159,8 @@ def _remarks(cell: Cell) -> Iterator[str]:
         yield f"{warmups} warm-up left out of the means"
     for record in cell.sample:
         yield from record.meter.flags
+        if record.workload is not None:
+            yield from record.workload.flags
         for load in record.background:
             yield from (f"{load.name}: {flag}" for flag in load.flags)
             if load.rounds_failed:
@@ -163,7 +170,7 @@ def _remarks(cell: Cell) -> Iterator[str]:
                 yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
 
 
-def _provenance(cells: Sequence[Cell]) -> str:
+def provenance(cells: Sequence[Cell]) -> str:
     """One sentence: which qualities, and what is inside the totals."""
     qualities = Counter(cell.quality for cell in cells)
     boundaries = Counter(record.energy.boundary or "unknown" for cell in cells for record in cell.sample)

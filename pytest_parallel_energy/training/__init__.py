@@ -1,1 +1,1 @@
-"""Workloads: the registry of trainings, the foreground run, the metrics in its log."""
+"""The registry of workloads, the foreground training, and what its log says."""

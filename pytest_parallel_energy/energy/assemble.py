@@ -1,0 +1,126 @@
+"""From two marks to a result: the domains, then the sums, in which a missing part is never hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..units import NS_PER_S
+from .boundary import boundary_words, counted
+from .domain import Column
+from .result import DomainEnergy, Quality, TracePoint, WindowResult
+from .uncertainty import combine_u95
+
+__all__ = ["Span", "assemble"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """What a window saw: its ends, and each sensor's view."""
+
+    name: str
+    opened_ns: int
+    closed_ns: int
+    columns: tuple[Column, ...]
+    trace: tuple[TracePoint, ...] = ()
+    windows: tuple[WindowResult, ...] = ()
+    idle_w: float | None = None
+    """Idle power of the boundary, where it was measured."""
+    flags: tuple[str, ...] = ()
+    sampler_cpu_s: float | None = None
+    max_gap_s: float | None = None
+
+    @property
+    def window_s(self) -> float:
+        """Length of the window."""
+        return (self.closed_ns - self.opened_ns) / NS_PER_S
+
+
+def assemble(span: Span) -> WindowResult:
+    """The result of a window. Sums over a missing part are missing."""
+    sensors = [column.about for column in span.columns]
+    inside = counted(sensors)
+    domains = tuple(_domain(span, number, counts=inside[number]) for number in range(len(sensors)))
+    total = [domain for domain in domains if domain.counted]
+    total_j = _sum(total)
+    idle_j = None if span.idle_w is None else span.idle_w * span.window_s
+    return WindowResult(
+        name=span.name,
+        window_s=span.window_s,
+        total_j=total_j,
+        total_u95_j=None if total_j is None else _total_u95(span.columns, domains),
+        quality=max((domain.quality for domain in total), key=Quality.rank, default=Quality.MISSING),
+        boundary=boundary_words(sensors),
+        cpu_j=_sum(domain for domain in domains if domain.kind == "cpu"),
+        gpu_j=_sum(domain for domain in domains if domain.kind == "gpu"),
+        dram_j=_sum(domain for domain in domains if domain.kind == "dram"),
+        mean_w=None if total_j is None or span.window_s <= 0 else total_j / span.window_s,
+        peak_w=_peak_w(span.trace, [number for number, counts in enumerate(inside) if counts]),
+        idle_j=idle_j,
+        above_idle_j=None if total_j is None or idle_j is None else total_j - idle_j,
+        domains=domains,
+        windows=span.windows,
+        trace=span.trace,
+        flags=_flags(span, domains),
+        sampler_cpu_s=span.sampler_cpu_s,
+        max_gap_s=span.max_gap_s,
+    )
+
+
+def _domain(span: Span, number: int, *, counts: bool) -> DomainEnergy:
+    column = span.columns[number]
+    about, reason = column.about, column.reason
+    joules = None if reason else column.joules
+    return DomainEnergy(
+        name=about.name,
+        kind=about.kind,
+        device=about.device,
+        joules=joules,
+        u95_j=None if reason else column.budget.u95_j,
+        quality=about.quality if reason is None else Quality.MISSING,
+        source=about.source,
+        counted=counts,
+        mean_w=None if joules is None or span.window_s <= 0 else joules / span.window_s,
+        peak_w=None if reason else _peak_w(span.trace, [number]),
+        update_interval_s=column.update_s,
+        samples=column.closed.samples - column.opened.samples,
+        resets=column.closed.resets - column.opened.resets,
+        wraps=column.closed.wraps - column.opened.wraps,
+        reason=reason,
+    )
+
+
+def _sum(domains: Iterable[DomainEnergy]) -> float | None:
+    """Joules of all, ``None`` when one is unknown or there is none."""
+    joules = [domain.joules for domain in domains]
+    known = [value for value in joules if value is not None]
+    return sum(known) if joules and len(known) == len(joules) else None
+
+
+def _total_u95(columns: Sequence[Column], domains: Sequence[DomainEnergy]) -> float:
+    return combine_u95(
+        (column.about.gain_group, domain.u95_j)
+        for column, domain in zip(columns, domains, strict=True)
+        if domain.counted and domain.u95_j is not None
+    )
+
+
+def _peak_w(trace: Sequence[TracePoint], columns: Sequence[int]) -> float | None:
+    """The highest sum over some columns; a row with an unknown part says nothing."""
+    peaks = []
+    for point in trace:
+        row = [point.watts[column] for column in columns]
+        known = [value for value in row if value is not None]
+        if row and len(known) == len(row):
+            peaks.append(sum(known))
+    return max(peaks, default=None)
+
+
+def _flags(span: Span, domains: Sequence[DomainEnergy]) -> tuple[str, ...]:
+    flags = [*span.flags, *(note for column in span.columns for note in column.about.notes)]
+    for column, domain in zip(span.columns, domains, strict=True):
+        if domain.reason is None:
+            flags.extend(column.flags())
+        else:
+            flags.append(f"{domain.name} ({domain.source}) is missing: {domain.reason}")
+    return tuple(dict.fromkeys(flags))

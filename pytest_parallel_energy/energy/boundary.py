@@ -1,0 +1,66 @@
+"""Which domains make up the total, each joule once, and the words for it.
+
+psys contains package contains core and uncore; DRAM stands apart on servers (Linux powercap documentation): never psys
+and package together. A whole-server estimate gives way to any measured CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .result import Quality
+from .sensor import SensorDescription
+
+__all__ = ["boundary_words", "counted"]
+
+
+def counted(sensors: Sequence[SensorDescription]) -> tuple[bool, ...]:
+    """For each sensor whether it is part of the total.
+
+    Parts are preferred to the whole that contains them, as long as the CPU is among the parts; otherwise the whole
+    is counted and its parts are not.
+    """
+    chosen = [about for about in sensors if not _outclassed(about, sensors)]
+    kinds = {about.kind for about in chosen}
+    wholes = [about for about in chosen if about.contains and not ("cpu" in about.contains and "cpu" in kinds)]
+    # of several wholes the widest: a wall meter rather than psys
+    whole = max(wholes, key=lambda about: len(about.contains), default=None)
+    return tuple(about in chosen and _counts(about, whole) for about in sensors)
+
+
+def _outclassed(about: SensorDescription, sensors: Sequence[SensorDescription]) -> bool:
+    if about.quality is not Quality.ESTIMATED:
+        return False
+    return any(
+        other.quality is not Quality.ESTIMATED and ("cpu" in other.contains or other.kind == "cpu") for other in sensors
+    )
+
+
+def _counts(about: SensorDescription, whole: SensorDescription | None) -> bool:
+    if about.contains:
+        # wholes side by side (two Grace-Hopper modules) each hold their own device
+        return whole is not None and about.contains == whole.contains and about.kind == whole.kind
+    return whole is None or about.kind not in whole.contains
+
+
+def boundary_words(sensors: Sequence[SensorDescription]) -> str:
+    """What the total holds and what it leaves out.
+
+    >>> from .result import Quality
+    >>> boundary_words([SensorDescription(
+    ...     name="package-0", kind="cpu", source="powercap", quality=Quality.COUNTER, covers="CPU packages")])
+    'CPU packages; without DRAM, board, power supply'
+    >>> boundary_words([])
+    'nothing'
+    """
+    inside = [about for about, counts in zip(sensors, counted(sensors), strict=True) if counts]
+    if not inside:
+        return "nothing"
+    words = " + ".join(dict.fromkeys(about.covers for about in inside))
+    held = {about.kind for about in inside}.union(*(about.contains for about in inside))
+    if held & {"wall", "server"}:
+        return words
+    outside = [] if "dram" in held else ["DRAM"]
+    if "cpu" not in held:
+        outside.insert(0, "CPU packages")
+    return f"{words}; without {', '.join([*outside, 'board', 'power supply'])}"

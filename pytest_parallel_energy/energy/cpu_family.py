@@ -1,0 +1,100 @@
+"""Which CPU family this machine has, as far as the table of coefficients goes.
+
+Model numbers: Linux ``arch/x86/include/asm/intel-family.h``; AMD "Processor Programming Reference" of each family;
+Arm part numbers: ``arch/arm64/include/asm/cputype.h``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CpuInfo", "family_of", "read_cpu_info"]
+
+_INTEL_6 = {
+    42: "Sandy Bridge", 45: "Sandy Bridge", 58: "Ivy Bridge", 62: "Ivy Bridge",
+    60: "Haswell", 63: "Haswell", 69: "Haswell", 70: "Haswell",
+    61: "Broadwell", 71: "Broadwell", 79: "Broadwell", 86: "Broadwell",
+    106: "Ice Lake", 108: "Ice Lake", 143: "Sapphire Rapids", 207: "Emerald Rapids",
+    173: "Granite Rapids", 174: "Granite Rapids", 158: "Coffee Lake",
+}  # fmt: skip
+_INTEL_SKYLAKE_SP = 85
+_CASCADE_LAKE_STEPPINGS = range(5, 10)
+"""Model 85: steppings up to 4 are Skylake-SP, 5 to 7 Cascade Lake, 10 and 11 Cooper Lake (not in the table)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuInfo:
+    """What ``/proc/cpuinfo`` says about the processors, which are taken to be alike."""
+
+    threads: int
+    vendor: str = ""
+    family: int | None = None
+    model: int | None = None
+    stepping: int | None = None
+    name: str = ""
+    hypervisor: bool = False
+
+
+def read_cpu_info(proc_root: Path = Path("/proc")) -> CpuInfo:
+    """The first processor of ``cpuinfo``, and how many there are; at least 1 thread even where the file is odd."""
+    text = (proc_root / "cpuinfo").read_text(encoding="utf-8", errors="replace")
+    fields: dict[str, str] = {}
+    threads = 0
+    for line in text.splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            threads += key.strip() == "processor"
+            fields.setdefault(key.strip(), value.strip())
+    return CpuInfo(
+        threads=max(threads, 1),
+        vendor=fields.get("vendor_id", fields.get("CPU implementer", "")),
+        family=_int(fields.get("cpu family")),
+        model=_int(fields.get("model", fields.get("CPU part"))),
+        stepping=_int(fields.get("stepping")),
+        name=fields.get("model name", ""),
+        hypervisor="hypervisor" in fields.get("flags", "").split(),
+    )
+
+
+def family_of(cpu: CpuInfo) -> str | None:
+    """The family's name in the table of coefficients, ``None`` when it is not there.
+
+    >>> family_of(CpuInfo(threads=2, vendor="GenuineIntel", family=6, model=207))
+    'Emerald Rapids'
+    """
+    if cpu.vendor == "GenuineIntel" and cpu.family == 6:  # noqa: PLR2004 - all Intel since 1995
+        return _intel(cpu)
+    if cpu.vendor == "AuthenticAMD" and "EPYC" in cpu.name:
+        return _epyc(cpu.family, cpu.model if cpu.model is not None else -1)
+    if (cpu.vendor, cpu.model) == ("0x41", 0xD0C):
+        return "Neoverse N1"
+    return None
+
+
+def _intel(cpu: CpuInfo) -> str | None:
+    if cpu.model == _INTEL_SKYLAKE_SP:
+        stepping = cpu.stepping or 0
+        if stepping in _CASCADE_LAKE_STEPPINGS:
+            return "Cascade Lake"
+        return "Skylake-SP" if stepping < _CASCADE_LAKE_STEPPINGS.start else None
+    return _INTEL_6.get(-1 if cpu.model is None else cpu.model)
+
+
+def _epyc(family: int | None, model: int) -> str | None:
+    generations = (
+        (0x17, range(0x10), "EPYC 1"),
+        (0x17, range(0x30, 0x40), "EPYC 2"),
+        (0x19, range(0x10), "EPYC 3"),
+        (0x19, range(0x10, 0x20), "EPYC 4"),
+        (0x19, range(0xA0, 0xB0), "EPYC 4"),
+        (0x1A, range(0x20), "EPYC 5"),
+    )
+    return next((name for number, models, name in generations if family == number and model in models), None)
+
+
+def _int(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text, 0)
+    except ValueError:
+        return None

@@ -1,0 +1,152 @@
+"""Waiting for counters to change, so that the error of a window does not depend on how lazily its sensor updates.
+
+A window that opens and closes anywhere is off by up to U/T (update interval over length); one that is tied to changes
+of the counter, polled every d, by d/T, whatever U is. At each end two changes are awaited: the energy between them
+gives the power just outside the window, with which the time between the change and the window's end is accounted for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..units import NS_PER_S
+from .result import Quality
+from .sensor import Reading, SensorDescription
+from .track import Account, Track
+
+__all__ = ["Edge", "Probed", "seek_edges", "waits_for_edges"]
+
+_LEAST_PAUSE_S = 20e-6
+_MOST_PAUSE_S = 0.0025
+_PAUSES_AN_UPDATE = 50
+_PATIENCE_UPDATES = 3.5
+"""Two edges take at most two intervals and their jitter."""
+_ASSUMED_UPDATE_S = 0.5
+"""Where the update interval is unknown: the slowest refresh of NVIDIA's open kernel driver (nvrm_registry.h)."""
+_LIKE_RATIO = 3.0
+"""Sensors whose intervals differ by less are awaited together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """The change of a counter that is next to a window's end."""
+
+    at_ns: int
+    """When it changed, in the middle of the two readings that saw it."""
+    blur_s: float
+    """Half the time between these two readings."""
+    account: Account
+    """The account just after the change."""
+    outside_w: float
+    """Power in the neighbouring interval outside the window: before an opening edge, after a closing one."""
+    interval_s: float
+    """Length of that interval: a measurement of the update interval."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Probed:
+    """One sensor whose edges are sought. ``enter`` takes a reading in and must not raise."""
+
+    track: Track
+    read: Callable[[], Reading | str]
+    enter: Callable[[int, Reading | str], None]
+
+
+def waits_for_edges(about: SensorDescription) -> bool:
+    """Whether a sensor has edges to wait for: a counter of hardware."""
+    return about.joules_per_count is not None and about.quality in {Quality.COUNTER, Quality.APPORTIONED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    at_ns: int
+    blur_ns: int
+    account: Account
+
+
+def seek_edges(
+    probed: Sequence[Probed], *, opening: bool, clock_ns: Callable[[], int], sleep: Callable[[float], None]
+) -> tuple[Edge | None, ...]:
+    """For each sensor the edge next to now; ``None`` where the counter did not change twice in time.
+
+    Lazy sensors are awaited first when opening and last when closing, so that the quick ones stay close to the window.
+
+    Args:
+        probed: the sensors.
+        opening: whether the window begins after this, or has just ended.
+        clock_ns: monotonic nanoseconds.
+        sleep: waits for so many seconds.
+    """
+    found: dict[int, Edge | None] = {}
+    for group in _groups(probed, lazy_first=opening):
+        changes = _await_changes([probed[number] for number in group], clock_ns, sleep)
+        for number, seen in zip(group, changes, strict=True):
+            found[number] = _edge(probed[number].track.description, seen, opening=opening)
+    return tuple(found[number] for number in range(len(probed)))
+
+
+def _groups(probed: Sequence[Probed], *, lazy_first: bool) -> list[list[int]]:
+    order = sorted(range(len(probed)), key=lambda number: _update_s(probed[number]), reverse=lazy_first)
+    groups: list[list[int]] = []
+    for number in order:
+        update_s = _update_s(probed[number])
+        first_s = _update_s(probed[groups[-1][0]]) if groups else 0.0
+        if groups and 1 / _LIKE_RATIO < update_s / first_s < _LIKE_RATIO:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
+
+
+def _update_s(probed: Probed) -> float:
+    update_s = probed.track.description.update_interval_s
+    return _ASSUMED_UPDATE_S if update_s is None else update_s
+
+
+def _await_changes(
+    group: Sequence[Probed], clock_ns: Callable[[], int], sleep: Callable[[float], None]
+) -> list[list[_Change]]:
+    """Poll a group until each counter has changed twice, or patience ends."""
+    update_s = max(_update_s(one) for one in group)
+    pause_s = min(max(min(_update_s(one) for one in group) / _PAUSES_AN_UPDATE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
+    deadline_ns = clock_ns() + round((_PATIENCE_UPDATES * update_s + _MOST_PAUSE_S) * NS_PER_S)
+    changes: list[list[_Change]] = [[] for _ in group]
+    seen_ns = [_poll(one, clock_ns)[0] for one in group]
+    while any(len(seen) < 2 for seen in changes) and clock_ns() < deadline_ns:  # noqa: PLR2004 - two edges
+        sleep(pause_s)
+        for number, one in enumerate(group):
+            if len(changes[number]) < 2:  # noqa: PLR2004 - two edges
+                at_ns, moved = _poll(one, clock_ns)
+                if moved:
+                    middle_ns = (seen_ns[number] + at_ns) // 2
+                    change = _Change(at_ns=middle_ns, blur_ns=at_ns - middle_ns, account=one.track.account())
+                    changes[number].append(change)
+                seen_ns[number] = at_ns
+    return changes
+
+
+def _poll(one: Probed, clock_ns: Callable[[], int]) -> tuple[int, bool]:
+    """Read once: the middle of the reading, and whether the counter moved."""
+    before_ns = clock_ns()
+    reading = one.read()
+    at_ns = (before_ns + clock_ns()) // 2
+    counts = one.track.counts
+    one.enter(at_ns, reading)
+    return at_ns, one.track.counts != counts
+
+
+def _edge(about: SensorDescription, seen: Sequence[_Change], *, opening: bool) -> Edge | None:
+    if len(seen) < 2:  # noqa: PLR2004 - two edges
+        return None
+    first, second = seen
+    interval_s = (second.at_ns - first.at_ns) / NS_PER_S
+    between_j = (second.account.counts - first.account.counts) * (about.joules_per_count or 0.0)
+    near = second if opening else first
+    return Edge(
+        at_ns=near.at_ns,
+        blur_s=near.blur_ns / NS_PER_S,
+        account=near.account,
+        outside_w=between_j / interval_s,
+        interval_s=interval_s,
+    )

@@ -1,0 +1,211 @@
+"""All readings of one meter in the order in which they were taken, and the accounts that come of them.
+
+Opening or closing a window costs the bare readings and one list entry: working them into the tracks waits until
+somebody asks, or the sampler comes by.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..errors import ParallelEnergyError
+from .edges import Edge, Probed, seek_edges, waits_for_edges
+from .result import Quality
+from .sensor import Reading, Sensor, SensorDescription
+from .trace import Trace
+from .track import Account, Track
+
+__all__ = ["Ledger", "Mark"]
+
+
+class Mark:
+    """One moment at which every sensor was read."""
+
+    __slots__ = ("accounts", "after_ns", "before_ns", "edges", "fresh", "ledger", "readings", "trace")
+
+    def __init__(self, ledger: Ledger, trace: Trace, *, fresh: bool) -> None:
+        self.ledger = ledger
+        self.trace = trace
+        self.fresh = fresh
+        """Nothing was open before: what happened since the last reading is nobody's."""
+        self.edges: tuple[Edge | None, ...] = ()
+        """Of a mark that waited for edges: each sensor's, ``None`` where there is none."""
+        self.readings: list[Reading | str] = []
+        self.accounts: tuple[Account, ...] | None = None
+
+    before_ns: int
+    """When the first sensor was about to be read."""
+    after_ns: int
+    """When the last one had been read."""
+
+
+class Ledger:
+    """Reads sensors and keeps their accounts. Every method may be called from any thread."""
+
+    def __init__(
+        self, sensors: Sequence[Sensor], *, clock_ns: Callable[[], int], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.sensors = tuple(sensors)
+        self.descriptions: tuple[SensorDescription, ...] = tuple(sensor.description for sensor in self.sensors)
+        _refuse_twins(self.descriptions)
+        self._tracks = tuple(Track(about) for about in self.descriptions)
+        self._reads = tuple(sensor.read for sensor in self.sensors)
+        self._clock_ns = clock_ns
+        self._sleep = sleep
+        self._lock = threading.RLock()
+        self._pending: list[Mark] = []
+        self._open = 0
+        self._trace = Trace(len(self._tracks))
+        self._row: tuple[int, list[float]] = (0, [])
+
+    def downgrade(self, name: str, quality: Quality, note: str) -> None:
+        """From now on a sensor's windows are of a lesser quality, and say why."""
+        self.descriptions = tuple(
+            replace(about, quality=max(about.quality, quality, key=Quality.rank), notes=(*about.notes, note))
+            if about.name == name
+            else about
+            for about in self.descriptions
+        )
+
+    def begin(self, *, edges: bool = False) -> Mark:
+        """Read every sensor for a window that opens; ``edges``: wait until the counters have just changed."""
+        with self._lock:
+            fresh = self._open == 0
+            self._open += 1
+            if fresh and self._trace:
+                self._trace = Trace(len(self._tracks))
+            mark = self._read(fresh=fresh)
+            if edges:
+                found = self._seek(opening=True)
+                mark = self._read(fresh=False)
+                mark.edges = found
+                self._row = (mark.after_ns, [track.joules for track in self._tracks])
+            return mark
+
+    def end(self, *, edges: bool = False) -> Mark:
+        """Read every sensor for a window that closes now; ``edges``: then wait until the counters change."""
+        with self._lock:
+            mark = self._read(fresh=False)
+            self._open -= 1
+            if edges:
+                mark.edges = self._seek(opening=False)
+            return mark
+
+    def peek(self) -> Mark:
+        """Read every sensor in the middle of a window."""
+        with self._lock:
+            return self._read(fresh=False)
+
+    def tick(self, cpu_started_ns: int) -> None:
+        """Read every sensor and add a row to the trace, if a window is open.
+
+        Args:
+            cpu_started_ns: ``time.thread_time_ns()`` when the tick began; its cost goes into the trace.
+        """
+        with self._lock:
+            if not self._open:
+                return
+            mark = self._read(fresh=False)
+            self._settle()
+            self._add_row(mark.after_ns, cpu_started_ns)
+
+    def accounts(self, mark: Mark) -> tuple[Account, ...]:
+        """The accounts of all sensors at a mark."""
+        if mark.accounts is None:
+            with self._lock:
+                self._settle()
+        return mark.accounts or ()
+
+    def close(self) -> None:
+        """Close every sensor; one that raises does not keep the others open."""
+        with self._lock:
+            self._settle()
+            errors = []
+            for sensor in self.sensors:
+                try:
+                    sensor.close()
+                except Exception as error:  # noqa: BLE001 - a third party's; reported below, after the others
+                    errors.append(f"{sensor.description.name}: {error}")
+        if errors:
+            raise ParallelEnergyError(f"closing sensors failed: {'; '.join(errors)}")
+
+    def _read(self, *, fresh: bool) -> Mark:
+        mark = Mark(self, self._trace, fresh=fresh)
+        readings = mark.readings
+        mark.before_ns = self._clock_ns()
+        for read in self._reads:
+            try:
+                readings.append(read())
+            except Exception as error:  # noqa: BLE001 - a third party's sensor may raise anything; the test goes on
+                readings.append(_words(error))
+        mark.after_ns = self._clock_ns()
+        self._pending.append(mark)
+        return mark
+
+    def _seek(self, *, opening: bool) -> tuple[Edge | None, ...]:
+        """Wait for the edges of every counter; ``None`` for sensors that have none."""
+        self._settle()
+        columns = [column for column, about in enumerate(self.descriptions) if waits_for_edges(about)]
+        probed = [_probed(self._tracks[column], self._reads[column]) for column in columns]
+        edges = seek_edges(probed, opening=opening, clock_ns=self._clock_ns, sleep=self._sleep)
+        found = dict(zip(columns, edges, strict=True))
+        return tuple(found.get(column) for column in range(len(self._tracks)))
+
+    def _settle(self) -> None:
+        """Work the pending readings into the tracks, oldest first."""
+        pending, self._pending = self._pending, []
+        for mark in pending:
+            at_ns = (mark.before_ns + mark.after_ns) // 2
+            for track, reading in zip(self._tracks, mark.readings, strict=True):
+                if mark.fresh:
+                    track.restart()
+                _enter(track, at_ns, reading)
+            mark.accounts = tuple(track.account() for track in self._tracks)
+            if mark.fresh:
+                self._row = (mark.after_ns, [track.joules for track in self._tracks])
+
+    def _add_row(self, at_ns: int, cpu_started_ns: int) -> None:
+        from_ns, before_j = self._row
+        now_j = [track.joules for track in self._tracks]
+        span_s = (at_ns - from_ns) / 1e9
+        if span_s > 0:
+            watts = [
+                None if track.problem else (now - before) / span_s
+                for track, now, before in zip(self._tracks, now_j, before_j, strict=True)
+            ]
+            self._trace.add(from_ns, at_ns, time.thread_time_ns() - cpu_started_ns, watts)
+        self._row = (at_ns, now_j)
+
+
+def _probed(track: Track, read: Callable[[], Reading]) -> Probed:
+    def read_or_reason() -> Reading | str:
+        try:
+            return read()
+        except Exception as error:  # noqa: BLE001 - as in Ledger._read
+            return _words(error)
+
+    return Probed(track=track, read=read_or_reason, enter=lambda at_ns, reading: _enter(track, at_ns, reading))
+
+
+def _enter(track: Track, at_ns: int, reading: Reading | str) -> None:
+    if isinstance(reading, str):
+        track.fail(at_ns, reading)
+        return
+    try:
+        track.feed(at_ns, reading)
+    except (TypeError, ValueError, AttributeError) as error:  # a third party's sensor may return anything
+        track.fail(at_ns, f"the sensor gave no usable reading: {error}")
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _refuse_twins(descriptions: Sequence[SensorDescription]) -> None:
+    names = [about.name for about in descriptions]
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise ParallelEnergyError(f"two sensors have the name {twins[0]!r}: names are unique within a meter")

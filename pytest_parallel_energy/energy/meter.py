@@ -1,0 +1,235 @@
+"""The meter: opens the sensors, samples them slowly, and gives out windows.
+
+>>> with EnergyMeter("estimate") as meter:
+...     with meter.window("warm-up") as window:
+...         pass
+>>> window.result.name
+'warm-up'
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..errors import ParallelEnergyError
+from ..units import NS_PER_S
+from .assemble import Span, assemble
+from .domain import Column
+from .idle import BusyMeter, IdleLeg, busy_or_none, filtering_words, idle_leg
+from .ledger import Ledger, Mark
+from .probe import Probe, Refusal, probe_sensors
+from .result import Quality, WindowResult
+from .sampler import Sampler
+from .sensor import Sensor
+from .window import Window
+
+__all__ = ["EnergyMeter"]
+
+_IDLE_SAMPLE_S = 0.2
+"""Two hundred updates of RAPL, and 25 samples in the default idle leg."""
+
+
+class EnergyMeter:
+    """Measures the energy of windows of time. Opening is lazy: a meter that is never used opens nothing.
+
+    Windows may be opened and closed from any thread. The sampler is one daemon thread, which reads only while a
+    window is open; a forked child must open a meter of its own.
+
+    Args:
+        sensors: ``"auto"``, names such as ``"powercap,nvml"`` in order of preference, or sensor objects, which the
+            meter then owns and closes.
+        sysfs_root: where powercap and perf trees are looked for.
+        interval_s: sampling period, seconds, more than 0 and at most 30: a RAPL counter may wrap twice in a longer one.
+        clock_ns: monotonic nanoseconds.
+        sleep: waits for so many seconds.
+
+    Raises:
+        ConfigError: on opening: a sensor name that does not exist.
+        ParallelEnergyError: an interval outside its range.
+    """
+
+    def __init__(
+        self,
+        sensors: str | Sequence[str] | Sequence[Sensor] = "auto",
+        *,
+        sysfs_root: Path = Path("/sys"),
+        interval_s: float = 1.0,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if not 0 < interval_s <= 30:  # noqa: PLR2004 - the 30 s rule of the docstring
+            raise ParallelEnergyError(f"a sampling period of {interval_s} s is outside 0 (not included) to 30 s")
+        self._wanted = sensors
+        self._sysfs_root = sysfs_root
+        self._interval_s = interval_s
+        self._clock_ns = clock_ns
+        self._sleep = sleep
+        self._lock = threading.RLock()
+        self._ledger: Ledger | None = None
+        self._sampler: Sampler | None = None
+        self._refused: tuple[Refusal, ...] = ()
+        self.idle: IdleLeg | None = None
+        """The idle leg, once ``measure_idle`` was called: windows then tell what is above idle."""
+        self.open_windows: list[Window] = []
+        """The windows that are open, oldest first."""
+
+    def open(self) -> Self:
+        """Open the sensors and start sampling; an open meter is left as it is."""
+        self._open_ledger()
+        return self
+
+    def close(self) -> None:
+        """Stop sampling and give the sensors back; results that were taken stay. A second call does nothing."""
+        with self._lock:
+            sampler, self._sampler = self._sampler, None
+            ledger, self._ledger = self._ledger, None
+        if sampler is not None:
+            sampler.stop()
+        if ledger is not None:
+            ledger.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def sensors(self) -> tuple[Sensor, ...]:
+        """The sensors that are read; empty before opening and where there are none."""
+        return () if self._ledger is None else self._ledger.sensors
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """The back ends that cannot run here, each with the reason and the remedy."""
+        return self._refused
+
+    def begin(self, name: str = "window", *, edges: bool = False) -> Window:
+        """Open the meter if need be, and a window now. Close it with ``end()``.
+
+        Args:
+            name: what the window is called in results.
+            edges: wait at both ends until the counters change: milliseconds for RAPL, up to half a second for a GPU,
+                and the error no longer depends on how lazily they update.
+        """
+        return Window(self, name, edges=edges).open()
+
+    def window(self, name: str = "window", *, edges: bool = False) -> Window:
+        """A window as a context manager: it opens on entering and closes on leaving; ``result`` is there afterwards."""
+        return Window(self, name, edges=edges)
+
+    def measure_idle(self, seconds: float = 5.0, *, busy_s: Callable[[], float | None] = busy_or_none) -> IdleLeg:
+        """Measure the power of the idle machine, and keep it for the windows that follow. Blocks for ``seconds``.
+
+        Args:
+            seconds: length of the leg, more than 0.
+            busy_s: the machine's CPU seconds so far, ``None`` when unknown.
+
+        Sensors whose noise gives away energy filtering lose their quality ``counter`` from here on.
+        """
+        busy = BusyMeter(os.cpu_count() or 1, clock_s=lambda: self._clock_ns() / NS_PER_S, busy_s=busy_s)
+        window = self.begin("idle", edges=True)
+        pause_s = min(_IDLE_SAMPLE_S, seconds / 10)
+        for _ in range(round(seconds / pause_s)):
+            self._sleep(pause_s)
+            self.sample()
+        self.idle = idle_leg(window.end(), busy.ratio())
+        for name in self.idle.filtered:
+            note = f"{name}: {filtering_words(self.idle.cv_ratio[name])}"
+            self.ledger().downgrade(name, Quality.INTEGRATED, note)
+        return self.idle
+
+    def sample(self) -> None:
+        """Read every sensor once, if a window is open. The sampler calls this; a test with its own clock may."""
+        started_ns = time.thread_time_ns()
+        ledger = self._ledger
+        if ledger is not None:
+            ledger.tick(started_ns)
+
+    def ledger(self) -> Ledger:
+        """The open meter's account of readings (windows use it)."""
+        return self._ledger or self._open_ledger()
+
+    def result(
+        self, name: str, ends: tuple[Mark, Mark], windows: tuple[WindowResult, ...], *, step_s: float | None = None
+    ) -> WindowResult:
+        """The energy between two marks of one ledger (windows use it)."""
+        opened, closed = ends
+        ledger = opened.ledger
+        trace = opened.trace
+        ends_ns = (opened.after_ns, closed.before_ns)
+        idle_w = None if self.idle is None else self.idle.mean_w
+        return assemble(
+            Span(
+                name=name,
+                opened_ns=ends_ns[0],
+                closed_ns=ends_ns[1],
+                columns=_columns(ledger, ends, step_s),
+                trace=trace.points(*ends_ns),
+                windows=windows,
+                idle_w=idle_w,
+                flags=() if ledger.sensors else self._why_nothing(),
+                sampler_cpu_s=trace.cpu_s(*ends_ns),
+                max_gap_s=trace.max_gap_s(*ends_ns),
+            )
+        )
+
+    def _open_ledger(self) -> Ledger:
+        with self._lock:
+            if self._ledger is None:
+                found = self._find()
+                self._refused = found.refused
+                self._ledger = Ledger(found.found, clock_ns=self._clock_ns, sleep=self._sleep)
+                # a virtual clock is advanced, and sampled, by whoever owns it
+                if self._clock_ns is time.monotonic_ns:
+                    self._sampler = Sampler(self.sample, interval_s=self._interval_s)
+                    self._sampler.start()
+            return self._ledger
+
+    def _find(self) -> Probe:
+        if isinstance(self._wanted, str):
+            return probe_sensors(tuple(self._wanted.split(",")), sysfs_root=self._sysfs_root)
+        names = tuple(each for each in self._wanted if isinstance(each, str))
+        objects = tuple(each for each in self._wanted if not isinstance(each, str))
+        if names:
+            return probe_sensors(names, sysfs_root=self._sysfs_root)
+        return Probe(found=objects, refused=())
+
+    def _why_nothing(self) -> tuple[str, ...]:
+        return ("no energy sensor was found", *(f"{each.name}: {each.reason}" for each in self._refused))
+
+
+def _columns(ledger: Ledger, ends: tuple[Mark, Mark], step_s: float | None) -> tuple[Column, ...]:
+    opened, closed = ends
+    nothing = (None,) * len(ledger.sensors)
+    rows = zip(
+        ledger.descriptions,
+        ledger.accounts(opened),
+        ledger.accounts(closed),
+        opened.edges or nothing,
+        closed.edges or nothing,
+        strict=True,
+    )
+    return tuple(
+        Column(
+            about=about,
+            opened_ns=opened.after_ns,
+            closed_ns=closed.before_ns,
+            read_s=(opened.after_ns - opened.before_ns + closed.after_ns - closed.before_ns) / NS_PER_S,
+            opened=first,
+            closed=last,
+            open_edge=open_edge,
+            close_edge=close_edge,
+            wanted_edges=bool(opened.edges),
+            step_s=step_s,
+        )
+        for about, first, last, open_edge, close_edge in rows
+    )

@@ -1,0 +1,113 @@
+"""The uncertainty budget of one domain in one window, and the half-width of the 95 % interval that comes of it.
+
+Gaussian parts (gain, offset, part-time sampling) enter with k = 2; bounded parts (window ends, quantum) enter with
+their bound. All are independent of each other and add in quadrature (GUM, JCGM 100:2008, 5.1.2).
+Sources of the numbers: 19 NVIDIA cards against an external meter have a gain of SD 3.7 % and an offset of SD 5.9 W
+(artefact of Yang, Adamek, Armour, SC24, arXiv 2312.02741); 3–5 % for a RAPL package is practice, without a source.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .sensor import SensorDescription
+
+__all__ = ["ASSUMED_UPDATE_S", "K95", "Budget", "Power", "WindowEnds", "budget", "combine_u95"]
+
+K95 = 2.0
+"""Coverage factor: Two standard deviations of a Gaussian hold 95.4 %."""
+ASSUMED_UPDATE_S = 1.0
+"""Taken where a sensor's update interval is unknown: the slowest in common use (NVML's averaged power)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """The power of a domain during a window, as its readings show it."""
+
+    mean_w: float
+    sigma_w: float = 0.0
+    """Standard deviation of the power readings; 0 when there were fewer than two."""
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowEnds:
+    """How well the two ends of a window are known, in seconds."""
+
+    window_s: float
+    blur_s: float
+    """Time by which the energy may belong to another window: the update interval, or the polling of edges."""
+    outside_j: float = 0.0
+    """What may be wrong with the energy between an edge and the window's end."""
+    unseen_ratio: float = 0.0
+    """Share of a repeating step that a part-time sensor never sees."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The parts, each a 95 % half-width in joules, 0 or more."""
+
+    gain_j: float
+    offset_j: float
+    window_j: float
+    quantum_j: float
+    part_time_j: float
+    alias_j: float = 0.0
+
+    @property
+    def u95_j(self) -> float:
+        """The whole: root of the sum of squares.
+
+        >>> Budget(gain_j=3.0, offset_j=4.0, window_j=0.0, quantum_j=0.0, part_time_j=0.0).u95_j
+        5.0
+        """
+        return math.hypot(self.gain_j, self.offset_j, self.window_j, self.quantum_j, self.part_time_j, self.alias_j)
+
+
+def budget(about: SensorDescription, ends: WindowEnds, power: Power) -> Budget:
+    """The budget of one domain, from what its sensor is and what the window saw (ACCURACY §5)."""
+    return Budget(
+        gain_j=K95 * about.gain_ratio * power.mean_w * ends.window_s,
+        offset_j=K95 * about.offset_w * ends.window_s,
+        window_j=math.hypot(ends.blur_s * power.mean_w, ends.outside_j),
+        quantum_j=about.quantum_j,
+        part_time_j=_part_time_j(about, ends.window_s, power),
+        # what is never seen may differ by as much as the power varies, and no length of window helps
+        alias_j=K95 * power.sigma_w * ends.window_s * ends.unseen_ratio,
+    )
+
+
+def _part_time_j(about: SensorDescription, window_s: float, power: Power) -> float:
+    """K · sigma · T / √n: a sensor that sees part of the time draws n samples of a power that varies by sigma.
+
+    n is the number of updates in the window, or of readings where the host integrates. A counter whose averaging
+    window is as long as its update interval (or unknown to differ) misses nothing.
+    """
+    update_s = ASSUMED_UPDATE_S if about.update_interval_s is None else about.update_interval_s
+    if about.joules_per_count is not None:
+        if about.averaging_s is None or about.averaging_s >= update_s:
+            return 0.0
+        draws = window_s / update_s
+    else:
+        draws = min(float(power.samples), window_s / update_s)
+    return K95 * power.sigma_w * window_s / math.sqrt(max(draws, 1.0))
+
+
+def combine_u95(parts: Iterable[tuple[str | None, float]]) -> float:
+    """The half-width of a sum, from ``(gain_group, u95_j)`` of its parts.
+
+    Sensors of one group err together: their half-widths add. Groups, and sensors without one, are independent.
+
+    >>> combine_u95([("rapl", 1.0), ("rapl", 2.0), (None, 4.0)])
+    5.0
+    """
+    groups: dict[str, float] = {}
+    squares = 0.0
+    for group, u95_j in parts:
+        if group is None:
+            squares += u95_j**2
+        else:
+            groups[group] = groups.get(group, 0.0) + u95_j
+    return math.sqrt(squares + sum(value**2 for value in groups.values()))

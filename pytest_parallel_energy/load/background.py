@@ -1,0 +1,270 @@
+"""The background load: one training that runs round after round until it is stopped.
+
+::
+
+    with BackgroundLoad(Command(argv=("python", "train.py")), name="neighbour", folder=Path("load")) as load:
+        ...  # it was seen to work; what happens here happens beside it
+    print(load.report())
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..errors import LoadError, ProcessError
+from ..processes.command import Command
+from ..processes.supervised import Supervised, start_supervised
+from ..processes.supervision import Outcome, Status, Supervision
+from .script import loop_script
+from .settings import LoadReport, LoadSettings
+
+__all__ = ["BackgroundLoad"]
+
+_TAIL_BYTES = 64 << 10
+_OOM_SCORE_ADJ = 500  # halfway: the load goes before pytest and the training under measurement
+
+
+class BackgroundLoad:
+    """One background load.
+
+    Args:
+        command: one round of it.
+        name: for people and records.
+        folder: gets ``loop.sh`` and one ``round-N.log`` a round; made when it is not there.
+        settings: how it is run.
+    """
+
+    def __init__(self, command: Command, *, name: str, folder: Path, settings: LoadSettings | None = None) -> None:
+        self.command = replace(command, cwd=(command.cwd or Path.cwd()).absolute())
+        self.name = name
+        self.log_dir = folder.absolute()
+        """The folder of ``round-N.log``."""
+        self.settings = settings or LoadSettings()
+        self._child: Supervised | None = None
+        self._outcome: Outcome | None = None
+        self._opened: tuple[float, float] | None = None
+        self._closed: tuple[float, float] | None = None
+
+    @property
+    def script(self) -> Path:
+        """The loop script: readable, runnable by hand, and what runs."""
+        return self.log_dir / "loop.sh"
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Write the script, run it, and return when the load is ready.
+
+        Raises:
+            LoadError: the command cannot be found or executed; or it did not become ready in time, or loops in vain.
+                The message ends with the tail of its log; nothing is left running.
+            ConfigError: the command holds what no script can say.
+        """
+        if self._child is not None:
+            raise LoadError(f"the background load {self.name!r} was started before; make a new one to run it again")
+        self._write_script(self._find_program())
+        try:
+            self._child = start_supervised(
+                Command(argv=("/bin/sh", str(self.script)), cwd=self.log_dir, env={"PARALLEL_ENERGY_SUPERVISED": "1"}),
+                self._supervision(),
+            )
+        except ProcessError as error:
+            raise LoadError(f"the background load {self.name!r} could not be started: {error}") from error
+        try:
+            ready = self._child.await_ready(self.settings.ready_timeout_s)
+            reason = "" if ready else self._why_not_ready(self._child)
+        except BaseException:
+            self.stop()
+            raise
+        if reason:
+            self.stop()
+            raise LoadError(reason)
+        return self
+
+    def _supervision(self) -> Supervision:
+        return Supervision(
+            log=self.log_dir,
+            rounds=self.settings.rounds,
+            ready=self.settings.ready,
+            container=self.settings.container,
+            grace_s=self.settings.grace_s,
+            log_limit_bytes=self.settings.log_limit_bytes,
+            log_tail_bytes=_TAIL_BYTES,
+            oom_score_adj=_OOM_SCORE_ADJ,
+            max_processes=self.settings.max_processes,
+        )
+
+    def _find_program(self) -> str:
+        """The program as the script names it: a path, so that neither a shell's builtin nor a function runs instead."""
+        program, cwd = self.command.argv[0], self.command.cwd
+        if cwd is None or not cwd.is_dir():
+            raise LoadError(f"the background load {self.name!r} cannot run in {str(cwd)!r}: there is no such folder")
+        path = self.command.env.get("PATH", os.environ.get("PATH", os.defpath))
+        found = shutil.which(str(cwd / program) if "/" in program else program, path=path)
+        if found is None:
+            exists = "/" in program and (cwd / program).exists()
+            why = "is not executable" if exists else "does not exist" if "/" in program else "is not in the PATH"
+            raise LoadError(f"the background load {self.name!r} cannot run {program!r}: it {why}")
+        return found
+
+    def _write_script(self, program: str) -> None:
+        command = replace(self.command, argv=(program, *self.command.argv[1:]))
+        text = loop_script(command, name=self.name, folder=self.log_dir)
+        try:
+            self.log_dir.mkdir(parents=True, exist_ok=True)
+            self.script.write_bytes(os.fsencode(text))
+            self.script.chmod(0o755)
+        except OSError as error:
+            raise LoadError(f"the loop script {self.script} cannot be written: {error.strerror}") from error
+
+    def _why_not_ready(self, child: Supervised) -> str:
+        if child.vain:
+            return f"the background load {self.name!r} loops in vain: {child.vain}"
+        if not child.alive:
+            return f"the background load {self.name!r} was ended before it was ready"
+        status = child.status()
+        tail = status.tail.strip() if status is not None else ""
+        used = "" if status is None else f" It has used {status.cpu_s:.1f} s of CPU."
+        return (
+            f"the background load {self.name!r} was not ready ({self.settings.ready.kind}) within "
+            f"{self.settings.ready_timeout_s:g} s.{used} Its log ends with:\n{tail or '(nothing)'}"
+        )
+
+    def stop(self) -> LoadReport:
+        """End it, and give its report; a second call gives the report again."""
+        if self._child is not None and self._outcome is None:
+            self._outcome = self._child.stop()
+        return self.report()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- the window -----------------------------------------------------------------------------------------------
+
+    def window_opened(self) -> None:
+        """From now on it counts whether the load runs."""
+        self._opened, self._closed = self._mark(), None
+
+    def window_closed(self) -> None:
+        """The coverage stays what it is now."""
+        if self._closed is None:
+            self._closed = self._mark()
+
+    def _mark(self) -> tuple[float, float]:
+        """The monotonic clock, and the seconds that the load has run up to now."""
+        status = self._status()
+        if status is None:
+            return time.monotonic(), 0.0
+        # A load that has ended does not run on: its last figures are of its end, the clock is not.
+        return (status.now_s if self.alive else time.monotonic()), status.ran_s
+
+    @property
+    def coverage_ratio(self) -> float | None:
+        """Share of the window during which a round ran, 0 to 1, up to now or its end; ``None`` before it opened."""
+        if self._opened is None or self._is_lost():
+            return None
+        now_s, ran_s = self._closed or self._mark()
+        opened_s, ran_before_s = self._opened
+        if now_s <= opened_s:
+            return 1.0 if self.alive else 0.0
+        return min(1.0, max(0.0, (ran_s - ran_before_s) / (now_s - opened_s)))
+
+    def check_coverage(self) -> None:
+        """Nothing, when the load ran as much of the window as it must.
+
+        Raises:
+            LoadError: it ran less, or its guard was killed, so that nobody knows.
+        """
+        least_ratio = self.settings.coverage_min_ratio
+        if not least_ratio or self._opened is None:
+            return
+        ratio = self.coverage_ratio
+        status = self._status()
+        if ratio is None or status is None:
+            raise LoadError(f"the background load {self.name!r} was killed from outside; nobody knows how long it ran")
+        if ratio < least_ratio:
+            raise LoadError(
+                f"the background load {self.name!r} ran {ratio:.1%} of the window, and must run {least_ratio:.0%}: "
+                f"{status.completed} rounds completed, {status.failed} failed, longest gap {status.gap_s or 0:.1f} s. "
+                f"Its log ends with:\n{status.tail.strip() or '(nothing)'}"
+            )
+
+    # --- figures --------------------------------------------------------------------------------------------------
+
+    def _status(self) -> Status | None:
+        return None if self._child is None else self._child.status()
+
+    def _is_lost(self) -> bool:
+        return self._child is not None and self._child.outcome is not None and self._child.outcome.status is None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and has not ended: a load between two rounds is alive."""
+        return self._child is not None and self._child.alive
+
+    @property
+    def rounds_completed(self) -> int:
+        """Rounds that ended with exit code 0."""
+        status = self._status()
+        return 0 if status is None else status.completed
+
+    @property
+    def rounds_failed(self) -> int:
+        """Rounds that ended with another exit code."""
+        status = self._status()
+        return 0 if status is None else status.failed
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its processes now, as this process and NVML see them."""
+        status = self._status()
+        return () if status is None else status.pids
+
+    def report(self) -> LoadReport:
+        """All that is known up to now."""
+        status = self._status()
+        child, outcome = self._child, self._outcome
+        figures = (
+            {}
+            if status is None
+            else {
+                "rounds_completed": status.completed,
+                "rounds_failed": status.failed,
+                "exit_codes": status.exit_codes,
+                "uptime_s": status.ran_s,
+                "gap_s": status.gap_s,
+                "cpu_s": status.cpu_s,
+            }
+        )
+        return LoadReport(
+            name=self.name,
+            command=self.command.argv,
+            script=str(self.script),
+            log_dir=str(self.log_dir),
+            coverage_ratio=self.coverage_ratio,
+            ready_s=None if child is None else child.ready_s,
+            stop=None if outcome is None else outcome.stopped,
+            container=None if child is None else child.container,
+            flags=self._flags(status),
+            **figures,  # type: ignore[arg-type]
+        )
+
+    def _flags(self, status: Status | None) -> tuple[str, ...]:
+        flags = [] if status is None else list(status.flags)
+        if status is not None and status.lost_log_bytes:
+            flags.append(f"the disk did not take {status.lost_log_bytes} bytes of its log")
+        if self._outcome is not None:
+            flags += [flag for flag in self._outcome.flags if flag not in flags]
+            flags += [f"could not be killed: {process}" for process in self._outcome.stuck]
+        return tuple(flags)

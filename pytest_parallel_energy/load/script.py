@@ -1,0 +1,81 @@
+"""The loop script: what a person can read, run by hand, and what really runs.
+
+Each value stands in single quotes, so that the shell interprets none of it. Under supervision the script tells by
+descriptor 3 when it is ready for a round and how one ended, and waits on descriptor 4 to be let go; by hand it writes
+``round-N.log`` files itself.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..processes.command import Command
+
+__all__ = ["loop_script"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_SCRIPT = """\
+#!/bin/sh
+# Background load: {title}
+# Written by pytest-parallel-energy, which runs this very file. It trains again and again until it is stopped.
+# By hand: sh {script}    (Ctrl-C ends it; each round's output goes to round-N.log beside this file)
+here={here}
+cd -- {cwd} || exit 125
+{exports}
+train() {{
+    {command}
+}}
+
+supervised=${{PARALLEL_ENERGY_SUPERVISED:-}}
+round=${{PARALLEL_ENERGY_ROUND:-0}}
+unset PARALLEL_ENERGY_SUPERVISED PARALLEL_ENERGY_ROUND
+while true; do
+    if [ -n "$supervised" ]; then
+        echo "ready" >&3
+        read -r go <&4 || exit 0
+        round=$((round + 1))
+        train 3>&- 4<&-
+        echo "end $round $?" >&3
+    else
+        round=$((round + 1))
+        echo "round $round: $here/round-$round.log"
+        train >"$here/round-$round.log" 2>&1 || {{ echo "round $round failed with exit code $?"; sleep 1; }}
+    fi
+done
+"""
+
+
+def loop_script(command: Command, *, name: str, folder: Path) -> str:
+    """The text of ``loop.sh``.
+
+    Args:
+        command: one round; ``cwd`` must be set.
+        name: of the load, for people.
+        folder: where the script and its logs are.
+
+    Raises:
+        ConfigError: a variable's name is none that a shell could export, or its value holds a NUL.
+    """
+    for variable, value in command.env.items():
+        if not _NAME.fullmatch(variable):
+            raise ConfigError(f"{variable!r} cannot be the name of an environment variable: letters, digits and _ only")
+        if "\0" in value:
+            raise ConfigError(f"the value of the environment variable {variable} holds a NUL character")
+    exports = [f"export {variable}={shlex.quote(value)}" for variable, value in sorted(command.env.items())]
+    return _SCRIPT.format(
+        title=" ".join(name.split()),
+        script=_one_line(shlex.quote(str(folder / "loop.sh"))),
+        here=shlex.quote(str(folder)),
+        cwd=shlex.quote(str(command.cwd)),
+        exports="\n".join(exports),
+        command=shlex.join(command.argv),
+    )
+
+
+def _one_line(text: str) -> str:
+    # A comment ends with its line: a folder's name must not get out of it.
+    return text.replace("\n", "?")

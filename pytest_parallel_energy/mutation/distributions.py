@@ -1,0 +1,295 @@
+"""What a hyperparameter may become: a distribution to draw from, or a grid whose values all run.
+
+Draws use nothing but ``random.Random.random``, whose sequence Python promises to keep for a given seed
+(https://docs.python.org/3/library/random.html#notes-on-reproducibility), and logarithms from ``decimal``, which
+rounds correctly everywhere: the C library's ``exp`` and ``log`` may differ in the last bit between machines.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import ClassVar, Protocol
+
+from ..errors import ConfigError
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "Choice",
+    "Distribution",
+    "Grid",
+    "IntUniform",
+    "LogUniform",
+    "Uniform",
+    "Value",
+    "as_distribution",
+    "choice",
+    "int_uniform",
+    "log_uniform",
+    "uniform",
+    "value_key",
+]
+
+Value = str | int | float | bool | None
+"""A hyperparameter's value; ``None`` is "not passed to the training"."""
+
+_EXACT = Context(prec=34)
+_MOST_LISTED = 100_000
+"""Above so many values a distribution is treated as endless: nobody runs so many cells of one parameter."""
+
+DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform", "choice")
+"""The names that registries and experiment files use."""
+
+
+class Distribution(Protocol):
+    """What draws one value; all of them are frozen, hashable and comparable."""
+
+    @property
+    def values(self) -> tuple[Value, ...] | None:
+        """All values that a draw can give, each once, in order; ``None`` where they are too many to list."""
+
+    def draw(self, rng: random.Random) -> Value:
+        """One value; moves ``rng`` on and touches no other state."""
+
+
+def value_key(value: Value) -> tuple[bool, Value]:
+    """What two values are compared by: 10 equals 10.0, and neither equals ``True``.
+
+    >>> value_key(10) == value_key(10.0), value_key(1) == value_key(True)
+    (True, False)
+    """
+    return isinstance(value, bool), value
+
+
+def _number(name: str, what: str, value: object) -> float | int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{name}: {what} must be a number, not {value!r}")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest double
+        finite = False
+    if not finite:
+        raise ConfigError(f"{name}: {what} must be finite, not {value!r}")
+    return value
+
+
+def _bounds(name: str, lo: object, hi: object) -> None:
+    low, high = _number(name, "the lower bound", lo), _number(name, "the upper bound", hi)
+    if low > high:
+        raise ConfigError(
+            f"{name}({lo!r}, {hi!r}): the lower bound is above the upper one; write {name}({hi!r}, {lo!r})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Every number from ``lo`` to ``hi`` alike, both ends possible."""
+
+    lo: float
+    hi: float
+    name: ClassVar[str] = "uniform"
+
+    def __post_init__(self) -> None:
+        _bounds(self.name, self.lo, self.hi)
+
+    @property
+    def values(self) -> tuple[Value, ...] | None:
+        """The one value of an empty range, else ``None``."""
+        return (float(self.lo),) if self.lo == self.hi else None
+
+    def draw(self, rng: random.Random) -> float:
+        """A float within the bounds, exact to the last bit."""
+        u = rng.random()
+        # This form neither overflows for the widest range nor leaves it by rounding.
+        return min(max(self.lo * (1.0 - u) + self.hi * u, float(self.lo)), float(self.hi))
+
+
+@dataclass(frozen=True, slots=True)
+class LogUniform:
+    """Every order of magnitude from ``lo`` to ``hi`` alike.
+
+    Args:
+        lo: lower bound, above 0.
+        hi: upper bound.
+        zero_probability: share of draws that are exactly 0 (a weight decay switched off), 0 to 1.
+        integer: draws are rounded to the nearest integer within the bounds.
+    """
+
+    lo: float
+    hi: float
+    zero_probability: float = 0.0
+    integer: bool = False
+    name: ClassVar[str] = "log_uniform"
+
+    def __post_init__(self) -> None:
+        _bounds(self.name, self.lo, self.hi)
+        if self.lo <= 0:
+            raise ConfigError(
+                f"log_uniform({self.lo!r}, {self.hi!r}): bounds must be above 0, because 0 has no logarithm;"
+                " to draw 0 as well, give zero_probability"
+            )
+        share = _number(self.name, "zero_probability", self.zero_probability)
+        if not 0 <= share <= 1:
+            raise ConfigError(f"log_uniform: zero_probability must be from 0 to 1, not {share!r}")
+        if self.integer and math.ceil(self.lo) > math.floor(self.hi):
+            raise ConfigError(f"log_uniform({self.lo!r}, {self.hi!r}): there is no whole number between the bounds")
+
+    @property
+    def values(self) -> tuple[Value, ...] | None:
+        """The whole numbers of an integer range, the one value of an empty range, else ``None``."""
+        listed: tuple[Value, ...]
+        if self.zero_probability == 1:
+            listed = ()
+        elif self.integer and self.hi - self.lo < _MOST_LISTED:
+            listed = tuple(range(math.ceil(self.lo), math.floor(self.hi) + 1))
+        elif self.lo == self.hi:
+            listed = (float(self.lo),)
+        else:
+            return None
+        zero: tuple[Value, ...] = (0 if self.integer else 0.0,) if self.zero_probability > 0 else ()
+        return zero + listed
+
+    def draw(self, rng: random.Random) -> float | int:
+        """A number within the bounds, or 0 with ``zero_probability``."""
+        # Two numbers are taken whatever the outcome, so that zero_probability does not shift the draws after it.
+        is_zero, u = rng.random() < self.zero_probability, rng.random()
+        if is_zero:
+            return 0 if self.integer else 0.0
+        low, high = Decimal(self.lo).ln(_EXACT), Decimal(self.hi).ln(_EXACT)
+        drawn = _EXACT.exp(_EXACT.add(low, _EXACT.multiply(Decimal(u), _EXACT.subtract(high, low))))
+        if self.integer:
+            return min(max(round(drawn), math.ceil(self.lo)), math.floor(self.hi))
+        return min(max(float(drawn), float(self.lo)), float(self.hi))
+
+
+@dataclass(frozen=True, slots=True)
+class IntUniform:
+    """Every whole number from ``lo`` to ``hi`` alike, both ends in."""
+
+    lo: int
+    hi: int
+    name: ClassVar[str] = "int_uniform"
+
+    def __post_init__(self) -> None:
+        for bound in (self.lo, self.hi):
+            if isinstance(bound, bool) or not isinstance(bound, int):
+                raise ConfigError(f"int_uniform: bounds must be whole numbers, not {bound!r}")
+        _bounds(self.name, self.lo, self.hi)
+
+    @property
+    def values(self) -> tuple[Value, ...] | None:
+        """All of them, up to 100,000; ``None`` above."""
+        return tuple(range(self.lo, self.hi + 1)) if self.hi - self.lo < _MOST_LISTED else None
+
+    def draw(self, rng: random.Random) -> int:
+        """A whole number within the bounds."""
+        # random() is a multiple of 2**-53: whole-number arithmetic keeps wide ranges exact.
+        return self.lo + (int(rng.random() * (1 << 53)) * (self.hi - self.lo + 1) >> 53)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the options, all alike."""
+
+    options: tuple[Value, ...]
+    name: ClassVar[str] = "choice"
+
+    def __post_init__(self) -> None:
+        _check_options(self.name, self.options)
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The options."""
+        return self.options
+
+    def draw(self, rng: random.Random) -> Value:
+        """One option."""
+        return self.options[min(int(rng.random() * len(self.options)), len(self.options) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid(Choice):
+    """A list in which each value runs, however many samples of other parameters are drawn."""
+
+    name: ClassVar[str] = "grid"
+
+
+def _check_options(name: str, options: tuple[Value, ...]) -> None:
+    if not options:
+        raise ConfigError(f"{name}: the list of values is empty; name at least one")
+    seen = set()
+    for option in options:
+        if option is not None and not isinstance(option, str | int | float | bool):
+            raise ConfigError(f"{name}: a value must be a number, a text, true, false or nothing, not {option!r}")
+        if isinstance(option, float) and not math.isfinite(option):
+            raise ConfigError(f"{name}: a value must be finite, not {option!r}")
+        if value_key(option) in seen:
+            raise ConfigError(f"{name}: {option!r} is listed twice; each value runs as often as the repeats say")
+        seen.add(value_key(option))
+
+
+def uniform(lo: float, hi: float) -> Uniform:
+    """Any number from ``lo`` to ``hi``.
+
+    Raises:
+        ConfigError: a bound is not a finite number, or they are reversed.
+    """
+    return Uniform(lo, hi)
+
+
+def log_uniform(lo: float, hi: float, zero_probability: float = 0.0) -> LogUniform:
+    """Any order of magnitude from ``lo`` to ``hi``; exactly 0 with ``zero_probability``.
+
+    >>> log_uniform(1e-4, 1e-1)
+    LogUniform(lo=0.0001, hi=0.1, zero_probability=0.0, integer=False)
+
+    Raises:
+        ConfigError: a bound is not above 0, not finite, or they are reversed.
+    """
+    return LogUniform(lo, hi, zero_probability)
+
+
+def int_uniform(lo: int, hi: int) -> IntUniform:
+    """Any whole number from ``lo`` to ``hi``, both ends in.
+
+    Raises:
+        ConfigError: a bound is not a whole number, or they are reversed.
+    """
+    return IntUniform(lo, hi)
+
+
+def choice(options: Sequence[Value]) -> Choice:
+    """One of the options, drawn; a plain list instead runs every one of them.
+
+    Raises:
+        ConfigError: there is no option, one is listed twice, or one is not a plain value.
+    """
+    return Choice(_options("choice", options))
+
+
+def as_distribution(value: object) -> Distribution:
+    """A distribution as it is; a plain list or tuple as a grid.
+
+    >>> as_distribution([16, 32])
+    Grid(options=(16, 32))
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if isinstance(value, Uniform | LogUniform | IntUniform | Choice):
+        return value
+    if isinstance(value, list | tuple):
+        return Grid(_options("grid", value))
+    raise ConfigError(
+        f"{value!r} is not a distribution; give log_uniform(lo, hi), uniform(lo, hi), int_uniform(lo, hi), choice([…])"
+        " or a list of values (a single value belongs to the workload marker)"
+    )
+
+
+def _options(name: str, options: Sequence[Value]) -> tuple[Value, ...]:
+    if isinstance(options, str) or not isinstance(options, Sequence):
+        raise ConfigError(f"{name}: the values must be a list, not {options!r}")
+    return tuple(options)

@@ -1,0 +1,221 @@
+"""From a search space to the cells of a sweep: drawn, unique, and the same on every process."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import ConfigError, ParallelEnergyWarning
+from .distributions import Distribution, Grid, Value, value_key
+from .labels import values_label
+
+__all__ = ["Draw", "Mutation", "draw_mutations", "mutation_key"]
+
+_MOST_CELLS = 1_000_000
+_TRIES_PER_SAMPLE = 200
+_TRIES_AT_LEAST = 2_000
+
+MutationKey = frozenset[tuple[str, tuple[bool, Value]]]
+"""What two mutations are compared by."""
+
+
+def mutation_key(values: Mapping[str, Value]) -> MutationKey:
+    """The identity of a set of values: the same names with equal values, in any order.
+
+    >>> mutation_key({"a": 10, "b": 1e-5}) == mutation_key({"b": 0.00001, "a": 10.0})
+    True
+    """
+    return frozenset((name, value_key(value)) for name, value in values.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """One cell of a sweep.
+
+    Args:
+        values: what the mutated hyperparameters become; empty for a default cell of a sweep that varies nothing.
+        is_default: the values are the registered ones: the un-mutated cell.
+        mutated: names of the hyperparameters that this cell varies (empty for the default cell).
+    """
+
+    values: Mapping[str, Value]
+    is_default: bool = False
+    mutated: tuple[str, ...] = ()
+
+    def label(self) -> str:
+        """Name for ids, such as ``learning_rate=0.0123``; ``default`` for the un-mutated cell."""
+        return "default" if self.is_default else values_label({name: self.values[name] for name in self.mutated})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """How to draw.
+
+    Args:
+        samples: how many mutations, 1 or more (grids multiply them; with ``one-at-a-time`` so many a parameter).
+        seed: any integer; the same seed gives the same mutations everywhere.
+        vary: ``all`` parameters together, or ``one-at-a-time`` with the others at their defaults.
+        include_default: the un-mutated cell comes first.
+        per_mutation: least and most parameters that one mutation varies; ``None`` is all of them.
+        known: mutations that older results hold already (by ``mutation_key``): they are not drawn again.
+    """
+
+    samples: int = 1
+    seed: int = 0
+    vary: Literal["all", "one-at-a-time"] = "all"
+    include_default: bool = False
+    per_mutation: tuple[int, int] | None = None
+    known: Collection[MutationKey] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if not _is_whole(self.samples) or not 1 <= self.samples <= _MOST_CELLS:
+            raise ConfigError(f"samples must be a whole number from 1 to {_MOST_CELLS}, not {self.samples!r}")
+        if not _is_whole(self.seed):
+            raise ConfigError(f"seed must be a whole number, not {self.seed!r}")
+        if self.vary not in ("all", "one-at-a-time"):
+            raise ConfigError(f"vary must be 'all' or 'one-at-a-time', not {self.vary!r}")
+        if type(self.include_default) is not bool:
+            raise ConfigError(f"default must be True or False, not {self.include_default!r}")
+        if self.per_mutation is not None and not 1 <= self.per_mutation[0] <= self.per_mutation[1]:
+            raise ConfigError(f"a mutation varies 1 or more parameters, least before most, not {self.per_mutation!r}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def draw_mutations(
+    space: Mapping[str, Distribution], draw: Draw, *, defaults: Mapping[str, Value] | None = None
+) -> tuple[Mutation, ...]:
+    """The cells of a sweep, in the order in which they were drawn.
+
+    Values that are drawn are unique within the sweep and never equal to the defaults. A grid runs each of its
+    values as written, the default among them if it is listed. Parameters draw from streams of their own: adding one
+    to the space, or asking for more samples, leaves the values of the others as they were.
+
+    Args:
+        space: what each parameter may become, at least one.
+        draw: how.
+        defaults: the un-mutated values; names that are not in ``space`` are ignored.
+
+    Warns:
+        ParallelEnergyWarning: the space holds fewer mutations than were asked for; all there are are given.
+
+    Raises:
+        ConfigError: the space is empty, has no mutation at all, or needs more than a million cells.
+    """
+    if not space:
+        raise ConfigError("there is nothing to mutate: the search space is empty; name at least one hyperparameter")
+    base = {name: value for name, value in (defaults or {}).items() if name in space}
+    if draw.vary == "one-at-a-time":
+        cells = [
+            cell for name, distribution in space.items() for cell in _vary({name: distribution}, draw, base, alone=True)
+        ]
+    else:
+        cells = _vary(space, draw, base, alone=False)
+    plain = Mutation(values={name: base.get(name) for name in space if name in base}, is_default=True)
+    if draw.include_default:
+        cells = [plain, *(cell for cell in cells if not cell.is_default)]
+    if not cells:
+        raise ConfigError(
+            f"there is nothing to run: the only values of {', '.join(space)} are the defaults; widen the range"
+        )
+    return tuple(cells)
+
+
+def _vary(space: Mapping[str, Distribution], draw: Draw, base: Mapping[str, Value], *, alone: bool) -> list[Mutation]:
+    grids = {name: one for name, one in space.items() if isinstance(one, Grid)}
+    drawn = {name: one for name, one in space.items() if name not in grids}
+    points = list(_grid_points(grids))
+    if len(points) * (draw.samples if drawn else 1) > _MOST_CELLS:
+        raise ConfigError(f"the sweep over {', '.join(space)} has more than {_MOST_CELLS} cells; take fewer values")
+    samples = _draw_unique(drawn, draw, base) if drawn else [{}]
+    default = mutation_key(base)
+    cells = []
+    for point, sample in itertools.product(points, samples):
+        values = {**base, **point, **sample} if not alone else {**point, **sample}
+        full = {**base, **values}
+        ordered = {name: full[name] for name in (*space, *full) if name in full}
+        is_default = len(base) > 0 and mutation_key(full) == default
+        mutated = () if is_default else tuple(name for name in space if name in point or name in sample)
+        cells.append(Mutation(values=ordered, is_default=is_default, mutated=mutated))
+    return cells
+
+
+def _grid_points(grids: Mapping[str, Distribution]) -> Iterator[dict[str, Value]]:
+    size = 1
+    for grid in grids.values():
+        size *= len(grid.values or ())
+        if size > _MOST_CELLS:
+            raise ConfigError(f"the grid over {', '.join(grids)} has more than {_MOST_CELLS} points; take fewer values")
+    for combination in itertools.product(*(grid.values or () for grid in grids.values())):
+        yield dict(zip(grids, combination, strict=True))
+
+
+def _stream(seed: int, name: str) -> random.Random:
+    # A hash, so that the streams of two parameters do not run in step; an int seed means the same on every version.
+    digest = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogatepass")).digest()
+    return random.Random(int.from_bytes(digest[:16], "big"))  # noqa: S311 - experiments repeat, nothing is secret
+
+
+def _draw_unique(space: Mapping[str, Distribution], draw: Draw, base: Mapping[str, Value]) -> list[dict[str, Value]]:
+    default = {name: value for name, value in base.items() if name in space}
+    seen = {mutation_key(default), *draw.known} if default else set(draw.known)
+    streams = {name: _stream(draw.seed, name) for name in space}
+    subset = _subset_drawer(space, draw)
+    found: list[dict[str, Value]] = []
+    for _ in range(_TRIES_AT_LEAST + _TRIES_PER_SAMPLE * draw.samples):
+        if len(found) == draw.samples:
+            return found
+        # Each stream moves on in each round, chosen or not: a subset does not shift what comes later.
+        values = {name: one.draw(streams[name]) for name, one in space.items()}
+        chosen = subset()
+        sample = {name: value for name, value in values.items() if name in chosen}
+        key = mutation_key({**default, **sample})
+        if key not in seen:
+            seen.add(key)
+            found.append(sample)
+    return _fill_up(space, draw, found, seen)
+
+
+def _subset_drawer(space: Mapping[str, Distribution], draw: Draw) -> Callable[[], Collection[str]]:
+    names = list(space)
+    if draw.per_mutation is None:
+        return lambda: names
+    least, most = (min(limit, len(names)) for limit in draw.per_mutation)
+    rng = _stream(draw.seed, "\0subset")
+
+    def chosen() -> Collection[str]:
+        size = least + int(rng.random() * (most - least + 1))
+        ranked = sorted((rng.random(), name) for name in names)
+        return {name for _, name in ranked[:size]}
+
+    return chosen
+
+
+def _fill_up(
+    space: Mapping[str, Distribution], draw: Draw, found: list[dict[str, Value]], seen: set[MutationKey]
+) -> list[dict[str, Value]]:
+    """The rest of a small space by listing it; drawing found them too seldom, or there are no more."""
+    if draw.per_mutation is None and all(one.values is not None for one in space.values()):
+        size = 1
+        for one in space.values():
+            size *= len(one.values or ())
+        if size <= _MOST_CELLS:
+            for values in _grid_points(space):
+                if len(found) == draw.samples:
+                    return found
+                if mutation_key(values) not in seen:
+                    found.append(values)
+    warnings.warn(
+        f"{draw.samples} mutations of {', '.join(space)} were asked for; the space holds {len(found)} that are"
+        " neither the default nor known already, and all of them are run",
+        ParallelEnergyWarning,
+        stacklevel=5,
+    )
+    return found

@@ -1,0 +1,255 @@
+"""The one table of options: command line, ini file, environment variables and help texts are all made from it.
+
+Loaded with the plugin, also by suites that use nothing of it: so it imports and builds next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import pytest
+
+from .errors import ConfigError
+
+__all__ = ["MARKERS", "OPTIONS", "Option", "add_options", "any_given"]
+
+MARKERS: Mapping[str, str] = {
+    "workload": 'workload("repository/model", profile=None, **hyperparameters): what the train fixture trains; '
+    "named hyperparameters are fixed at the value given",
+    "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): one item for each '
+    "drawn set of hyperparameter values; names take the registered distributions, keywords give explicit ones "
+    "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
+    "background_load": 'background_load("repository/model", n=1, profile=None, **hyperparameters): this training loops '
+    "beside the test; may stand several times",
+    "energy": "energy(repeats=, warmup=, max_retries=, profile=, coverage_min=): settings of this test",
+}
+"""The markers, and what ``pytest --markers`` says of them."""
+
+IniType = Literal["string", "bool", "int", "float", "args"]
+
+
+def _positive_int(text: str) -> int:
+    return _bounded_int(text, least=1)
+
+
+def _count(text: str) -> int:
+    return _bounded_int(text, least=0)
+
+
+def _bounded_int(text: str, *, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise ConfigError(f"{text!r} is not a whole number of {least} or more")
+    return number
+
+
+def _positive_seconds(text: str) -> float:
+    from .units import parse_seconds
+
+    seconds = parse_seconds(text)
+    if seconds <= 0:
+        raise ConfigError(f"{text!r} is not a time above 0")
+    return seconds
+
+
+def _ratio(text: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise ConfigError(f"{text!r} is not a share from 0 to 1")
+    return ratio
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ConfigError(f"{text!r} names nothing; write names with commas between them")
+    return names
+
+
+def _label(text: str) -> str:
+    key, equals, _ = text.partition("=")
+    if not key or not equals:
+        raise ConfigError(f"{text!r} is not KEY=VALUE")
+    return text
+
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    raise ConfigError(f"{text!r} is neither true nor false; write 1 or 0")
+
+
+class Option(NamedTuple):
+    """One option, and its twins in the ini file and the environment.
+
+    A named tuple, because making a dataclass takes a millisecond that every suite would pay.
+
+    ``field`` names the field of ``Settings``; ``parse`` turns text into its value and raises ``ConfigError``.
+    """
+
+    field: str
+    help: str
+    parse: Callable[[str], Any] = str
+    ini: IniType = "string"
+    metavar: str | None = None
+    repeatable: bool = False
+    default: str = ""
+    """The default in words, as ``Settings`` has it."""
+    marker: bool = False
+    """Whether ``@pytest.mark.energy(field=…)`` may set it for one test."""
+
+    @property
+    def ini_name(self) -> str:
+        """The name in the ini file, and the ``dest`` on the command line."""
+        return "energy" if self.field == "measure_all" else f"energy_{self.field}"
+
+    @property
+    def flag(self) -> str:
+        """The command-line option."""
+        return "--" + self.ini_name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"PYTEST_{self.ini_name.upper()}"
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(field="measure_all", ini="bool", parse=_flag, help="measure every selected test, not only those that ask"),
+    Option(
+        field="disable",
+        ini="bool",
+        parse=_flag,
+        help="measure nothing, start no background load, run each cell once: the suite as a fast functional test",
+    ),
+    Option(field="dir", default="energy-results", metavar="DIR", help="folder for the results"),
+    Option(field="name", metavar="NAME", help="name of this run, part of its folder's name"),
+    Option(
+        field="tag", metavar="KEY=VALUE", parse=_label, ini="args", repeatable=True, help="label kept in each record"
+    ),
+    Option(
+        field="repeats",
+        default="1",
+        metavar="N",
+        parse=_positive_int,
+        ini="int",
+        marker=True,
+        help="measured repetitions of a cell",
+    ),
+    Option(
+        field="warmup",
+        default="0",
+        metavar="N",
+        parse=_count,
+        ini="int",
+        marker=True,
+        help="repetitions of a cell before the measured ones, recorded as warm-up",
+    ),
+    Option(
+        field="max_retries",
+        default="0",
+        metavar="N",
+        parse=_count,
+        ini="int",
+        marker=True,
+        help="further attempts of a training that failed; each attempt is recorded with its energy",
+    ),
+    Option(
+        field="sensors",
+        default="auto",
+        metavar="NAMES",
+        parse=_names,
+        help="which sources of readings, in order: auto, or names with commas between (see --energy-list=sensors)",
+    ),
+    Option(
+        field="interval",
+        default="1",
+        metavar="SECONDS",
+        parse=_positive_seconds,
+        ini="float",
+        help="time between two samples of a sensor that has to be sampled",
+    ),
+    Option(
+        field="strict",
+        ini="bool",
+        parse=_flag,
+        help="a missing or only estimated sensor fails the run",
+    ),
+    Option(
+        field="models",
+        metavar="FILE",
+        ini="args",
+        repeatable=True,
+        help="a registry of further workloads, your own repositories; adds to those of the ini file",
+    ),
+    Option(
+        field="config",
+        metavar="PATTERN",
+        ini="args",
+        repeatable=True,
+        help="JSON, TOML or YAML files that are experiments, as a path or a pattern, besides those called *.energy.json",
+    ),
+    Option(
+        field="profile",
+        metavar="NAME",
+        marker=True,
+        help="which profile of the workloads' hyperparameters; 'published' is the registry's defaults",
+    ),
+    Option(
+        field="threads",
+        default="half of the cores",
+        metavar="N",
+        parse=_positive_int,
+        ini="int",
+        help="CPU threads of the foreground training, the same alone and beside a load",
+    ),
+    Option(
+        field="coverage_min",
+        default="0.9",
+        metavar="SHARE",
+        parse=_ratio,
+        ini="float",
+        marker=True,
+        help="least share of the window during which the background load must have run, else the test fails; 0: any",
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Give pytest the command-line options and their ini twins."""
+    group = parser.getgroup("energy", "energy of training experiments (pytest-parallel-energy)")
+    for option in OPTIONS:
+        help_text = f"{option.help}{_default_words(option)}"
+        if option.ini == "bool":
+            group.addoption(option.flag, dest=option.ini_name, action="store_true", default=None, help=help_text)
+        else:
+            action = "append" if option.repeatable else "store"
+            group.addoption(
+                option.flag, dest=option.ini_name, action=action, default=None, metavar=option.metavar, help=help_text
+            )
+        parser.addini(option.ini_name, help=f"{help_text}; as {option.flag}", type=option.ini, default=None)
+
+
+def _default_words(option: Option) -> str:
+    return f" (default: {option.default})" if option.default else ""
+
+
+def any_given(config: pytest.Config, environ: Mapping[str, str]) -> bool:
+    """Whether the command line, the environment or the ini file says anything about energy."""
+    return any(
+        config.getoption(option.ini_name) is not None
+        or option.variable in environ
+        or config.getini(option.ini_name) is not None
+        for option in OPTIONS
+    )

@@ -1,0 +1,79 @@
+"""The mark that every process of a session carries in its environment, and who set it.
+
+A pid alone is no identity: numbers are used again. The owner's pid counts together with its start time, and only
+inside the PID namespace in which it was read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from .guard.procfs import read_stat
+
+__all__ = ["VARIABLE", "Cookie"]
+
+VARIABLE = "PYTEST_PARALLEL_ENERGY_COOKIE"
+"""Name of the environment variable."""
+
+_FIELDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cookie:
+    """Who started a process.
+
+    Args:
+        owner_pid: pid of the owner.
+        owner_start_ticks: its start, in clock ticks since boot.
+        pid_namespace: the namespace in which ``owner_pid`` means something, such as ``pid:[4026531836]``.
+        token: random part, one for each supervised child.
+    """
+
+    owner_pid: int
+    owner_start_ticks: int
+    pid_namespace: str
+    token: str
+
+    @classmethod
+    def mine(cls) -> Cookie:
+        """A new cookie of this process."""
+        stat = read_stat("self")
+        return cls(
+            owner_pid=os.getpid(),
+            owner_start_ticks=stat.start_ticks if stat is not None else 0,
+            pid_namespace=own_pid_namespace(),
+            token=secrets.token_hex(8),
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Cookie | None:
+        """The cookie written as ``text``; ``None`` when it is none of ours.
+
+        >>> Cookie.parse("12 3400 pid:[4026531836] ab12").owner_pid
+        12
+        >>> Cookie.parse("something else") is None
+        True
+        """
+        parts = text.split(" ")
+        if len(parts) != _FIELDS or not (parts[0].isdigit() and parts[1].isdigit()):
+            return None
+        return cls(owner_pid=int(parts[0]), owner_start_ticks=int(parts[1]), pid_namespace=parts[2], token=parts[3])
+
+    def __str__(self) -> str:
+        return f"{self.owner_pid} {self.owner_start_ticks} {self.pid_namespace} {self.token}"
+
+    def owner_lives(self) -> bool:
+        """Whether the very process that set this cookie is still there; a zombie is not."""
+        stat = read_stat(self.owner_pid)
+        return stat is not None and stat.start_ticks == self.owner_start_ticks and stat.state not in "ZX"
+
+
+def own_pid_namespace() -> str:
+    """The PID namespace of this process; empty where it cannot be read."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""

@@ -1,0 +1,176 @@
+"""What holds the load's processes: a PID namespace, else a cgroup, else only the list of children.
+
+The choice is made by really trying, in a child that ends at once: what a distribution, a security module or a
+container runtime allows cannot be told from version numbers.
+Sources: pid_namespaces(7), user_namespaces(7), cgroups(7).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .kernel import (
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_REC,
+    MS_SLAVE,
+    mount,
+    unshare,
+)
+
+__all__ = ["Container", "choose", "enter_namespace", "furnish_namespace"]
+
+_USER = "user"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory (shm_overview(7)), not a temporary file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What was chosen."""
+
+    kind: str
+    """``namespace``, ``cgroup`` or ``subreaper``."""
+    user_namespace: bool = False
+    cgroup: str = ""
+    """Folder of the group, for the kind ``cgroup``."""
+    refused: tuple[str, ...] = ()
+    """Why a better kind could not be had, one sentence each."""
+
+
+def choose(wanted: str) -> Container:
+    """The best container that works here.
+
+    Args:
+        wanted: ``auto``, or one kind. A kind that is asked for and does not work raises.
+
+    Raises:
+        OSError: the one kind asked for does not work here.
+    """
+    refused: list[str] = []
+    for kind, attempt in _ATTEMPTS.items():
+        if wanted not in {"auto", kind}:
+            continue
+        try:
+            found = attempt()
+        except OSError as error:
+            refused.append(f"{kind}: {error.strerror or error}")
+            if wanted == kind:
+                raise
+            continue
+        return Container(
+            kind=kind,
+            user_namespace=found == _USER,
+            cgroup=found if kind == "cgroup" else "",
+            refused=tuple(refused),
+        )
+    message = f"there is no container of the kind {wanted!r}; known: auto, {', '.join(_ATTEMPTS)}"
+    raise OSError(0, message)
+
+
+def _try_namespace() -> str:
+    """Empty for a namespace as root, ``user`` for one inside an own user namespace."""
+    reason = ""
+    for found in ("", _USER) if os.geteuid() == 0 else (_USER,):
+        reason = _in_child(functools.partial(_whole_namespace, user=found == _USER))
+        if not reason:
+            return found
+    raise OSError(0, reason)
+
+
+def _whole_namespace(*, user: bool) -> None:
+    enter_namespace(user=user)
+    reason = _in_child(furnish_namespace)
+    if reason:
+        raise OSError(0, reason)
+
+
+def _in_child(action: Callable[[], None]) -> str:
+    """Why ``action`` fails when a child does it; empty when it succeeds."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        reason = "the trial ended early"
+        try:
+            action()
+            reason = ""
+        except OSError as error:
+            reason = error.strerror or str(error)
+        finally:
+            os.write(write, reason.encode())
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as answer:
+        reason = answer.read().decode()
+    _, status = os.waitpid(pid, 0)
+    return reason or ("" if status == 0 else f"the trial ended with wait status {status}")
+
+
+def enter_namespace(*, user: bool) -> None:
+    """Let the next child of this process be PID 1 of a new namespace.
+
+    With ``user`` this process enters a user namespace in which it has its own uid and gid, and the right to do so.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    if not user:
+        unshare(CLONE_NEWPID)
+        return
+    unshare(CLONE_NEWUSER | CLONE_NEWPID)
+    # user_namespaces(7): without privileges setgroups must be denied before a gid may be mapped.
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+
+
+def furnish_namespace() -> None:
+    """As PID 1: the namespace's own ``/proc``, and a private ``/dev/shm`` that vanishes with the last process."""
+    unshare(CLONE_NEWNS)
+    mount("", "/", "", MS_REC | MS_SLAVE)
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    if _SHARED_MEMORY.is_dir():
+        mount("tmpfs", str(_SHARED_MEMORY), "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+
+
+def _try_cgroup() -> str:
+    """Folder of a new, empty group below our own, whose members can be killed by one write."""
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    root = re.search(r"^\S+ \S+ \S+ / (\S+) .* - cgroup2 ", mounts, re.MULTILINE)
+    own = re.search(r"^0::(/.*)$", Path("/proc/self/cgroup").read_text(encoding="utf-8"), re.MULTILINE)
+    if root is None or own is None:
+        raise OSError(0, "there is no cgroup v2 hierarchy")
+    folder = Path(root[1] + own[1].rstrip("/"), f"pytest-parallel-energy-{secrets.token_hex(6)}")
+    folder.mkdir()
+    try:
+        reason = "" if (folder / "cgroup.kill").exists() else "the kernel has no cgroup.kill"
+        reason = reason or _in_child(lambda: _join(folder))
+    except OSError:
+        folder.rmdir()
+        raise
+    if reason:
+        folder.rmdir()
+        raise OSError(0, reason)
+    return str(folder)
+
+
+def _join(folder: Path) -> None:
+    (folder / "cgroup.procs").write_text("0", encoding="ascii")
+
+
+def _try_subreaper() -> str:
+    return ""
+
+
+_ATTEMPTS: dict[str, Callable[[], str]] = {
+    "namespace": _try_namespace,
+    "cgroup": _try_cgroup,
+    "subreaper": _try_subreaper,
+}

@@ -1,0 +1,99 @@
+"""Killing everything below a process, and knowing that it is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from .procfs import descendants, read_stat
+
+__all__ = ["kill_below", "kill_cgroup", "reap", "stuck"]
+
+_PAUSE_S = 0.001
+_LONG_PAUSE_S = 0.05
+
+
+def kill_below(pid: int, *, spare: int = 0, deadline_s: float | None = None) -> bool:
+    """SIGKILL to everything below ``pid``, over and over until there is nothing.
+
+    ``pid`` is this process, a subreaper or PID 1: whatever is orphaned by a kill comes back below it, so that the loop
+    ends. The dead are reaped here.
+
+    Args:
+        pid: this process.
+        spare: a child that stays (the loop script), 0 for none.
+        deadline_s: on the monotonic clock; ``None`` waits as long as it takes.
+
+    Returns:
+        Whether all are gone; ``False`` only after the deadline.
+    """
+    began_s = time.monotonic()
+    while True:
+        living = [other for other in descendants(pid) if other != spare and _is_killable(other)]
+        if not living and (spare or not _has_children()):
+            return True
+        for other in living:
+            _kill(other)
+        now_s = time.monotonic()
+        if deadline_s is not None and now_s > deadline_s:
+            return False
+        if living:
+            time.sleep(_PAUSE_S if now_s - began_s < 1 else _LONG_PAUSE_S)
+        if not spare:
+            reap()
+
+
+def _is_killable(pid: int) -> bool:
+    stat = read_stat(pid)
+    return stat is not None and stat.state not in "ZX"
+
+
+def _kill(pid: int) -> None:
+    # Gone already; or it took other rights (setuid), and stays in the list of what is left.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def reap() -> list[tuple[int, int]]:
+    """Collect children that ended: pairs of pid and wait status."""
+    dead: list[tuple[int, int]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return dead
+        if pid == 0:
+            return dead
+        dead.append((pid, status))
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def kill_cgroup(folder: str) -> None:
+    """SIGKILL to all members at once (cgroup v2, Linux 5.14); nothing where there is no such group."""
+    if folder:
+        with contextlib.suppress(OSError):  # kill_below does the same, more slowly
+            Path(folder, "cgroup.kill").write_text("1", encoding="ascii")
+
+
+def stuck(pid: int) -> list[str]:
+    """What is left below ``pid``, for people: pid, state, and what it waits for in the kernel."""
+    found = []
+    for other in descendants(pid):
+        stat = read_stat(other)
+        if stat is not None and stat.state not in "ZX":
+            try:
+                where = Path(f"/proc/{other}/wchan").read_text(encoding="ascii")
+            except OSError:
+                where = "?"
+            found.append(f"pid {other} state {stat.state} in {where}")
+    return found

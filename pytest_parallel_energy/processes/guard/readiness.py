@@ -1,0 +1,81 @@
+"""When is a load ready? When it was seen to work, by one of four signs."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+from typing import Any
+
+__all__ = ["Readiness"]
+
+_ACTIVITY_WINDOW_S = 0.5
+_PORT_TIMEOUT_MS = 200
+
+
+class Readiness:
+    """One load's readiness.
+
+    Args:
+        spec: ``kind`` and, by kind: ``pattern``: ``pattern`` in the output; ``port``: a TCP ``port`` of this host
+            accepts; ``seconds``: a round has run for ``seconds``; ``activity``: a round used ``cpu_s`` seconds of CPU,
+            and over the last half second at least ``busy_ratio`` of one core; ``started``: at once.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._spec = spec
+        self.ready = False
+        self._samples: list[tuple[float, float]] = []
+        self._cpu_before_s = 0.0
+
+    @property
+    def pattern(self) -> str | None:
+        """The pattern to look for in the output, if that is the sign."""
+        return self._spec["pattern"] if self._spec["kind"] == "pattern" else None
+
+    def begin(self, cpu_s: float) -> None:
+        """A round begins; the load has used ``cpu_s`` up to now: what failed rounds did is no sign of work."""
+        self._samples.clear()
+        self._cpu_before_s = cpu_s
+
+    def look(self, now_s: float, began_s: float | None, cpu_s: float) -> bool:
+        """Whether the load became ready just now.
+
+        Args:
+            now_s: the monotonic clock.
+            began_s: when the present round began, ``None`` between rounds.
+            cpu_s: CPU seconds that the load used up to now.
+        """
+        if self.ready or began_s is None:
+            return False
+        kind = self._spec["kind"]
+        if kind == "started":
+            self.ready = True
+        elif kind == "seconds":
+            self.ready = now_s - began_s >= float(self._spec["seconds"])
+        elif kind == "port":
+            self.ready = _accepts(self._spec["port"])
+        elif kind == "activity":
+            self.ready = self._is_busy(now_s, cpu_s)
+        return bool(self.ready)
+
+    def _is_busy(self, now_s: float, cpu_s: float) -> bool:
+        self._samples.append((now_s, cpu_s))
+        while now_s - self._samples[0][0] > _ACTIVITY_WINDOW_S and len(self._samples) > 2:  # noqa: PLR2004 - two ends
+            self._samples.pop(0)
+        (from_s, from_cpu_s) = self._samples[0]
+        if cpu_s - self._cpu_before_s < self._spec["cpu_s"] or now_s - from_s < _ACTIVITY_WINDOW_S / 2:
+            return False
+        return cpu_s - from_cpu_s >= float(self._spec["busy_ratio"]) * (now_s - from_s)
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        result = probe.connect_ex(("127.0.0.1", port))
+        if result == errno.EINPROGRESS:
+            poll = select.poll()
+            poll.register(probe, select.POLLOUT)
+            poll.poll(_PORT_TIMEOUT_MS)
+            result = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return result == 0

@@ -1,0 +1,121 @@
+"""A powercap tree on disk, in the kernel's layout, with counters that run at known watts."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..units import NS_PER_S
+
+__all__ = ["FakeZone", "PowercapTree"]
+
+_RANGE_UJ = 262_143_328_850
+"""As Intel servers show it: 2³² - 1 steps of 61 µJ."""
+_WIDTH = 20
+"""Digits of a 64-bit counter: a write of fixed width in place is never seen half done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeZone:
+    """One zone: ``path`` as the kernel numbers it (``intel-rapl:0:1``), ``name`` as it calls it (``dram``)."""
+
+    path: str
+    name: str
+    watts: float = 0.0
+    start_uj: int = 1_000_000
+    range_uj: int = _RANGE_UJ
+
+
+_TWO_SOCKETS = (
+    FakeZone(path="intel-rapl:0", name="package-0", watts=50.0),
+    FakeZone(path="intel-rapl:0:0", name="dram", watts=8.0),
+    FakeZone(path="intel-rapl:1", name="package-1", watts=70.0),
+)
+
+
+class PowercapTree:
+    """Makes ``root/class/powercap`` (with links into ``root/devices``, as in sysfs), and runs the counters on request.
+
+    Args:
+        root: an existing folder, to be given as ``sysfs_root``.
+        zones: the zones; by default two packages and one DRAM.
+
+    Inside ``with`` a thread writes every zone's counter each ``interval_s``.
+    """
+
+    def __init__(self, root: Path, zones: Sequence[FakeZone] = _TWO_SOCKETS, *, interval_s: float = 0.001) -> None:
+        self.root = root
+        self.zones = tuple(zones)
+        self._interval_s = interval_s
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        links = root / "class" / "powercap"
+        links.mkdir(parents=True)
+        for zone in self.zones:
+            folder = self.folder(zone.path)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "name").write_text(f"{zone.name}\n", encoding="ascii")
+            (folder / "max_energy_range_uj").write_text(f"{zone.range_uj}\n", encoding="ascii")
+            (folder / "enabled").write_text("1\n", encoding="ascii")
+            self.write(zone.path, zone.start_uj)
+            (links / zone.path).symlink_to(folder)
+        for control_type in {zone.path.partition(":")[0] for zone in self.zones}:
+            (links / control_type).symlink_to(root / "devices" / "virtual" / "powercap" / control_type)
+
+    def folder(self, path: str) -> Path:
+        """Where a zone lives: ``…/intel-rapl/intel-rapl:0/intel-rapl:0:1``."""
+        place = self.root / "devices" / "virtual" / "powercap" / path.partition(":")[0]
+        parts = path.split(":")
+        for depth in range(2, len(parts) + 1):
+            place /= ":".join(parts[:depth])
+        return place
+
+    def write(self, path: str, energy_uj: int) -> None:
+        """Set one counter, in place."""
+        fd = os.open(self.folder(path) / "energy_uj", os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.pwrite(fd, _line(energy_uj), 0)
+        finally:
+            os.close(fd)
+
+    def break_zone(self, path: str) -> None:
+        """Empty one counter's file, as a vanished device shows itself to a kept descriptor."""
+        os.truncate(self.folder(path) / "energy_uj", 0)
+
+    def __enter__(self) -> Self:
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="powercap-writer", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        files = [
+            (os.open(self.folder(zone.path) / "energy_uj", os.O_WRONLY), zone) for zone in self.zones if zone.watts
+        ]
+        started_ns = time.monotonic_ns()
+        try:
+            while not self._stopping.wait(self._interval_s):
+                passed_s = (time.monotonic_ns() - started_ns) / NS_PER_S
+                for fd, zone in files:
+                    passed_uj = round(zone.watts * passed_s * 1e6)
+                    os.pwrite(fd, _line((zone.start_uj + passed_uj) % (zone.range_uj + 1)), 0)
+        finally:
+            for fd, _ in files:
+                os.close(fd)
+
+
+def _line(energy_uj: int) -> bytes:
+    return f"{energy_uj:0{_WIDTH}d}\n".encode("ascii")

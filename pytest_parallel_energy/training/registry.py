@@ -1,0 +1,314 @@
+"""The registry of workloads: read from JSON files, checked whole, before anything starts."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RegistryError, did_you_mean
+from .documents import Node, shown
+from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
+from .metrics import plain_text
+from .reading import read_document
+from .workload import Output, Profile, Workload
+
+__all__ = ["Registry", "load_registry"]
+
+_ENTRY_KEYS = (
+    *("path", "train_script", "python", "models", "model_flag", "required_args", "env", "output"),
+    *("supported_hyperparams", "model_overrides", "profiles", "performance_metrics", "required_metrics", "sample_log"),
+)
+_NEEDED = ("path", "train_script", "models")
+_NO_FLAG = "default"
+"""A model of this name passes no model flag."""
+_RESERVED = ("args", "models")
+_Fields = dict[str, dict[str, Node]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Workloads by name.
+
+    Args:
+        workloads: ``repository/model`` → workload, in the order of the files.
+        files: what was read, includes first.
+    """
+
+    workloads: Mapping[str, Workload]
+    files: tuple[Path, ...] = ()
+
+    def names(self) -> tuple[str, ...]:
+        """All names, ``repository/model``, in the order of the files."""
+        return tuple(self.workloads)
+
+    def get(self, name: str) -> Workload:
+        """A workload by name, without a look at the disk.
+
+        Raises:
+            RegistryError: there is none of that name.
+        """
+        if name not in self.workloads:
+            if not self.files:
+                raise RegistryError(
+                    f"there is no workload {name!r}, because no registry is named: use --energy-models=FILE, or "
+                    "energy_models in the ini file"
+                )
+            files = ", ".join(map(str, self.files))
+            raise RegistryError(f"there is no workload {name!r} in {files}; {did_you_mean(name, self.workloads)}")
+        return self.workloads[name]
+
+    def workload(self, name: str) -> Workload:
+        """A workload that can run here: its folder and its script are there.
+
+        Raises:
+            RegistryError: there is none of that name, or its folder or script is missing or cannot be executed.
+        """
+        found = self.get(name)
+        found.check()
+        return found
+
+
+def load_registry(paths: Sequence[Path]) -> Registry:
+    """The workloads of all the files; a repository that a later file names replaces the earlier one whole.
+
+    Files that a file includes are read before it. Nothing but the files and their sample logs is looked at: whether a
+    checkout is there is checked when a workload is asked for.
+
+    Raises:
+        RegistryError: a file cannot be read, or says something that has no meaning: with file, line, place, value
+            and remedy.
+    """
+    entries: dict[str, Node] = {}
+    files: list[Path] = []
+    for path in paths:
+        _read_file(Path(path), (), entries, files)
+    workloads = {
+        workload.name: workload
+        for repository, node in entries.items()
+        for workload in _read_repository(repository, node, node.source.file.parent)
+    }
+    return Registry(workloads=workloads, files=tuple(files))
+
+
+def _read_file(path: Path, above: tuple[Path, ...], entries: dict[str, Node], files: list[Path]) -> None:
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError) as problem:
+        raise RegistryError(f"{path}: cannot be read: {problem}") from problem
+    if resolved in above:
+        chain = " -> ".join(str(one) for one in (*above, resolved))
+        raise RegistryError(f"{above[-1]}: files include each other in a circle: {chain}; take one include out")
+    fields = read_document(path, error=RegistryError).object(("models", "include"))
+    if "models" not in fields and "include" not in fields:
+        raise RegistryError(f'{path}: has no "models": a registry is {{"models": {{"repository": {{…}}}}}}')
+    for include in fields["include"].one_or_more() if "include" in fields else ():
+        _read_file(_path(include, path.parent), (*above, resolved), entries, files)
+    files.append(path)
+    if "models" in fields:
+        entries.update(fields["models"].entries())
+
+
+def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
+    fields = node.object(_ENTRY_KEYS)
+    for key in _NEEDED:
+        if key not in fields:
+            node.fail(f"lacks {shown(key)}", f"an entry needs {', '.join(map(shown, _NEEDED))}")
+    models = [item.text() for item in fields["models"].array()]
+    if not models or len(set(models)) < len(models):
+        fields["models"].fail(f"must name at least one model, each once, not {shown(fields['models'].value)}")
+    for name, one in _members(fields, "supported_hyperparams").items():
+        if name in _RESERVED:
+            one.fail(f"a hyperparameter cannot be called {shown(name)}", "profiles use that name for something else")
+    hyperparameters = {name: one.entries() for name, one in _members(fields, "supported_hyperparams").items()}
+    common = _Common(node=node, fields=fields, base=base, hyperparameters=hyperparameters, models=tuple(models))
+    for key in ("model_overrides", "required_metrics", "sample_log"):
+        if key in fields and isinstance(fields[key].value, dict):
+            fields[key].object(models)
+    return [common.workload(repository, model) for model in models]
+
+
+def _members(fields: Mapping[str, Node], key: str) -> dict[str, Node]:
+    return fields[key].entries() if key in fields else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """What the models of one repository share while they are read."""
+
+    node: Node
+    fields: Mapping[str, Node]
+    base: Path
+    hyperparameters: _Fields
+    models: tuple[str, ...]
+
+    def workload(self, repository: str, model: str) -> Workload:
+        fields = self.fields
+        overrides = _members(fields, "model_overrides").get(model)
+        described = _overlay(self.hyperparameters, overrides.entries() if overrides else {})
+        published = self._build(described)
+        patterns = {}
+        if "performance_metrics" in fields:
+            metrics = fields["performance_metrics"].object(("log_patterns",))
+            patterns = {name: read_pattern(one) for name, one in _members(metrics, "log_patterns").items()}
+        profiles = {name: self._profile(one, model, described) for name, one in _members(fields, "profiles").items()}
+        self._test_patterns(model, patterns, published)
+        return Workload(
+            repository=repository,
+            model=model,
+            path=_path(fields["path"], self.base),
+            script=fields["train_script"].text(),
+            registry=f"{self.node.source.file}",
+            python=fields["python"].text() if "python" in fields else None,
+            arguments=(*self._model_arguments(model), *self._required_arguments()),
+            environment=_read_environment(fields),
+            output=_read_output(fields["output"]) if "output" in fields else Output(),
+            published=Profile(hyperparameters=published),
+            profiles=profiles,
+            patterns=patterns,
+            required_metrics=self._required_metrics(model, patterns),
+        )
+
+    def _build(self, described: _Fields) -> dict[str, Hyperparameter]:
+        place = self.fields.get("supported_hyperparams", self.node)
+        return {name: read_hyperparameter(name, place.child(name, None), one) for name, one in described.items()}
+
+    def _profile(self, node: Node, model: str, described: _Fields) -> Profile:
+        entries = node.entries()
+        args = _texts(entries.pop("args")) if "args" in entries else ()
+        special = entries.pop("models").object(self.models) if "models" in entries else {}
+        for other in special.values():
+            others = other.entries()
+            others.pop("args", None)
+        known = set(self.hyperparameters)
+        for name, one in entries.items():
+            if name not in known:
+                one.fail(f"there is no hyperparameter {shown(name)}", did_you_mean(name, [*known, "args", "models"]))
+        # A profile speaks for all models of a repository, also for one that lacks a hyperparameter.
+        described = _overlay(described, {name: one for name, one in entries.items() if name in described})
+        if model in special:
+            own = special[model].entries()
+            args += _texts(own.pop("args")) if "args" in own else ()
+            described = _overlay(described, own)
+        return Profile(hyperparameters=self._build(described), args=args)
+
+    def _model_arguments(self, model: str) -> tuple[str, ...]:
+        if model == _NO_FLAG:
+            return ()
+        if "model_flag" not in self.fields:
+            self.node.fail(
+                f'has a model {shown(model)} and no "model_flag"',
+                f"say how the script is told which model to train, or call its only model {shown(_NO_FLAG)}",
+            )
+        flag = self.fields["model_flag"].text()
+        return (f"{flag}{model}",) if flag.endswith("=") else (flag, model)
+
+    def _required_arguments(self) -> tuple[str, ...]:
+        return tuple(text for one in _members(self.fields, "required_args").values() for text in _texts(one))
+
+    def _required_metrics(self, model: str, patterns: Mapping[str, re.Pattern[str]]) -> tuple[str, ...] | None:
+        node = self.fields.get("required_metrics")
+        if node is not None and isinstance(node.value, dict):
+            node = node.entries().get(model)
+        if node is None:
+            return None
+        return tuple(item.one_of(patterns) for item in node.array())
+
+    def _test_patterns(
+        self, model: str, patterns: Mapping[str, re.Pattern[str]], published: Mapping[str, Hyperparameter]
+    ) -> None:
+        node = self.fields.get("sample_log")
+        if node is not None and isinstance(node.value, dict):
+            node = node.entries().get(model)
+        if node is None:
+            return
+        text = "\n".join(_sample(one, self.base) for one in node.one_or_more())
+        wanted = {f"performance_metrics.log_patterns.{name}": pattern for name, pattern in patterns.items()}
+        wanted |= {f"supported_hyperparams.{n}.applied": one.applied for n, one in published.items() if one.applied}
+        for place, pattern in wanted.items():
+            if not pattern.search(text):
+                node.fail(
+                    f"the pattern {place} {shown(pattern.pattern)} finds nothing in the sample log",
+                    "correct the pattern, or take a log of a whole run as the sample",
+                )
+        for name, pattern in patterns.items():
+            for found in pattern.findall(text):
+                _check_number(node, name, found)
+
+
+def _check_number(node: Node, name: str, text: str) -> None:
+    try:
+        float(text.strip())
+    except ValueError:
+        node.fail(
+            f"the pattern of {shown(name)} finds {shown(text)} in the sample log, which is not a number",
+            "put the group around the number alone",
+        )
+
+
+def _overlay(described: _Fields, changes: Mapping[str, Node]) -> _Fields:
+    """Hyperparameters with changes laid over them: an object changes its members, a value the default, null removes."""
+    result = dict(described)
+    for name, change in changes.items():
+        if name not in described:
+            change.fail(f"there is no hyperparameter {shown(name)}", did_you_mean(name, described))
+        if change.value is None:
+            del result[name]
+        elif isinstance(change.value, dict):
+            result[name] = {**described[name], **change.entries()}
+        else:
+            result[name] = {**described[name], "default": change}
+    return result
+
+
+def _texts(node: Node) -> tuple[str, ...]:
+    """Arguments: a list as it is, a text split as a shell would split it, with nothing in it expanded."""
+    if isinstance(node.value, list):
+        return tuple(item.text() for item in node.array())
+    text = node.text()
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as problem:
+        node.fail(f"{shown(text)} cannot be split into arguments: {problem}", "write a list of texts instead")
+
+
+def _read_output(node: Node) -> Output:
+    fields = node.object(("flag", "env", "copy", "share"))
+    kinds = [key for key in ("flag", "env", "copy") if key in fields]
+    if len(kinds) != 1:
+        node.fail('must have one of "flag", "env" and "copy"', 'for example {"flag": "--output-dir"}')
+    share = tuple(item.text() for item in fields["share"].array()) if "share" in fields else ()
+    if "copy" in fields:
+        return Output(kind="copy" if fields["copy"].boolean() else "checkout", share=share)
+    if share:
+        fields["share"].fail('belongs to "copy"')
+    if "flag" in fields:
+        return Output(kind="flag", name=fields["flag"].text())
+    return Output(kind="env", name=fields["env"].text())
+
+
+def _path(node: Node, base: Path) -> Path:
+    try:
+        return (base / Path(node.text()).expanduser()).resolve()
+    except (OSError, RuntimeError) as problem:  # a loop of links; a home folder of nobody
+        node.fail(f"{shown(node.value)} is not a path that can be used: {problem}")
+
+
+def _read_environment(fields: Mapping[str, Node]) -> dict[str, str]:
+    members = _members(fields, "env")
+    for name, node in members.items():
+        if not name or "=" in name:
+            node.fail(f"{shown(name)} is not the name of a variable")
+        if not isinstance(node.value, str):
+            node.fail(f"must be a text, not {shown(node.value)}", "put it in quotes")
+    return {name: str(node.value) for name, node in members.items()}
+
+
+def _sample(node: Node, base: Path) -> str:
+    path = _path(node, base)
+    try:
+        return plain_text(path.read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError) as problem:
+        node.fail(f"the sample log {path} cannot be read: {problem}", "relative paths start at the registry's folder")

@@ -1,0 +1,292 @@
+"""A workload: a registered training, its values, and the command that trains with them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from ..errors import ConfigError, RegistryError, did_you_mean
+from ..mutation.distributions import Distribution, Value, as_distribution
+from ..processes.command import Command
+from .hyperparameter import Hyperparameter
+
+__all__ = ["OUTPUT_VARIABLE", "Output", "Profile", "Workload", "thread_environment"]
+
+OUTPUT_VARIABLE = "PARALLEL_ENERGY_OUTPUT_DIR"
+"""Always set for a child: the folder that is its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Named defaults beside the published ones, such as ``quick``.
+
+    Args:
+        hyperparameters: all of the workload's, with this profile's defaults and ranges.
+        args: what is added to the command line.
+    """
+
+    hyperparameters: Mapping[str, Hyperparameter]
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """How a child is given an output folder of its own.
+
+    Args:
+        kind: ``flag`` and ``env`` name it to the script; ``copy`` runs a copy of the checkout; ``checkout`` means that
+            the script writes where it stands.
+        name: the flag or the variable.
+        share: for ``copy``: paths within the checkout that are linked instead of copied, such as data sets.
+    """
+
+    kind: Literal["flag", "env", "copy", "checkout"] = "checkout"
+    name: str = ""
+    share: tuple[str, ...] = ()
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """The thread budget and the wait policy, as variables.
+
+    Two CPU trainings side by side collapse without them: each takes all cores, and waiting threads spin (two
+    ResNet-20 at batch 32, 65 ms a step alone: 300 ms by default, 172 with passive waiting, 126 with one thread each).
+
+    Raises:
+        ConfigError: ``threads`` is below 1.
+    """
+    if threads < 1:
+        raise ConfigError(f"the thread budget of a training must be 1 or more, not {threads!r}")
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return dict.fromkeys(names, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A training that is ready to be asked for: everything in it was checked when the registry was read."""
+
+    repository: str
+    model: str
+    path: Path
+    """The folder in which it runs; absolute."""
+    script: str
+    """Relative to ``path``."""
+    registry: str = ""
+    """Where it is written, for messages: file and place."""
+    python: str | None = None
+    """Interpreter of a ``.py`` script; ``None`` is the one that runs the tests."""
+    arguments: tuple[str, ...] = ()
+    """Model flag and required arguments."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    output: Output = Output()
+    published: Profile
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    """Metric patterns."""
+    required_metrics: tuple[str, ...] | None = None
+    """Metrics without which a run has failed; ``None``: at least one of those that have patterns."""
+
+    @property
+    def name(self) -> str:
+        """``repository/model``."""
+        return f"{self.repository}/{self.model}"
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Hyperparameter]:
+        """The published ones, in the order of the registry."""
+        return self.published.hyperparameters
+
+    def profile(self, name: str | None) -> Profile:
+        """A profile by name; ``None`` is the published defaults.
+
+        Raises:
+            RegistryError: there is no such profile.
+        """
+        if name is None:
+            return self.published
+        if name not in self.profiles:
+            raise RegistryError(
+                f"{self.name} has no profile {name!r} ({self.registry}); {did_you_mean(name, self.profiles)}"
+            )
+        return self.profiles[name]
+
+    def values(self, profile: str | None = None, /, **fixed: object) -> dict[str, Value]:
+        """The value of each hyperparameter: the profile's defaults with ``fixed`` laid over them, types checked.
+
+        A range says what mutation draws from; a fixed value may lie outside it (one epoch, for a quick look), but not
+        outside the registry's ``limits``.
+
+        Raises:
+            RegistryError: no such profile or hyperparameter, or a value of the wrong type or outside the limits.
+        """
+        known = self.profile(profile).hyperparameters
+        self._refuse_unknown(fixed, known)
+        values = {name: one.default for name, one in known.items()}
+        for name, value in fixed.items():
+            try:
+                values[name] = known[name].checked(value)
+            except ConfigError as problem:
+                raise RegistryError(f"{self.name}: {problem}") from problem
+        return values
+
+    def space(
+        self,
+        names: Iterable[str] | None = None,
+        given: Mapping[str, object] | None = None,
+        *,
+        profile: str | None = None,
+    ) -> dict[str, Distribution]:
+        """What hyperparameters may become.
+
+        Args:
+            names: those whose registered range counts; ``None`` is every one that has a range, unless ``given`` names
+                some.
+            given: distributions or lists instead of the registered ranges.
+            profile: whose ranges count.
+
+        Raises:
+            RegistryError: no such hyperparameter, one without a range, or a distribution that does not fit its type.
+        """
+        known = self.profile(profile).hyperparameters
+        given = given or {}
+        if names is None:
+            names = () if given else [name for name, one in known.items() if one.distribution is not None]
+        names = list(names)
+        self._refuse_unknown([*names, *given], known)
+        space = {}
+        for name in names:
+            distribution = known[name].distribution
+            if distribution is None and name not in given:
+                raise RegistryError(
+                    f"{self.name}: {name} has no range in the registry ({self.registry}), so nothing can be drawn;"
+                    f" give one: mutate({name}=uniform(lo, hi)), or a list of values"
+                )
+            if distribution is not None:
+                space[name] = distribution
+        for name, value in given.items():
+            try:
+                space[name] = known[name].adapted(as_distribution(value))
+            except ConfigError as problem:
+                raise RegistryError(f"{self.name}: {name}: {problem}") from problem
+        return space
+
+    def _refuse_unknown(self, names: Iterable[str], known: Mapping[str, Hyperparameter]) -> None:
+        for name in names:
+            if name not in known:
+                raise RegistryError(
+                    f"{self.name} has no hyperparameter {name!r} ({self.registry}); {did_you_mean(name, known)}"
+                )
+
+    def check(self) -> None:
+        """Look at the disk: the folder is there, and the script can run.
+
+        Raises:
+            RegistryError: with the path, and what to do.
+        """
+        script = self.path / self.script
+        try:
+            self._look(script)
+        except OSError as problem:  # a name that is too long, a mount that does not answer
+            raise RegistryError(f"{self.registry}: {self.name}: {script} cannot be looked at: {problem}") from problem
+
+    def _look(self, script: Path) -> None:
+        if not self.path.is_dir():
+            raise RegistryError(
+                f"{self.registry}: {self.name}: there is no folder {self.path}; check out the repository there, or"
+                ' correct "path" (relative paths start at the folder of the registry file)'
+            )
+        if not script.is_file():
+            raise RegistryError(f'{self.registry}: {self.name}: there is no script {script}; correct "train_script"')
+        if script.suffix == ".py":
+            if self.python is not None and shutil.which(self.python) is None:
+                raise RegistryError(f'{self.registry}: {self.name}: "python" is {self.python!r}, which cannot be run')
+        elif not os.access(script, os.X_OK):
+            raise RegistryError(f"{self.registry}: {self.name}: {script} is not executable; run: chmod +x {script}")
+
+    @property
+    def writes_into_checkout(self) -> bool:
+        """Whether two runs at the same time would write over each other's files."""
+        return self.output.kind == "checkout"
+
+    def isolated(self) -> Workload:
+        """This workload, running in a copy of its checkout if it would otherwise write into it."""
+        return replace(self, output=Output(kind="copy")) if self.writes_into_checkout else self
+
+    def prepare(self, output_dir: Path) -> None:
+        """Make the output folder and, for a workload that runs in a copy, the copy. Call it before ``command`` runs.
+
+        Raises:
+            RegistryError: the folder cannot be made or the checkout not copied.
+        """
+        try:
+            output_dir.mkdir(parents=True, exist_ok=True)
+            if self.output.kind == "copy" and not (output_dir / "checkout").exists():
+                self._copy(output_dir / "checkout")
+        except (OSError, shutil.Error) as problem:
+            raise RegistryError(f"{self.name}: {output_dir} cannot be prepared: {problem}") from problem
+
+    def _copy(self, target: Path) -> None:
+        shared = {self.path / name for name in self.output.share}
+
+        def ignored(folder: str, names: list[str]) -> set[str]:
+            return {name for name in names if name == ".git" or Path(folder, name) in shared}
+
+        # Results may lie inside the checkout: a copy must not descend into itself.
+        inside = target.resolve().is_relative_to(self.path.resolve())
+        top = target.resolve().relative_to(self.path.resolve()).parts[0] if inside else None
+        shutil.copytree(
+            self.path,
+            target,
+            symlinks=True,
+            ignore=lambda folder, names: (
+                ignored(folder, names) | ({top} if Path(folder) == self.path and top else set())
+            ),
+        )
+        for source in shared:
+            link = target / source.relative_to(self.path)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(source)
+
+    def command(
+        self, values: Mapping[str, Value], *, output_dir: Path, threads: int, profile: str | None = None
+    ) -> Command:
+        """The argument list that trains with these values, with its folder and added environment.
+
+        Values are passed literally, floats in their shortest exact form; no shell sees them.
+
+        Args:
+            values: from ``values()``, for each hyperparameter.
+            output_dir: the folder that is the child's own (see ``prepare``).
+            threads: its thread budget, 1 or more.
+            profile: whose further arguments are added.
+
+        Raises:
+            ConfigError: ``threads`` is below 1, or an argument holds a NUL character.
+            RegistryError: there is no such profile.
+        """
+        chosen, output_dir = self.profile(profile), output_dir.absolute()
+        cwd = output_dir / "checkout" if self.output.kind == "copy" else self.path
+        script = str(cwd / self.script)
+        argv = [self.python or sys.executable, script] if script.endswith(".py") else [script]
+        argv += self.arguments
+        for name, one in chosen.hyperparameters.items():
+            argv += one.arguments(values.get(name))
+        argv += chosen.args
+        environment = {**thread_environment(threads), OUTPUT_VARIABLE: str(output_dir)}
+        if self.output.kind == "flag":
+            argv += (
+                [f"{self.output.name}{output_dir}"]
+                if self.output.name.endswith("=")
+                else [
+                    self.output.name,
+                    str(output_dir),
+                ]
+            )
+        elif self.output.kind == "env":
+            environment[self.output.name] = str(output_dir)
+        return Command(argv=tuple(argv), cwd=cwd, env={**environment, **self.environment})

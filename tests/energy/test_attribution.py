@@ -1,0 +1,213 @@
+"""Whose joules: legs, shares, CPU time, GPU use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_parallel_energy.energy.attribution import (
+    Leg,
+    Legs,
+    Shares,
+    attribute_legs,
+    attribute_shares,
+    interaction,
+    share_u95_ratio,
+)
+from pytest_parallel_energy.energy.cpu_time import CpuShares, ProcessTimes, machine_busy_s, process_times, tree_cpu_s
+from pytest_parallel_energy.energy.gpu_share import GpuShareCounter, UtilisationSample
+from pytest_parallel_energy.errors import SensorError
+
+CURVES = {
+    "linear": lambda load: 50 + 100 * load,
+    "concave": lambda load: 50 + 100 * load**0.6,
+    "smt": lambda load: 50 + 100 * min(load, 0.5) + 30 * max(0.0, load - 0.5),
+}
+
+
+def legs_of(curve, foreground, background, slowdown=1.0):
+    rate = 1 / slowdown
+    return Legs(
+        idle_w=curve(0.0),
+        both=Leg(mean_w=curve((foreground + background) * rate), foreground_rate=rate, background_rate=rate),
+        foreground=Leg(mean_w=curve(foreground), foreground_rate=1.0),
+        background=Leg(mean_w=curve(background), background_rate=1.0),
+    )
+
+
+@pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
+@given(st.floats(0.05, 0.5), st.floats(0.05, 0.5))
+def test_v11_shapley_is_exact(curve, foreground, background):
+    """Shares add up to the active energy; the foreground's is the mean of its two marginal contributions."""
+    legs = legs_of(curve, foreground, background)
+    shares = attribute_legs(legs, 100.0)
+    active_j = (legs.both.mean_w - legs.idle_w) * 100
+    assert shares.foreground_j + shares.background_j == pytest.approx(active_j)
+    first = curve(foreground) - curve(0)
+    last = curve(foreground + background) - curve(background)
+    assert shares.foreground_j == pytest.approx((first + last) / 2 * 100)
+    assert shares.low_j - 1e-6 <= first * 100 <= shares.high_j + 1e-6
+    assert shares.low_j - 1e-6 <= last * 100 <= shares.high_j + 1e-6
+    assert (shares.method, shares.idle_j) == ("shapley", pytest.approx(5000.0))
+
+
+def test_linear_power_has_no_interference():
+    """Where power adds up, nobody disturbs anybody."""
+    seen = interaction(legs_of(CURVES["linear"], 0.3, 0.4))
+    assert seen.interference_w == pytest.approx(0.0)
+    assert seen.slowdown_ratio == pytest.approx(1.0)
+
+
+def test_slowdown_matches_the_work():
+    """Both at half speed: solo shares count for half of the work, and the slowdown is two."""
+    legs = legs_of(CURVES["linear"], 0.5, 0.5, slowdown=2.0)
+    shares = attribute_legs(legs, 10.0)
+    assert shares.foreground_j == pytest.approx(shares.background_j) == pytest.approx(250.0)
+    assert interaction(legs).slowdown_ratio == 2.0
+
+
+@pytest.mark.parametrize(
+    ("missing", "method"),
+    [
+        ((), "shapley"),
+        (("foreground",), "marginal"),
+        (("background",), "solo"),
+        (("foreground", "background"), "idle only"),
+    ],
+)
+def test_method_follows_the_legs(missing, method):
+    """Which legs are there decides the method, and it is said."""
+    whole = legs_of(CURVES["concave"], 0.3, 0.3)
+    legs = Legs(
+        idle_w=whole.idle_w,
+        both=whole.both,
+        foreground=None if "foreground" in missing else whole.foreground,
+        background=None if "background" in missing else whole.background,
+    )
+    shares = attribute_legs(legs, 10.0)
+    assert shares.method == method
+    assert (shares.foreground_j is None) == (method == "idle only")
+    assert (interaction(legs) is None) == bool(missing)
+
+
+def test_apportioned_split_adds_up_and_says_how_sure():
+    """CPU-time shares sum to the active energy; the interval is that of the method's known error."""
+    shares = attribute_shares(1000.0, 200.0, Shares(foreground_ratio=0.5, background_ratio=0.25))
+    assert (shares.foreground_j, shares.background_j, shares.other_j) == (400.0, 200.0, 200.0)
+    assert shares.low_j == pytest.approx(400 / 1.18)
+    assert shares.high_j == pytest.approx(400 / 0.74)
+    assert shares.method == "share of CPU time"
+
+
+def test_split_without_idle_leg_says_so():
+    """Without an idle leg the idle power is in the shares, and the method tells."""
+    assert "idle power included" in attribute_shares(10.0, None, Shares(foreground_ratio=1, background_ratio=0)).method
+
+
+def test_tree_with_children_each_once():
+    """Descendants count, a process that is named twice counts once, a strange one does not."""
+    table = {
+        1: ProcessTimes(parent=0, cpu_s=1.0),
+        2: ProcessTimes(parent=1, cpu_s=2.0),
+        3: ProcessTimes(parent=2, cpu_s=4.0),
+        9: ProcessTimes(parent=0, cpu_s=100.0),
+    }
+    assert tree_cpu_s([1, 2], table) == 7.0
+    assert tree_cpu_s([777], table) == 0.0
+
+
+def test_exited_children_count():
+    """CPU time of a child that has ended is in its parent's."""
+    spin = "import time\nwhile time.process_time() < 0.3: pass"
+    code = (
+        f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {spin!r}]); "
+        "print('done', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        before = CpuShares.now({"child": [child.pid]})
+        assert child.stdout.readline() == b"done\n"
+        after = CpuShares.now({"child": [child.pid]})
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    assert after.trees_s["child"] - before.trees_s["child"] > 0.2
+    assert 0 < after.ratio_since(before, "child") <= 1
+
+
+def test_machine_and_processes_are_read():
+    """The machine has been busy, and this process is among those seen."""
+    assert machine_busy_s() > 0
+    assert os.getpid() in process_times()
+
+
+class Ring:
+    """A GPU whose ring holds 72 samples, one every 139 ms, of two processes in turn by share."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def until(self, now_us):
+        numbers = range(max(0, now_us // 139_000 - 71), now_us // 139_000 + 1)
+        return [
+            UtilisationSample(
+                pid=1 if (number * 0.618034) % 1 < self.share else 2, sm_percent=100, at_us=number * 139_000
+            )
+            for number in numbers
+        ]
+
+
+def polled(ring, every_s, for_s):
+    now_us = 0
+    counter = GpuShareCounter(lambda last_us: [one for one in ring.until(now_us) if one.at_us > last_us])
+    while now_us <= for_s * 1e6:
+        counter.poll(now_us)
+        now_us += round(every_s * 1e6)
+    return counter
+
+
+@pytest.mark.parametrize(("every_s", "lost"), [(1.0, False), (9.0, False), (11.0, True)])
+def test_v13_the_ring_is_read_in_time(every_s, lost):
+    """Polled every 9 s nothing is lost; at 11 s the loss is noticed, and there is no share."""
+    counter = polled(Ring(0.3), every_s, 99.0)
+    assert counter.lost is lost
+    shares = counter.shares({1}, {2})
+    if lost:
+        assert shares is None
+    else:
+        assert shares.foreground_ratio == pytest.approx(0.3, abs=0.02)
+        assert shares.foreground_ratio + shares.background_ratio == pytest.approx(1.0)
+
+
+def test_v13_the_standard_error():
+    """± 4.7 points at 60 s, ± 2.1 at 300 s (95 %, p = 0.5 and little less)."""
+    assert share_u95_ratio(0.5, 60.0) == pytest.approx(0.048, abs=0.002)
+    assert share_u95_ratio(0.5, 300.0) == pytest.approx(0.0215, abs=0.001)
+    assert share_u95_ratio(0.5, 0.0) == 1.0
+
+
+def test_odd_samples_are_dropped():
+    """Above 100 %, and not newer than the last: dropped; a GPU that refuses is idle."""
+    answers = [
+        [],
+        [UtilisationSample(pid=1, sm_percent=250, at_us=5), UtilisationSample(pid=1, sm_percent=50, at_us=6)],
+        None,
+    ]
+
+    def fetch(_last_us):
+        answer = answers.pop(0)
+        if answer is None:
+            raise SensorError("not found")
+        return answer
+
+    counter = GpuShareCounter(fetch)
+    for now_us in (1, 10, 20):
+        counter.poll(now_us)
+    assert counter.shares({1}, ()).foreground_ratio == 1.0
+    assert not counter.lost

@@ -1,0 +1,156 @@
+"""NVML by the real bindings, on a library of our own."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_parallel_energy.energy.meter import EnergyMeter
+from pytest_parallel_energy.energy.nvml import open_nvml
+from pytest_parallel_energy.energy.result import Quality
+from pytest_parallel_energy.errors import SensorUnavailableError
+
+
+def measured(nvml, seconds=10.0):
+    with EnergyMeter(open_nvml(), clock_ns=nvml.now_ns) as meter, meter.window() as window:
+        for _ in range(10):
+            nvml.pass_time(seconds / 10)
+            meter.sample()
+    return window.result
+
+
+def test_counter_of_a_gpu(nvml):
+    """300 W for 10 s are 3000 J, labelled as counter, with the card's UUID."""
+    nvml.gpu()
+    result = measured(nvml)
+    (domain,) = result.domains
+    assert domain.joules == pytest.approx(3000.0)
+    assert (domain.quality, domain.device, domain.source) == (Quality.COUNTER, "GPU-000-aaaa", "nvml")
+    assert domain.u95_j > 0.05 * 3000
+
+
+def test_field_values_unsupported_falls_back_to_the_counter_call(nvml):
+    """The energy function serves where field values do not."""
+    nvml.gpu()
+    nvml.errors["nvmlDeviceGetFieldValues"] = 3
+    nvml.save()
+    assert measured(nvml).gpu_j == pytest.approx(3000.0)
+
+
+def test_power_is_integrated_without_counter(nvml):
+    """A card without counter is integrated from its instant power, and says so."""
+    nvml.gpu(has_energy=0)
+    result = measured(nvml)
+    assert result.gpu_j == pytest.approx(3000.0)
+    assert result.quality is Quality.INTEGRATED
+
+
+def test_averaged_power_is_the_last_resort(nvml):
+    """The plain power call averages over a second: the description says so."""
+    nvml.gpu(has_energy=0, has_instant=0)
+    (sensor,) = open_nvml()
+    assert sensor.description.averaging_s == 1.0
+    assert sensor.read().power_w == 300.0
+    sensor.close()
+
+
+def test_lost_gpu_is_missing(nvml):
+    """A GPU that falls off the bus in mid-run leaves no number; the other card keeps its own."""
+    nvml.gpu(lost_us=5_000_000)
+    nvml.gpu()
+    result = measured(nvml)
+    assert result.total_j is None
+    assert "lost" in result.domains[0].reason.lower()
+    assert result.domains[1].joules == pytest.approx(3000.0)
+
+
+def test_reset_counter_is_missing(nvml):
+    """A driver that is reloaded starts its counter again."""
+    gpu = nvml.gpu(energy_mj=9_000_000)
+    with EnergyMeter(open_nvml(), clock_ns=nvml.now_ns) as meter, meter.window() as window:
+        nvml.pass_time(1.0)
+        gpu["energy_mj"] = 0
+        nvml.pass_time(1.0)
+    assert window.result.domains[0].resets == 1
+    assert "reset" in window.result.domains[0].reason
+
+
+def test_jump_above_the_limit_is_missing(nvml):
+    """A counter that runs at more than 1.2 times the power limit is not believed."""
+    gpu = nvml.gpu()
+    with EnergyMeter(open_nvml(), clock_ns=nvml.now_ns) as meter, meter.window() as window:
+        gpu["energy_mj"] = 99_000_000
+        nvml.pass_time(1.0)
+    assert "jumped" in window.result.domains[0].reason
+
+
+def test_no_driver_is_a_reason(nvml_library):
+    """Without a driver NVML is refused in one sentence."""
+    nvml_library.fake_set_state(b"")
+    with pytest.raises(SensorUnavailableError, match="no NVIDIA driver answers"):
+        open_nvml()
+
+
+def test_no_gpu_is_a_reason(nvml):
+    """A driver without GPU, too."""
+    with pytest.raises(SensorUnavailableError, match="lists no GPU"):
+        open_nvml()
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("1", ["gpu-1"]),
+        ("1,0", ["gpu-0", "gpu-1"]),
+        ("GPU-111-aaaa", ["gpu-1"]),
+        ("GPU-11", ["gpu-1"]),
+        ("MIG-222", ["gpu-2"]),
+        ("MIG-GPU-111-aaaa/0/0", ["gpu-1"]),
+        ("0,99,1", ["gpu-0"]),
+        ("0,-1,1", ["gpu-0"]),
+    ],
+)
+def test_every_form_of_cuda_visible_devices(nvml, monkeypatch, value, names):
+    """Index, UUID, unique beginning, MIG; what stands behind an invalid entry is invisible."""
+    for _ in range(2):
+        nvml.gpu()
+    nvml.gpu(mig="MIG-222-bbbb")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    sensors = open_nvml()
+    assert [sensor.description.name for sensor in sensors] == names
+    for sensor in sensors:
+        sensor.close()
+
+
+@pytest.mark.parametrize("value", ["", "-1", "GPU-", "nonsense"])
+def test_hidden_gpus_are_a_reason(nvml, monkeypatch, value):
+    """Hidden, or named ambiguously: nothing is measured, and the reason says why."""
+    nvml.gpu()
+    nvml.gpu()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    with pytest.raises(SensorUnavailableError, match="hides every GPU"):
+        open_nvml()
+
+
+def test_mig_says_whose_energy_it_is(nvml, monkeypatch):
+    """The energy of a MIG instance is that of the whole board."""
+    nvml.gpu(mig="MIG-222-bbbb")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-222-bbbb")
+    assert any("whole board" in flag for flag in measured(nvml).flags)
+
+
+def test_unlike_gpus_without_pci_order_are_flagged(nvml, monkeypatch):
+    """CUDA may number unlike cards otherwise than NVML."""
+    nvml.gpu()
+    nvml.gpu(name="T4", arch=6)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert any("CUDA_DEVICE_ORDER" in flag for flag in measured(nvml).flags)
+
+
+def test_observation(nvml):
+    """Temperature, limit and processes are there; what the card refuses is None."""
+    nvml.gpu(temperature=61, pid=4242)
+    (sensor,) = open_nvml()
+    seen = sensor.observe()
+    sensor.close()
+    assert (seen.temperature_c, seen.power_limit_w, seen.process_ids) == (61, 700.0, (4242,))
+    assert seen.clock_hz is None

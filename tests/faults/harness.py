@@ -1,0 +1,278 @@
+"""Real pytest processes with a real load, ended in every way; then: is anything left?
+
+Survivors are looked for from outside, by three signs that do not depend on each other: pids that were below the pytest
+process or its guard before the trigger, the token in a process's arguments, and the token in its environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_parallel_energy.processes.guard.procfs import all_pids, descendants, read_stat
+from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
+
+PROCESSES = {
+    "tree": 11,
+    "daemon": 2,
+    "daemon-bare": 2,
+    "leader-gone": 3,
+    "stopped": 2,
+    "zombies": 1,
+    "vfork": 2,
+    "own-namespace": 3,
+    "own-subreaper": 3,
+    "bomb": 151,
+    "setsid-bomb": 151,
+    "keep-descriptors": 2,
+    "crash": 0,
+    "exit-at-once": 0,
+    "kill-parent": 0,
+}
+"""How many processes each load has when it is up; 1 where nothing stands, 0 where it comes and goes."""
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONFTEST = """
+import json, os, sys, threading, time
+from pathlib import Path
+import pytest
+from pytest_parallel_energy.load.background import BackgroundLoad
+from pytest_parallel_energy.load.settings import LoadSettings
+from pytest_parallel_energy.processes.command import Command
+from pytest_parallel_energy.processes.supervision import Ready, RoundRules
+
+CASE = json.loads(os.environ["FAULT_CASE"])
+FOLDER = Path(CASE["folder"])
+
+def tell(name, **values):
+    (FOLDER / (name + ".new")).write_text(json.dumps(values))
+    (FOLDER / (name + ".new")).rename(FOLDER / name)
+
+def await_up():
+    while not (FOLDER / "up").exists():
+        time.sleep(0.002)
+
+def make_load():
+    return BackgroundLoad(
+        Command(argv=tuple(CASE["argv"])), name="fault", folder=FOLDER / "load",
+        settings=LoadSettings(
+            ready=Ready(kind=CASE["ready"], pattern="never seen"), container=CASE["container"], grace_s=CASE["grace_s"],
+            max_processes=None, rounds=RoundRules(vain_after=10**6),
+        ),
+    )
+
+@pytest.fixture
+def load():
+    load = make_load()
+    tell("starting", owner=os.getpid(), parent=os.getppid())
+    if CASE["thread"]:
+        thread = threading.Thread(target=load.start)
+        thread.start()
+        thread.join()
+    else:
+        load.start()
+    tell("ready", owner=os.getpid(), parent=os.getppid(), guard=load._child.guard_pid, init=load._child.init_pid,
+         container=load._child.container, reaction_s=None)
+    await_up()
+    if CASE["break_setup"]:
+        raise RuntimeError("set-up fails on purpose")
+    yield load
+    load.stop()
+    if CASE["stop_twice"]:
+        load.stop()
+"""
+
+TEST_HEAD = """
+import ctypes, os, sys, time
+from conftest import tell
+
+def wait():
+    while True:
+        time.sleep(0.1)
+
+def test_it(load):
+"""
+
+
+@dataclass
+class Case:
+    """One run: what the test does, with which load, held by what."""
+
+    body: str
+    kind: str = "plain"
+    container: str = "auto"
+    options: tuple[str, ...] = ()
+    ready: str = "started"
+    grace_s: float = 0.5
+    thread: bool = False
+    break_setup: bool = False
+    stop_twice: bool = False
+    xdist: bool = False
+
+
+@dataclass
+class Run:
+    """A running pytest, with what it told."""
+
+    folder: Path
+    token: str
+    process: subprocess.Popen[bytes]
+    told: dict[str, Any] = field(default_factory=dict)
+    known: set[tuple[int, int]] = field(default_factory=set)
+    spared: set[int] = field(default_factory=set)
+
+    def wait_for(self, name: str, timeout_s: float = 30.0) -> dict[str, Any]:
+        """What the run told under ``name``."""
+        deadline_s = time.monotonic() + timeout_s
+        path = self.folder / name
+        while not path.exists():
+            if time.monotonic() > deadline_s or self.process.poll() is not None:
+                raise AssertionError(f"pytest never told {name!r}:\n{self.output()}")
+            time.sleep(0.002)
+        self.told |= json.loads(path.read_text())
+        return self.told
+
+    def output(self) -> str:
+        """What pytest printed."""
+        return (self.folder / "output.txt").read_text(errors="replace")
+
+    def wait_until_up(self, kind: str) -> None:
+        """Let the test go on once all processes of the load are there."""
+        self.wait_for("ready")
+        deadline_s = time.monotonic() + 10
+        while self._count() < PROCESSES.get(kind, 1) and time.monotonic() < deadline_s:
+            time.sleep(0.005)
+        if PROCESSES.get(kind, 1) and not self._count():
+            raise AssertionError(f"no process of the load {kind} was ever there")
+        self.look()
+        (self.folder / "up").touch()
+
+    def _count(self) -> int:
+        word = b"\0" + self.token.encode() + b"\0"
+        found = 0
+        for pid in all_pids():
+            with contextlib.suppress(OSError):
+                found += Path(f"/proc/{pid}/cmdline").read_bytes().endswith(word)
+        return found
+
+    def look(self) -> None:
+        """Remember every process that belongs to the run now."""
+        for pid in [self.process.pid, *descendants(self.process.pid), *self._marked()]:
+            stat = read_stat(pid)
+            if stat is not None and pid not in self.spared:
+                self.known.add((pid, stat.start_ticks))
+
+    def _marked(self) -> Iterator[int]:
+        word = self.token.encode()
+        for pid in all_pids():
+            if pid == os.getpid() or pid in self.spared:
+                continue
+            with contextlib.suppress(OSError):
+                if (
+                    word in Path(f"/proc/{pid}/cmdline").read_bytes()
+                    or word in Path(f"/proc/{pid}/environ").read_bytes()
+                ):
+                    yield pid
+
+    def left(self, *, but: set[int] | None = None) -> list[str]:
+        """Who is left, for people; zombies have ended."""
+        living = {
+            pid for pid, ticks in self.known if (stat := read_stat(pid)) is not None and stat.start_ticks == ticks
+        }
+        found = []
+        for pid in sorted((living | set(self._marked())) - self.spared - (but or set())):
+            stat = read_stat(pid)
+            if stat is not None and stat.state not in "ZX":
+                with contextlib.suppress(OSError):
+                    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    found.append(f"{pid} ({stat.state}, child of {stat.parent}) {arguments[:150]}")
+        return found
+
+    def owners(self) -> set[int]:
+        """The pytest processes: controller and worker."""
+        return {self.process.pid, *(self.told[name] for name in ("owner", "parent") if name in self.told)} - {
+            os.getpid()
+        }
+
+    def wait_until_gone(self, timeout_s: float = 10.0, *, but: set[int] | None = None) -> tuple[list[str], float]:
+        """Survivors after at most ``timeout_s``, and the seconds until there were none."""
+        began_s = time.monotonic()
+        while left := self.left(but=but):
+            if time.monotonic() - began_s > timeout_s:
+                return left, time.monotonic() - began_s
+            if self.process.returncode is None:
+                self.process.poll()
+            time.sleep(0.001)
+        return [], time.monotonic() - began_s
+
+    def end(self) -> None:
+        """Kill whatever is left, so that one failed case does not spoil the machine."""
+        self.look()
+        for pid, ticks in self.known:
+            stat = read_stat(pid)
+            if stat is not None and stat.start_ticks == ticks and pid not in self.spared:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        for pid in self.spared:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+@contextlib.contextmanager
+def started(case: Case, folder: Path) -> Iterator[Run]:
+    """A pytest process that runs ``case``."""
+    token = f"fault-{secrets.token_hex(8)}"
+    (folder / "conftest.py").write_text(CONFTEST)
+    body = "\n".join("    " + line for line in case.body.splitlines())
+    (folder / "test_case.py").write_text(TEST_HEAD + body + "\n")
+    facts = {
+        "argv": misbehaving_argv(case.kind, token),
+        "folder": str(folder),
+        "container": case.container,
+        "ready": case.ready,
+        "grace_s": case.grace_s,
+        "thread": case.thread,
+        "break_setup": case.break_setup,
+        "stop_twice": case.stop_twice,
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    environment |= {
+        "FAULT_CASE": json.dumps(facts),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:  # a shell does that to what it runs with "&"
+            signal.signal(number, signal.SIG_DFL)
+    with (folder / "output.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={folder}"),
+                *("-p", "no:cacheprovider", *(("-p", "xdist", "-n", "1") if case.xdist else ()), *case.options),
+                str(folder / "test_case.py"),
+            ],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    run = Run(folder=folder, token=token, process=process)
+    try:
+        yield run
+    finally:
+        run.end()

@@ -1,0 +1,75 @@
+"""The fault matrix: whatever ends a session, nothing that it started is left."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+from pytest_parallel_energy.testing.misbehaving import MISBEHAVING
+from tests.faults.harness import Case, started
+from tests.faults.triggers import TRIGGERS
+
+CONTAINERS = ("auto", "subreaper")
+LOADS = sorted(set(MISBEHAVING) - {"sleep"})
+# Each trigger and each load at least once: the two lists side by side, the shorter one again from its start.
+COUNT = max(len(TRIGGERS), len(LOADS))
+PAIRS = [
+    (trigger, kind, CONTAINERS[number % 2])
+    for number, trigger, kind in zip(range(COUNT), itertools.cycle(TRIGGERS), itertools.cycle(LOADS), strict=False)
+]
+
+
+def run_case(trigger_name: str, kind: str, container: str, folder: Path) -> tuple[list[str], float]:
+    """Survivors, and seconds from the trigger until the load was gone."""
+    trigger = TRIGGERS[trigger_name]
+    case = trigger.case()
+    case.kind, case.container = kind, container
+    with started(case, folder) as run:
+        if trigger.wait_for != "starting":
+            run.wait_until_up(kind)
+        run.wait_for(trigger.wait_for)
+        run.look()
+        spared = trigger.act(run) or set()
+        survivors, seconds = run.wait_until_gone(but=run.owners())
+        # A worker whose controller was killed is xdist's: it ends itself within some seconds.
+        return survivors or run.wait_until_gone(30.0, but=spared)[0], seconds
+
+
+def pytest_generate_tests(metafunc):
+    if "trigger" not in metafunc.fixturenames:
+        return
+    pairs = PAIRS
+    option = metafunc.config.getoption
+    if option("--faults") == "full":
+        triggers = option("--faults-triggers").split(",") if option("--faults-triggers") else TRIGGERS
+        loads = option("--faults-loads").split(",") if option("--faults-loads") else LOADS
+        repeats = range(option("--faults-repeats"))
+        pairs = [pair for _ in repeats for pair in itertools.product(triggers, loads, CONTAINERS)]
+    ids = [f"{'-'.join(pair)}-{number}" for number, pair in enumerate(pairs)]
+    metafunc.parametrize(("trigger", "kind", "container"), pairs, ids=ids)
+
+
+def test_nothing_is_left(trigger, kind, container, tmp_path, fault_results):
+    """Nothing is left after this trigger under this load, held in this way."""
+    survivors, seconds = run_case(trigger, kind, container, tmp_path)
+    held = "namespace" if container == "auto" else container
+    entry = {"trigger": trigger, "load": kind, "container": held, "seconds": seconds, "survivors": survivors}
+    fault_results.add(entry | {"uid": os.geteuid()})
+    shutil.rmtree(tmp_path)
+    assert survivors == []
+
+
+def test_harness_sees_what_is_left(tmp_path):
+    """The proof is worth something: a daemon that nobody guards is found."""
+    body = """
+import subprocess
+subprocess.Popen(CASE["argv"], start_new_session=True)
+tell("loose")
+os._exit(0)
+"""
+    with started(Case(body="from conftest import CASE" + body, kind="daemon"), tmp_path) as run:
+        run.wait_until_up("daemon")
+        run.wait_for("loose")
+        assert run.wait_until_gone(0.5)[0] != []

@@ -1,0 +1,126 @@
+"""Sessions that end early: the record says so, and nothing stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+BESIDE = """
+import os
+import pytest
+
+@pytest.mark.workload("toy/slow")
+@pytest.mark.background_load("toy/net")
+def test_it(train, background_load, energy_meter):
+    train()
+"""
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def left_in(folder):
+    """Processes whose command line names the folder of the project."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = " ".join(process.info["cmdline"] or ())
+        if str(folder) in words and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+            found.append(words)
+    return found
+
+
+@pytest.fixture
+def session(project):
+    """A session in the middle of a training beside a load."""
+    project.tests(BESIDE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *project.plugins, "-s"],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
+    with process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 2), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
+)
+def test_a_signal_ends_in_order(project, session, number, status):
+    """Ctrl-C, SIGTERM, SIGHUP: tear-down happens, the record says interrupted and keeps its joules, nothing stays."""
+    session.send_signal(number)
+    output, _ = session.communicate(timeout=30)
+    assert session.returncode == status
+    assert not left_in(project.path)
+    (record,) = project.records()
+    assert record["status"] == "interrupted"
+    assert record["energy"]["total_j"] > 0
+    assert record["background"][0]["rounds_completed"] >= 0
+    assert " energy " in output
+    assert str(project.run_folder) in output
+
+
+def test_sigkill_leaves_no_process_and_a_readable_run(project, session):
+    """SIGKILL: all processes go, and the attempt is read as crashed."""
+    from pytest_parallel_energy.results.reader import read_records
+
+    session.kill()
+    session.communicate()
+    wait_for(lambda: not left_in(project.path), seconds=10)
+    found = read_records(project.run_folder)
+    assert [record.status.value for record in found.records] == ["crashed"]
+    assert not found.problems
+
+
+def test_a_test_that_ends_the_process(project):
+    """os._exit in a test: earlier records are kept, this one is read as crashed, the load is gone."""
+    from pytest_parallel_energy.results.reader import read_records
+
+    project.tests(
+        """
+        import os
+        import pytest
+
+        def test_first(energy_meter):
+            pass
+
+        @pytest.mark.background_load("toy/net")
+        def test_second(energy_meter):
+            os._exit(3)
+        """
+    )
+    assert project.run().ret == 3
+    wait_for(lambda: not left_in(project.path), seconds=10)
+    assert [record["status"] for record in project.records()] == ["passed"]
+    assert [record.status.value for record in read_records(project.run_folder).records] == ["passed", "crashed"]
+
+
+def test_a_worker_that_dies(project):
+    """Under xdist the controller adopts what a dead worker left."""
+    pytest.importorskip("xdist")
+    project.tests(
+        """
+        import os
+
+        def test_first(energy_meter):
+            pass
+
+        def test_second(energy_meter):
+            os._exit(3)
+        """
+    )
+    project.run("-p", "xdist", "-n1", "--max-worker-restart=0")
+    assert sorted(record["status"] for record in project.records()) == ["crashed", "passed"]
