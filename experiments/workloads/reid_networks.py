@@ -68,8 +68,9 @@ class ReidNetwork(nn.Module):
 
 
 def reid_loss(logits: Tensor, identities: Tensor) -> Tensor:
-    """Cross-entropy of each stripe's classifier, averaged (PCB adds them up; with one stripe it is the same)."""
-    return F.cross_entropy(logits.flatten(end_dim=1), identities.repeat_interleave(logits.shape[1]))
+    """The sum over the stripes of each classifier's mean cross-entropy (arXiv 1711.09349, section 3.2)."""
+    stripes = logits.shape[1]
+    return stripes * F.cross_entropy(logits.flatten(end_dim=1), identities.repeat_interleave(stripes))
 
 
 def reid_network(name: str, *, identities: int, dropout: float) -> ReidNetwork:

@@ -18,18 +18,39 @@ from data_errors import DataError
 
 WORKLOADS = Path(__file__).parents[2] / "experiments" / "workloads"
 RESNET = ["-e", "1", "--limit", "64", "--batch-size", "32"]
-BERT = "--epochs 1 --limit 64 --batch_size 32 --layers 1 --width 16 --heads 2 --length 32 --vocabulary 200".split()
+BERT = [
+    "--epochs",
+    "1",
+    "--limit",
+    "64",
+    "--batch_size",
+    "32",
+    "--layers",
+    "1",
+    "--width",
+    "16",
+    "--heads",
+    "2",
+    "--length",
+    "32",
+    "--vocabulary",
+    "200",
+]
 TINY = [
     pytest.param("train_resnet_cifar10", RESNET, id="resnet20"),
     pytest.param("train_vulberta", BERT, id="vulberta-mlp"),
     pytest.param("train_vulberta", [*BERT, "-n", "cnn", "-d", "devign"], id="vulberta-cnn"),
-    pytest.param("train_person_reid", "--total_epoch 1 --limit 16 --batchsize 8 --height 32".split(), id="reid"),
-    pytest.param("train_examples", "-n mnist -e 1 --limit 64".split(), id="mnist"),
-    pytest.param("train_examples", "-n mnist_rnn -e 1 --limit 64".split(), id="mnist_rnn"),
-    pytest.param("train_examples", "-n mnist_ff -e 2 --limit 64".split(), id="mnist_ff"),
-    pytest.param("train_examples", "-n siamese -e 1 --limit 64 --width 4".split(), id="siamese"),
-    pytest.param("train_mrt_oast", "--epochs 1 --limit 32 --width 16 --length 16".split(), id="mrt-oast"),
-    pytest.param("train_bug_localization", "--kfold 2 --max_iter 2".split(), id="bug-localization"),
+    pytest.param(
+        "train_person_reid", ["--total_epoch", "1", "--limit", "16", "--batchsize", "8", "--height", "32"], id="reid"
+    ),
+    pytest.param("train_examples", ["-n", "mnist", "-e", "1", "--limit", "64"], id="mnist"),
+    pytest.param("train_examples", ["-n", "mnist_rnn", "-e", "1", "--limit", "64"], id="mnist_rnn"),
+    pytest.param("train_examples", ["-n", "mnist_ff", "-e", "2", "--limit", "64"], id="mnist_ff"),
+    pytest.param("train_examples", ["-n", "siamese", "-e", "1", "--limit", "64", "--width", "4"], id="siamese"),
+    pytest.param(
+        "train_mrt_oast", ["--epochs", "1", "--limit", "32", "--width", "16", "--length", "16"], id="mrt-oast"
+    ),
+    pytest.param("train_bug_localization", ["--kfold", "2", "--max_iter", "2"], id="bug-localization"),
 ]
 SCRIPTS = pytest.mark.parametrize("script", sorted({parameters.values[0] for parameters in TINY}))
 
@@ -41,7 +62,7 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
-def train(tmp_path, cache, monkeypatch, capsys):
+def run_script(tmp_path, cache, monkeypatch, capsys):
     """Runs a script's ``main`` in this process, in an empty folder, and gives what it printed."""
     monkeypatch.setenv("EXPERIMENTS_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
@@ -62,59 +83,59 @@ def figures(log):
 
 
 @pytest.mark.parametrize(("script", "arguments"), TINY)
-def test_a_seed_fixes_every_figure(train, script, arguments, tmp_path):
-    """Two runs with one seed print the same losses and scores, another seed prints others; nothing is written unasked."""
-    first, again = (train(script, *arguments, "--seed", "5") for _ in range(2))
-    other = train(script, *arguments, "--seed", "6")
+def test_a_seed_fixes_every_figure(run_script, script, arguments, tmp_path):
+    """Two runs with one seed print the same figures, another seed prints others; nothing is written unasked."""
+    first, again = (run_script(script, *arguments, "--seed", "5") for _ in range(2))
+    other = run_script(script, *arguments, "--seed", "6")
     assert figures(first) == figures(again)
     assert figures(first) != figures(other)
     assert list(tmp_path.iterdir()) == []
 
 
 @SCRIPTS
-def test_a_folder_without_the_data_says_what_belongs_there(train, script, tmp_path):
+def test_a_folder_without_the_data_says_what_belongs_there(run_script, script, tmp_path):
     """An existing folder that is not the data set is named, in one line."""
     with pytest.raises(DataError) as raised:
-        train(script, "--data", str(tmp_path))
+        run_script(script, "--data", str(tmp_path))
     assert str(tmp_path) in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 @SCRIPTS
-def test_a_path_that_does_not_exist_is_named(train, script):
+def test_a_path_that_does_not_exist_is_named(run_script, script):
     """A wrong path is named before anything is generated or trained."""
     with pytest.raises(DataError, match=r"--data: /no/such/folder does not exist"):
-        train(script, "--data", "/no/such/folder")
+        run_script(script, "--data", "/no/such/folder")
 
 
-def test_the_data_path_may_stand_in_the_environment(train, monkeypatch):
+def test_the_data_path_may_stand_in_the_environment(run_script, monkeypatch):
     """``EXPERIMENTS_CIFAR10`` does what ``--data`` does."""
     monkeypatch.setenv("EXPERIMENTS_CIFAR10", "/no/such/folder")
     with pytest.raises(DataError, match="/no/such/folder"):
-        train("train_resnet_cifar10")
+        run_script("train_resnet_cifar10")
 
 
-def test_cuda_that_is_not_there_is_refused(train, monkeypatch):
+def test_cuda_that_is_not_there_is_refused(run_script, monkeypatch):
     """``--device cuda`` never falls back in silence."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DataError, match="sees no CUDA device"):
-        train("train_resnet_cifar10", "--device", "cuda")
+        run_script("train_resnet_cifar10", "--device", "cuda")
 
 
-def test_training_goes_on_from_a_checkpoint(train, tmp_path):
+def test_training_goes_on_from_a_checkpoint(run_script, tmp_path):
     """The weights that ``--save`` wrote are those that ``--checkpoint`` starts from; another model's are refused."""
-    train("train_resnet_cifar10", *RESNET, "--save", "--output-dir", "kept")
-    assert "checkpoint: kept/model.pt" in train("train_resnet_cifar10", *RESNET, "--checkpoint", "kept/model.pt")
+    run_script("train_resnet_cifar10", *RESNET, "--save", "--output-dir", "kept")
+    assert "checkpoint: kept/model.pt" in run_script("train_resnet_cifar10", *RESNET, "--checkpoint", "kept/model.pt")
     with pytest.raises(DataError, match=r"kept/model\.pt is no state_dict of this model"):
-        train("train_resnet_cifar10", *RESNET, "-n", "resnet32", "--checkpoint", "kept/model.pt")
+        run_script("train_resnet_cifar10", *RESNET, "-n", "resnet32", "--checkpoint", "kept/model.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x02c__builtin__\neval\nq\x00."])
-def test_a_damaged_checkpoint_is_named(train, tmp_path, content):
+def test_a_damaged_checkpoint_is_named(run_script, tmp_path, content):
     """A file that holds no weights, or code in place of them, is refused by name."""
     (tmp_path / "mine.pt").write_bytes(content)
     with pytest.raises(DataError, match=r"mine\.pt is no state_dict"):
-        train("train_resnet_cifar10", *RESNET, "--checkpoint", "mine.pt")
+        run_script("train_resnet_cifar10", *RESNET, "--checkpoint", "mine.pt")
 
 
 def test_as_a_program_an_error_is_one_line_and_exit_code_2():
