@@ -103,9 +103,9 @@ def _mutations(plan: Plan, settings: Settings, registry: Registry) -> Sequence[t
     drawn = [mutation for mark in plan.mutates for mutation in _draw(mark, plan, settings, registry)]
     if not drawn:
         return [({}, "")]
-    varied = [{name: one.values[name] for name in one.mutated} for one in drawn if not one.is_default]
-    labels = iter(distinct_labels(varied))
-    return [({}, "default") if one.is_default else (one.values, next(labels)) for one in drawn]
+    varied = [{name: one.values[name] for name in one.mutated} for one in drawn]
+    labels = iter(distinct_labels([values for values in varied if values]))
+    return [(values, next(labels)) if values else ({}, "default") for values in varied]
 
 
 def _draw(mark: MutateMark, plan: Plan, settings: Settings, registry: Registry) -> Sequence[Mutation]:

@@ -20,7 +20,7 @@ from .results.cell import cell_id, host_class
 from .results.files import write_file
 from .results.record import Phase, Record, Status, WorkloadPart
 from .results.store import experiment_label
-from .results.trace import TRACE_NAME, trace_csv
+from .results.trace import TRACE_NAME, trace_csv_gz
 
 if TYPE_CHECKING:
     from .energy.result import WindowResult
@@ -405,8 +405,8 @@ class Experiment:
         if result is None or not result.trace:
             return None
         path = self._current().folder / TRACE_NAME
-        columns = [domain.name for domain in result.domains]
-        write_file(path, trace_csv(columns, ((point.offset_s, point.watts) for point in result.trace)))
+        columns = [f"{domain.name}_w" for domain in result.domains]
+        write_file(path, trace_csv_gz(columns, ((point.offset_s, point.watts) for point in result.trace)))
         return self.session.store.relative(path)
 
     def _workload_part(self) -> WorkloadPart | None:

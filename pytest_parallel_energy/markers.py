@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import ConfigError
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .mutation.draw import Draw
 
 __all__ = ["LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
+
+
+_Mark = TypeVar("_Mark")
 
 
 class MarkLike(Protocol):
@@ -41,6 +44,8 @@ class WorkloadMark:
         Raises:
             ConfigError: not exactly one name, or the name is not text.
         """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
         keywords = dict(mark.kwargs)
         profile = keywords.pop("profile", None)
         return cls(name=_one_name("workload", mark.args), profile=profile, fixed=keywords)
@@ -63,6 +68,8 @@ class MutateMark:
         Raises:
             ConfigError: nothing to mutate, or an argument of the wrong type or range.
         """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
         from .mutation.draw import Draw
 
         spaces = dict(mark.kwargs)
@@ -94,6 +101,8 @@ class LoadMark:
         Raises:
             ConfigError: not exactly one name, or a number of loads below 1.
         """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
         keywords = dict(mark.kwargs)
         n = keywords.pop("n", 1)
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
@@ -116,6 +125,11 @@ class LoadMark:
             "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
             f"'name'; it has {given!r}"
         )
+
+
+def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:
+    """What an experiment file put into the marker: a value that needs no reading."""
+    return mark.args[0] if len(mark.args) == 1 and isinstance(mark.args[0], kind) else None
 
 
 def _one_name(marker: str, args: tuple[Any, ...]) -> str:

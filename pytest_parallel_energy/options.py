@@ -194,6 +194,13 @@ OPTIONS: tuple[Option, ...] = (
         help="a registry of further workloads, your own repositories; adds to those of the ini file",
     ),
     Option(
+        field="config",
+        metavar="PATTERN",
+        ini="args",
+        repeatable=True,
+        help="JSON, TOML or YAML files that are experiments, as a path or a pattern, besides those called *.energy.json",
+    ),
+    Option(
         field="profile",
         metavar="NAME",
         marker=True,

@@ -33,6 +33,7 @@ class Settings:
     interval: float = 1.0
     strict: bool = False
     models: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
     profile: str | None = None
     threads: int | None = None
     coverage_min: float = 0.9
@@ -83,27 +84,35 @@ def _resolve(option: Option, config: pytest.Config, environ: Mapping[str, str]) 
     found = [
         _parse(option, given, origin)
         for given, origin in (
-            (_in_folder(option, in_ini, _ini_folder(config)), f"ini setting {option.ini_name}"),
+            (_in_ini_folder(option, in_ini, _ini_folder(config)), f"ini setting {option.ini_name}"),
             (in_environment, f"environment variable {option.variable}"),
-            (on_command_line, option.flag),
+            (_in_folder(option, on_command_line, config.invocation_params.dir), option.flag),
         )
         if given is not None
     ]
     if not found:
         return None
-    return tuple(name for names in found for name in names) if option.field == "models" else found[-1]
+    return tuple(name for names in found for name in names) if option.field in _FILES else found[-1]
 
 
 def _ini_folder(config: pytest.Config) -> Path:
     return config.inipath.parent if config.inipath else config.rootpath
 
 
-def _in_folder(option: Option, value: Any, folder: Path) -> Any:
+_FILES = frozenset({"models", "config", "history"})
+"""Options that name files: what the command line names is relative to the folder that pytest was started in."""
+
+
+def _in_ini_folder(option: Option, value: Any, folder: Path) -> Any:
     """Paths in the ini file are relative to the ini file, as pytest's own are."""
-    if option.field == "models" and value is not None:
-        return [str(folder / name) for name in value]
     if option.field == "dir" and value is not None:
         return str(folder / value)
+    return _in_folder(option, value, folder)
+
+
+def _in_folder(option: Option, value: Any, folder: Path) -> Any:
+    if option.field in _FILES and value is not None:
+        return [str(folder / name) for name in value]
     return value
 
 

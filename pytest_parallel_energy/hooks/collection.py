@@ -26,6 +26,7 @@ RECORD_PROPERTY = "energy.record"
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
 _CELL = "_energy_cell"
+_DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
 
 class Collection:
@@ -123,6 +124,24 @@ class Collection:
         return callspec.params.get(_CELL, CellParam()) if callspec else CellParam()
 
     # --- hooks -------------------------------------------------------------------------------------------------
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collect an experiment file as a module of tests."""
+        if file_path.suffix.lower() not in _DOCUMENTS:
+            return None
+        own = Path(file_path.stem).suffix == ".energy"
+        if not (own or parent.session.isinitpath(file_path) or any_given(self.config, os.environ)):
+            return None
+        from ..cells import profile_of
+        from ..files import ExperimentFile, is_experiment_file
+
+        named = parent.session.isinitpath(file_path)
+        if not is_experiment_file(file_path, named=named, patterns=self.settings.config):
+            return None
+        found: pytest.Collector = ExperimentFile.from_parent(
+            parent, path=file_path, registry=lambda: self.session.registry, profile=profile_of(None, self.settings)
+        )
+        return found
 
     @pytest.hookimpl(trylast=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

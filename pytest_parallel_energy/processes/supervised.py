@@ -32,7 +32,6 @@ __all__ = ["Supervised", "start_supervised"]
 _GUARD = Path(__file__).parent / "guard" / "__main__.py"
 _START_TIMEOUT_S = 30.0
 _ANSWER_TIMEOUT_S = 10.0
-_STOP_MARGIN_S = 6.0
 _STUCK_S = 5.0
 
 
@@ -71,11 +70,14 @@ class Supervised:
     In a fork of the owner it does nothing: only the process that started a child may stop it.
     """
 
+    STOP_MARGIN_S = 6.0
+    """What a stop may take beyond its grace before the guard itself is ended."""
+
     def __init__(self, command: Command, supervision: Supervision, cwd: Path) -> None:
         self.command = command
         self.supervision = supervision
         self.pid: int | None = None
-        """The command's pid."""
+        """The command's pid; ``None`` when it ended before anybody could see it."""
         self.init_pid: int | None = None
         """Pid of the process that holds the command's."""
         self.container = ""
@@ -257,11 +259,11 @@ class Supervised:
             ProcessError: it cannot be executed, or did not start in time.
         """
         deadline_s = time.monotonic() + _START_TIMEOUT_S
-        while self.pid is None:
+        while not self.container:
             self._listen(deadline_s - time.monotonic())
             if self._failure:
                 raise ProcessError(f"the command {self.command.shell_line()!r} could not be started: {self._failure}")
-            if self.outcome is not None and self.pid is None:
+            if self.outcome is not None and not self.container:
                 raise ProcessError(f"the guard of {self.command.shell_line()!r} ended before the command began")
             if time.monotonic() > deadline_s:
                 raise ProcessError(f"{self.command.shell_line()!r} did not start within {_START_TIMEOUT_S:.0f} s")
@@ -324,7 +326,7 @@ class Supervised:
         if self.alive:
             self._say({"do": "stop", "grace_s": grace_s})
             try:
-                outcome = self.wait(grace_s + _STOP_MARGIN_S)
+                outcome = self.wait(grace_s + self.STOP_MARGIN_S)
             except BaseException:
                 self.abandon()
                 raise

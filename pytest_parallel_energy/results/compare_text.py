@@ -14,7 +14,15 @@ from .compare import Comparison, Row, Verdict
 from .layout import Column, Line, fit_columns, format_interval, format_number, shorten, wrap
 from .quantities import unit_of
 
-__all__ = ["FORMATS", "comparison_csv", "comparison_json", "comparison_lines", "comparison_markdown", "format_change"]
+__all__ = [
+    "FORMATS",
+    "comparison_csv",
+    "comparison_json",
+    "comparison_lines",
+    "comparison_markdown",
+    "format_change",
+    "format_mean",
+]
 
 _SEVERITIES = {
     Verdict.WORSE: "bad",
@@ -56,8 +64,8 @@ def _table(rows: Sequence[Row], width: int) -> list[Line]:
         _column("quantity", rows, lambda row: row.quantity, right=False, optional=len({r.quantity for r in rows}) == 1)
     ]
     columns += [
-        _column("old", rows, lambda row: _mean(row.old_mean, row.quantity)),
-        _column("new", rows, lambda row: _mean(row.new_mean, row.quantity)),
+        _column("old", rows, lambda row: format_mean(row.old_mean, row.quantity)),
+        _column("new", rows, lambda row: format_mean(row.new_mean, row.quantity)),
         _column("change", rows, lambda row: format_change(row.change_ratio), optional=False),
         _column("95 % interval", rows, _interval),
         _column("n", rows, lambda row: f"{len(row.old_values)}+{len(row.new_values)}"),
@@ -92,7 +100,8 @@ def _column(
     return Column(head=head, texts=tuple(text(row) for row in rows), right=right, optional=optional)
 
 
-def _mean(value: float | None, quantity: str) -> str:
+def format_mean(value: float | None, quantity: str) -> str:
+    """A mean with its unit, or as a plain number for a metric."""
     unit = unit_of(quantity)
     return format_interval(value, None, unit).removesuffix(" ± –") if unit else format_number(value)
 
@@ -185,8 +194,8 @@ def comparison_markdown(comparison: Comparison) -> str:
         cells = [
             escape(row.name),
             row.quantity,
-            _mean(row.old_mean, row.quantity),
-            _mean(row.new_mean, row.quantity),
+            format_mean(row.old_mean, row.quantity),
+            format_mean(row.new_mean, row.quantity),
             format_change(row.change_ratio),
             f"{len(row.old_values)}+{len(row.new_values)}",
             format_number(row.p, 2),

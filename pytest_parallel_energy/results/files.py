@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import RecordError
 
-__all__ = ["replace_symlink", "why", "write_file"]
+__all__ = ["append_file", "replace_symlink", "why", "write_file"]
 
 
 def write_file(path: Path, content: str | bytes) -> Path:
@@ -68,3 +68,16 @@ def why(error: OSError) -> str:
     """
     words = error.strerror or str(error)
     return words[:1].lower() + words[1:]
+
+
+def append_file(path: Path, text: str) -> None:
+    """Add text to a file that others write to as well, such as ``$GITHUB_STEP_SUMMARY``.
+
+    Raises:
+        RecordError: it cannot be written; the message names the path and the reason.
+    """
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {why(error)}") from error

@@ -106,6 +106,8 @@ class EnergyPart:
     """The energy of one window; windows nest."""
 
     name: str = "test"
+    start_s: float | None = None
+    """Seconds from the opening of the outermost window to the opening of this one."""
     window_s: float | None = None
     total_j: float | None = None
     total_u95_j: float | None = None
@@ -151,6 +153,8 @@ class BackgroundPart:
     rounds_completed: int = 0
     rounds_failed: int = 0
     exit_codes: tuple[int, ...] = ()
+    round_spans_s: tuple[tuple[float, float], ...] = ()
+    """Start and end of each round, seconds since the window opened; one that began before has a negative start."""
     uptime_s: float | None = None
     coverage_ratio: float | None = None
     """Share of the window during which a round really ran, 0 to 1."""

@@ -15,46 +15,23 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import RecordError
-from .codec import encode, encode_value, to_json_text
+from .codec import encode, to_json_text
 from .files import replace_symlink, why, write_file
 from .reader import EXPERIMENT_NAME, RECORDS_NAME, read_records, unfinished_records
-from .record import SCHEMA_VERSION, HostPart, Record
+from .record import Record
+from .run_info import RunInfo, run_json
 from .summary import summary_csv
 
-__all__ = ["RunInfo", "RunStore", "choose_folder", "experiment_label"]
+__all__ = ["RunStore", "choose_folder", "experiment_label"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=+,@-]+")
 _LONGEST_NAME = 120
 """Characters of a folder's name: most file systems take 255 bytes, and logs inside it need room in a path."""
 _ATTEMPTS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunInfo:
-    """What ``run.json`` holds.
-
-    ``ended_at`` and ``exit_status`` are ``None`` while the run goes on, and for ever after a crash.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    run_id: str
-    name: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    started_at: str
-    ended_at: str | None = None
-    exit_status: int | None = None
-    arguments: tuple[str, ...] = ()
-    """The command line of the session."""
-    sensors: tuple[str, ...] = ()
-    """What measured, in words."""
-    refusals: tuple[str, ...] = ()
-    """What could not measure, why, and what to do, in words."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    host: HostPart = field(default_factory=HostPart)
 
 
 def experiment_label(cell: str, repetition: int, attempt: int) -> str:
@@ -203,11 +180,8 @@ class RunStore:
         Raises:
             RecordError: it cannot be written.
         """
-        import msgspec
-
         self._info = info
-        text = msgspec.json.format(encode_value(info), indent=2).decode() + "\n"
-        write_file(self.folder / "run.json", text)
+        write_file(self.folder / "run.json", run_json(info))
 
     def finish(self, exit_status: int) -> None:
         """Close the run: what is still pending, ``summary.csv``, and the exit status in ``run.json``.

@@ -17,13 +17,21 @@ from typing import NoReturn
 from ..errors import ConfigError, did_you_mean
 from ..mutation.distributions import Value
 
-__all__ = ["MAX_BYTES", "Node", "Source", "is_comment", "read_json", "read_text", "shown"]
+__all__ = [
+    "MAX_DEPTH",
+    "Key",
+    "Members",
+    "Node",
+    "NotFinite",
+    "Source",
+    "check_values",
+    "is_comment",
+    "place_of",
+    "shown",
+]
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Larger files are refused unread: the largest settings file known has 0.1 MB."""
-_MAX_DEPTH = 60
+MAX_DEPTH = 60
 _MAX_VALUES = 1_000_000
-_WHITESPACE = " \t\r\n"
 _COMMENTS = frozenset({"comment", "comments", "note", "notes", "description"})
 
 Key = str | int
@@ -96,13 +104,14 @@ def place_of(path: tuple[Key, ...]) -> str:
     return text
 
 
-class _Object(dict[str, object]):
-    """A JSON object that remembers keys written twice, which ``dict`` forgets."""
+class Members(dict[str, object]):
+    """An object that remembers keys written twice, which ``dict`` forgets."""
 
     duplicates: tuple[str, ...] = ()
 
     @classmethod
-    def from_pairs(cls, pairs: list[tuple[str, object]]) -> _Object:
+    def from_pairs(cls, pairs: list[tuple[str, object]]) -> Members:
+        """What ``json`` gives as the members of one object."""
         made = cls(pairs)
         if len(made) < len(pairs):
             counts = Counter(key for key, _ in pairs)
@@ -111,7 +120,9 @@ class _Object(dict[str, object]):
 
 
 @dataclass(frozen=True, slots=True)
-class _NotFinite:
+class NotFinite:
+    """A number that JSON does not have: NaN or an infinity, as it was written."""
+
     text: str
 
 
@@ -199,68 +210,13 @@ class Node:
         return self.value
 
 
-def read_text(file: Path, error: type[ConfigError]) -> str:
-    """The text of a UTF-8 file.
-
-    Raises:
-        ConfigError: (or ``error``) there is no such file, it is not a plain file, cannot be read, is larger than
-            ``MAX_BYTES``, or is not UTF-8.
-    """
-    try:
-        if not file.is_file():
-            what = "is a folder, not a file" if file.is_dir() else "there is no such file"
-            raise error(f"{file}: {what}; relative paths start at {Path.cwd()}")
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as problem:  # ValueError: a NUL character in the name
-        raise error(f"{file}: cannot be read: {problem}") from problem
-    if len(raw) > MAX_BYTES:
-        raise error(
-            f"{file}: holds more than {MAX_BYTES // 2**20} MiB; a settings file is a few kilobytes, so this is"
-            " probably another file"
-        )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = raw.count(b"\n", 0, problem.start) + 1
-        raise error(
-            f"{file}:{line}: is not UTF-8: byte 0x{raw[problem.start]:02x} at offset {problem.start};"
-            " save the file as UTF-8"
-        ) from problem
-
-
-def read_json(
-    file: Path, *, error: type[ConfigError] = ConfigError, ignored: Callable[[str], bool] = is_comment
-) -> Node:
-    """The document in a JSON file, checked for everything that has no meaning in it.
-
-    Raises:
-        ConfigError: (or ``error``) the file cannot be read, is not JSON (with line and column), holds a key twice,
-            a number that is not finite, a text that no program can be given, or is nested too deeply.
-    """
-    text = read_text(file, error)
-    source = Source(file=file, text=text, error=error, ignored=ignored, lines_of=_json_lines)
-    try:
-        value = json.loads(text, object_pairs_hook=_Object.from_pairs, parse_constant=_NotFinite)
-    except json.JSONDecodeError as problem:
-        remedy = "is the file empty?" if not text.strip() else "look for a missing comma, quote or bracket just before"
-        raise error(f"{file}:{problem.lineno}:{problem.colno}: is not JSON: {problem.msg}; {remedy}") from problem
-    except RecursionError as problem:
-        raise error(f"{file}: is nested more than {_MAX_DEPTH} levels deep") from problem
-    except ValueError as problem:  # int() refuses numbers of more than 4300 digits
-        raise error(f"{file}: a number in it is too long: {problem}") from problem
-    node = Node(value, source)
-    check_values(node)
-    return node
-
-
 def check_values(node: Node) -> None:
     """Refuse what no key may hold: see ``read_json``."""
     pending, count = [node], 0
     while pending:
         one, count = pending.pop(), count + 1
-        if len(one.path) > _MAX_DEPTH:
-            node.fail(f"is nested more than {_MAX_DEPTH} levels deep")
+        if len(one.path) > MAX_DEPTH:
+            node.fail(f"is nested more than {MAX_DEPTH} levels deep")
         if count > _MAX_VALUES:
             node.fail(f"holds more than {_MAX_VALUES} values")
         pending.extend(_checked_children(one))
@@ -273,7 +229,7 @@ def _checked_children(node: Node) -> Iterator[Node]:
         yield from (node.child(key, below) for key, below in value.items() if not node.source.ignored(key))
     elif isinstance(value, list):
         yield from node.array()
-    elif isinstance(value, _NotFinite):
+    elif isinstance(value, NotFinite):
         node.fail(f"{value.text} is not a number that can be used", "write a finite number")
     elif isinstance(value, float) and not math.isfinite(value):
         node.fail(f"{value!r} is not a number that can be used", "write a finite number")
@@ -288,7 +244,7 @@ def _check_keys(node: Node, value: dict[str, object]) -> None:
         if not isinstance(key, str):
             node.fail(f"the key {shown(key)} must be a text", "put it in quotes")
         _check_characters(node, key)
-    for key in getattr(value, "duplicates", ()):
+    for key in value.duplicates if isinstance(value, Members) else ():
         if not node.source.ignored(key):
             path = (*node.path, key)
             lines = node.source.lines_of(node.source.text, path)
@@ -301,37 +257,3 @@ def _check_characters(node: Node, text: str) -> None:
         node.fail("the text holds a NUL character, which no program can be given")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         node.fail(f"the text {shown(text)} holds half of a character (a lone surrogate)")
-
-
-def _json_lines(text: str, path: tuple[Key, ...]) -> list[int]:
-    """Lines of all values that stand at ``path``: several where the last key is written twice."""
-    decoder = json.JSONDecoder(parse_constant=_NotFinite)
-    starts = [_skip(text, 0)]
-    try:
-        for key in path:
-            starts = [found for start in starts for found in _json_children(decoder, text, start, key)]
-    except (ValueError, IndexError, RecursionError):  # only a message depends on it: no line is better than none
-        return []
-    return [text.count("\n", 0, start) + 1 for start in starts]
-
-
-def _json_children(decoder: json.JSONDecoder, text: str, start: int, key: Key) -> Iterator[int]:
-    at, index, closing = _skip(text, start + 1), 0, "}" if text[start] == "{" else "]"
-    while text[at] != closing:
-        name: Key = index
-        if closing == "}":
-            name, at = decoder.raw_decode(text, at)
-            at = _skip(text, _skip(text, at) + 1)
-        if name == key:
-            yield at
-        _, at = decoder.raw_decode(text, at)
-        at = _skip(text, at)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-        index += 1
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _WHITESPACE:
-        at += 1
-    return at

@@ -80,11 +80,13 @@ class TrainingResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ended:
-    """What is left of a child: ``exit_code`` is ``None`` when time ran out and it was stopped."""
+    """What is left of a child: ``exit_code`` is ``None`` when it was stopped, or when its guard was killed."""
 
+    timed_out: bool
     exit_code: int | None
     seconds: float
     cpu_s: float | None
+    flags: tuple[str, ...]
 
 
 def train_once(training: Training, folder: Path) -> TrainingResult:
@@ -114,7 +116,7 @@ def train_once(training: Training, folder: Path) -> TrainingResult:
         train_s=ended.seconds,
         metrics=reading.metrics,
         applied=reading.applied,
-        flags=reading.flags,
+        flags=(*reading.flags, *ended.flags),
         log=log,
         command=command.argv,
         environment=dict(command.env),
@@ -125,8 +127,10 @@ def train_once(training: Training, folder: Path) -> TrainingResult:
 def _judge(
     training: Training, ended: _Ended, reading: LogReading, log: Path
 ) -> tuple[Literal["passed", "failed", "timeout"], str | None]:
-    if ended.exit_code is None:
+    if ended.timed_out:
         return "timeout", f"still running after {training.timeout_s:g} s, stopped"
+    if ended.exit_code is None:
+        return "failed", f"it was ended from outside: {'; '.join(ended.flags) or 'nobody saw how'}"
     if ended.exit_code != 0:
         return "failed", f"{_exit_words(ended.exit_code)}; last line of its log: {_last_line(log)}"
     workload = training.workload
@@ -163,9 +167,12 @@ def _last_line(log: Path) -> str:
 def _run(command: Command, log: Path, timeout_s: float | None) -> _Ended:
     """Start the child, wait for it, and leave nothing of it behind, whatever interrupts the wait."""
     with start_supervised(command, Supervision(log=log)) as child:
-        outcome = child.wait(timeout_s)
-        timed_out = outcome is None
-        if outcome is None:
-            outcome = child.stop()
-    exit_code = None if timed_out else outcome.exit_code
-    return _Ended(exit_code=exit_code, seconds=outcome.seconds, cpu_s=outcome.cpu_s)
+        in_time = child.wait(timeout_s) is not None
+    outcome = child.stop()  # has ended: gives how
+    return _Ended(
+        timed_out=not in_time,
+        exit_code=outcome.exit_code if in_time else None,
+        seconds=outcome.seconds,
+        cpu_s=outcome.cpu_s,
+        flags=outcome.flags,
+    )

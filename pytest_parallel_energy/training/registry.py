@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RegistryError, did_you_mean
-from .documents import Node, read_json, shown
+from .documents import Node, shown
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
 from .metrics import plain_text
+from .reading import read_document
 from .workload import Output, Profile, Workload
 
 __all__ = ["Registry", "load_registry"]
@@ -100,7 +101,7 @@ def _read_file(path: Path, above: tuple[Path, ...], entries: dict[str, Node], fi
     if resolved in above:
         chain = " -> ".join(str(one) for one in (*above, resolved))
         raise RegistryError(f"{above[-1]}: files include each other in a circle: {chain}; take one include out")
-    fields = read_json(path, error=RegistryError).object(("models", "include"))
+    fields = read_document(path, error=RegistryError).object(("models", "include"))
     if "models" not in fields and "include" not in fields:
         raise RegistryError(f'{path}: has no "models": a registry is {{"models": {{"repository": {{…}}}}}}')
     for include in fields["include"].one_or_more() if "include" in fields else ():

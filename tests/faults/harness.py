@@ -250,10 +250,13 @@ def started(case: Case, folder: Path) -> Iterator[Run]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     environment |= {
         "FAULT_CASE": json.dumps(facts),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:  # a shell does that to what it runs with "&"
+            signal.signal(number, signal.SIG_DFL)
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             [

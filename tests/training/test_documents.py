@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_parallel_energy.errors import ConfigError
-from pytest_parallel_energy.training import documents
-from pytest_parallel_energy.training.documents import read_json
+from pytest_parallel_energy.training import reading
+from pytest_parallel_energy.training.reading import read_json
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_each_value_is_found_on_its_line(tmp_path_factory, value, indent):
     pending = [node]
     while pending:
         one = pending.pop()
-        (line,) = documents._json_lines(text, one.path)
+        (line,) = reading._json_lines(text, one.path)
         begins = text.split("\n")[line - 1]
         assert json.dumps(one.value, ensure_ascii=False)[:1] in begins
         if isinstance(one.value, dict):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError, TrainingError
@@ -121,3 +125,27 @@ def test_a_shell_script_is_a_workload_too(workload, tmp_path):
     (checkout / "train.sh").chmod(0o755)
     result = run(dataclasses.replace(workload, path=checkout, script="train.sh"), tmp_path / "run")
     assert result.status == "passed", result.log.read_text()
+
+
+def test_an_interrupted_training_leaves_nothing(workload, tmp_path):
+    """Ctrl-C while it trains: the interrupt goes on, and every process of the training is gone."""
+    slow = with_args(workload, "--sleep", "600")
+    training = Training(workload=slow, values=slow.values(), threads=1, profile="special")
+    log = tmp_path / "training.log"
+
+    def interrupt():
+        deadline_s = time.monotonic() + 30
+        while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        train_once(training, tmp_path)
+    left = [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
+    assert left == []
+
+
+def test_the_child_s_cpu_time_is_kept(workload, tmp_path):
+    """The seconds of CPU that the training and its children used."""
+    assert 0 < run(workload, tmp_path).cpu_s < 60

@@ -257,6 +257,7 @@ class Guard:
     def _begin_round(self, now_s: float) -> None:
         self._rounds.begin(now_s)
         if not self._readiness.ready:
+            self._readiness.begin(self._load_cpu_s())
             self._deadlines["look"] = now_s
 
     def _end_round(self, now_s: float, code: int) -> None:

@@ -18,19 +18,25 @@ class Readiness:
 
     Args:
         spec: ``kind`` and, by kind: ``pattern``: ``pattern`` in the output; ``port``: a TCP ``port`` of this host
-            accepts; ``seconds``: a round has run for ``seconds``; ``activity``: ``cpu_s`` seconds of CPU were used, and
-            over the last half second at least ``busy_ratio`` of one core; ``started``: at once.
+            accepts; ``seconds``: a round has run for ``seconds``; ``activity``: a round used ``cpu_s`` seconds of CPU,
+            and over the last half second at least ``busy_ratio`` of one core; ``started``: at once.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self._spec = spec
         self.ready = False
         self._samples: list[tuple[float, float]] = []
+        self._cpu_before_s = 0.0
 
     @property
     def pattern(self) -> str | None:
         """The pattern to look for in the output, if that is the sign."""
         return self._spec["pattern"] if self._spec["kind"] == "pattern" else None
+
+    def begin(self, cpu_s: float) -> None:
+        """A round begins; the load has used ``cpu_s`` up to now: what failed rounds did is no sign of work."""
+        self._samples.clear()
+        self._cpu_before_s = cpu_s
 
     def look(self, now_s: float, began_s: float | None, cpu_s: float) -> bool:
         """Whether the load became ready just now.
@@ -58,7 +64,7 @@ class Readiness:
         while now_s - self._samples[0][0] > _ACTIVITY_WINDOW_S and len(self._samples) > 2:  # noqa: PLR2004 - two ends
             self._samples.pop(0)
         (from_s, from_cpu_s) = self._samples[0]
-        if cpu_s < self._spec["cpu_s"] or now_s - from_s < _ACTIVITY_WINDOW_S / 2:
+        if cpu_s - self._cpu_before_s < self._spec["cpu_s"] or now_s - from_s < _ACTIVITY_WINDOW_S / 2:
             return False
         return cpu_s - from_cpu_s >= float(self._spec["busy_ratio"]) * (now_s - from_s)
 

@@ -13,7 +13,11 @@ from .kernel import set_parent_death_signal
 
 __all__ = ["spawn"]
 
-_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD)
+# Python ignores the first two; a shell ignores the next two in what it runs with "&"; the guard handles the rest.
+_RESTORED = (
+    *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT),
+    *(signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD),
+)
 _MARKS_FD, _ANSWERS_FD = 3, 4
 _CANNOT_EXECUTE = 127
 

@@ -1,0 +1,53 @@
+"""What ``run.json`` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .codec import encode_value
+from .record import SCHEMA_VERSION, HostPart
+
+__all__ = ["RunInfo", "read_run_info", "run_json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """One session of pytest.
+
+    ``ended_at`` and ``exit_status`` are ``None`` while the run goes on, and for ever after a crash.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    started_at: str
+    ended_at: str | None = None
+    exit_status: int | None = None
+    arguments: tuple[str, ...] = ()
+    """The command line of the session."""
+    sensors: tuple[str, ...] = ()
+    """What measured, in words."""
+    refusals: tuple[str, ...] = ()
+    """What could not measure, why, and what to do, in words."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    host: HostPart = field(default_factory=HostPart)
+
+
+def run_json(info: RunInfo) -> str:
+    """The text of ``run.json``."""
+    import msgspec
+
+    return msgspec.json.format(encode_value(info), indent=2).decode() + "\n"
+
+
+def read_run_info(folder: Path) -> RunInfo | None:
+    """The run's ``run.json``; ``None`` where there is none that can be read: the records stand without it."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode((folder / "run.json").read_bytes(), type=RunInfo)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,294 @@
+"""The background load, with real processes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_parallel_energy.errors import ConfigError, LoadError
+from pytest_parallel_energy.load.background import BackgroundLoad
+from pytest_parallel_energy.load.script import loop_script
+from pytest_parallel_energy.load.settings import LoadSettings, parse_ready
+from pytest_parallel_energy.processes.command import Command
+from pytest_parallel_energy.processes.supervision import Ready, RoundRules
+from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
+
+HOSTILE = [
+    "it's",
+    'say "hi"',
+    "a b",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "; touch pwned",
+    "new\nline",
+    "-n",
+    "",
+    "A=b",
+    "*",
+    "\\n",
+    "é",
+    "$HOME",
+    "!x",
+]
+SHOW = "import sys; print(sys.argv[1:]); sys.stdout.flush(); sum(range(4 * 10**6))"
+AT_ONCE = LoadSettings(ready=Ready(kind="started"), grace_s=0.5)
+
+
+def python(code, *arguments, **changes):
+    return Command(argv=(sys.executable, "-I", "-S", "-c", code, *arguments), **changes)
+
+
+def eventually(condition, timeout_s=20.0):
+    deadline_s = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline_s, "it never came true"
+        time.sleep(0.005)
+    return result
+
+
+def test_rounds_are_counted_and_logged(tmp_path):
+    """Round after round runs, each with its own log; the load is seen to work before start returns."""
+    with BackgroundLoad(python(SHOW, "7"), name="n", folder=tmp_path / "background") as load:
+        assert load.alive
+        eventually(lambda: load.rounds_completed >= 3)
+    report = load.report()
+    assert report.rounds_completed >= 3
+    assert report.rounds_failed == 0
+    assert set(report.exit_codes) == {0}
+    assert (tmp_path / "background" / "round-2.log").read_text() == "['7']\n"
+    assert report.cpu_s > 0
+    assert report.stop == "graceful"
+    assert report.ready_s is not None
+    assert not load.alive
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_values_are_literal(tmp_path, value):
+    """No value is interpreted by the shell, neither as an argument, nor as a variable, nor as a folder."""
+    folder = tmp_path / "it's a $(touch pwned) folder"
+    (folder / "work dir").mkdir(parents=True)
+    code = "import os, sys; print(repr((sys.argv[1:], os.environ['VALUE'], os.getcwd()))); sum(range(4 * 10**6))"
+    command = python(code, value, value, env={"VALUE": value, "PYTHONUTF8": "1"}, cwd=folder / "work dir")
+    with BackgroundLoad(command, name=f"{value}\ntouch pwned", folder=folder, settings=AT_ONCE) as load:
+        eventually(lambda: load.rounds_completed)
+    shown = eval((folder / "round-1.log").read_text(encoding="utf-8"))
+    assert shown == ([value, value], value, str(folder / "work dir"))
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_script_runs_by_hand(tmp_path):
+    """The script that ran under supervision runs in a person's shell as well, and logs the same way."""
+    folder = tmp_path / "by hand"
+    load = BackgroundLoad(python(SHOW, "it's $(x)"), name="n", folder=folder, settings=AT_ONCE)
+    load.start()
+    load.stop()
+    for log in folder.glob("round-*.log"):
+        log.unlink()
+    shell = subprocess.Popen(["sh", str(load.script)], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        eventually((folder / "round-3.log").exists)
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        output, _ = shell.communicate()
+    assert (folder / "round-1.log").read_text() == '["it\'s $(x)"]\n'
+    assert b"round 2: " in output
+
+
+def test_script_is_readable(tmp_path):
+    """The script says what it is, and holds the command on a line of its own."""
+    text = loop_script(Command(argv=("train", "--lr", "0.1"), cwd=tmp_path), name="a/b", folder=tmp_path)
+    assert "# Background load: a/b" in text
+    assert "while true; do" in text
+    assert "    train --lr 0.1\n" in text
+
+
+def test_a_program_named_like_a_builtin_is_the_program(tmp_path):
+    """A program's name is looked up once, so that no builtin or function of the shell runs instead of it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("train", "exit", "A=b"):
+        (folder / name).write_text(f"#!/bin/sh\necho the program {name}\nsleep 0.05\n")
+        (folder / name).chmod(0o755)
+        command = Command(argv=(name,), env={"PATH": f"{folder}:{os.environ['PATH']}"})
+        with BackgroundLoad(command, name=name, folder=tmp_path / f"load-{name}", settings=AT_ONCE) as load:
+            eventually(lambda load=load: load.rounds_completed)
+        assert (load.log_dir / "round-1.log").read_text() == f"the program {name}\n"
+
+
+def test_a_crashed_round_is_followed_by_the_next(tmp_path):
+    """A round that fails is counted, kept with its exit code, and does not end the load."""
+    code = """
+import pathlib, sys, time
+count = pathlib.Path(sys.argv[1])
+before = len(count.read_text()) if count.exists() else 0
+count.write_text("x" * (before + 1))
+time.sleep(0.05)
+sys.exit(7 if before % 2 else 0)
+"""
+    settings = LoadSettings(ready=Ready(kind="started"), rounds=RoundRules(backoff_s=0.01))
+    with BackgroundLoad(
+        python(code, str(tmp_path / "count")), name="n", folder=tmp_path / "b", settings=settings
+    ) as load:
+        eventually(lambda: load.rounds_failed >= 2 and load.rounds_completed >= 3)
+    report = load.report()
+    assert report.exit_codes[:4] == (0, 7, 0, 7)
+    assert report.gap_s >= 0.01
+
+
+def test_a_crash_loop_backs_off(tmp_path):
+    """The wait between rounds doubles while they fail, up to its limit."""
+    settings = LoadSettings(ready=Ready(kind="started"), rounds=RoundRules(backoff_s=0.05, backoff_max_s=0.2))
+    with BackgroundLoad(Command(argv=("false",)), name="n", folder=tmp_path, settings=settings) as load:
+        eventually(lambda: load.rounds_failed >= 5)
+        began_s = time.monotonic()
+        before = load.rounds_failed
+        eventually(lambda: load.rounds_failed >= before + 3)
+        assert time.monotonic() - began_s >= 0.39
+    assert load.report().gap_s >= 0.2
+
+
+def test_coverage_is_the_share_that_ran(tmp_path):
+    """Rounds that run almost all the time cover almost all the window; the check is content."""
+    with BackgroundLoad(python("import time; time.sleep(0.2)"), name="n", folder=tmp_path, settings=AT_ONCE) as load:
+        assert load.coverage_ratio is None
+        load.window_opened()
+        eventually(lambda: load.rounds_completed >= 3)
+        load.window_closed()
+        ratio = load.coverage_ratio
+        load.check_coverage()
+    assert 0.8 < ratio <= 1
+    assert load.coverage_ratio == ratio
+    assert load.report().coverage_ratio == ratio
+
+
+def test_a_load_that_fails_is_not_covered(tmp_path):
+    """A load that crashes all the time covers little, and the experiment is refused with the log's tail."""
+    code = "import sys; print('out of luck'); sys.exit(9)"
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=AT_ONCE) as load:
+        load.window_opened()
+        eventually(lambda: load.rounds_failed >= 4)
+        load.window_closed()
+        with pytest.raises(LoadError, match=r"(?s)ran .*% of the window, and must run 90%.*out of luck"):
+            load.check_coverage()
+
+
+def test_a_load_killed_from_outside_is_not_covered(tmp_path):
+    """Nobody knows how long a load ran whose guard was killed: coverage is unknown, never 0 or 1."""
+    with BackgroundLoad(Command(argv=("sleep", "60")), name="n", folder=tmp_path, settings=AT_ONCE) as load:
+        load.window_opened()
+        os.kill(load._child.guard_pid, signal.SIGKILL)
+        eventually(lambda: not load.alive)
+        load.window_closed()
+        assert load.coverage_ratio is None
+        with pytest.raises(LoadError, match="killed from outside"):
+            load.check_coverage()
+    assert load.report().stop == "lost"
+
+
+@pytest.mark.parametrize(("kind", "code"), [("crash", "7"), ("exit-at-once", "0")])
+def test_looping_in_vain_is_told_within_seconds(tmp_path, kind, code):
+    """A load that fails at once, or succeeds without doing anything, is refused with its code and its log."""
+    load = BackgroundLoad(
+        Command(argv=misbehaving_argv(kind, "t")), name="n", folder=tmp_path,
+        settings=LoadSettings(rounds=RoundRules(min_round_s=5.0)),
+    )  # fmt: skip
+    began_s = time.monotonic()
+    with pytest.raises(LoadError, match=rf"loops in vain: 3 rounds.*last exit code {code}"):
+        load.start()
+    assert time.monotonic() - began_s < 10
+    assert not load.alive
+
+
+def test_not_ready_in_time_is_told(tmp_path):
+    """A load that shows no sign of work is refused, and stopped."""
+    settings = LoadSettings(ready_timeout_s=0.3)
+    load = BackgroundLoad(Command(argv=("sleep", "60")), name="n", folder=tmp_path, settings=settings)
+    with pytest.raises(LoadError, match=r"was not ready \(activity\) within 0.3 s"):
+        load.start()
+    assert not load.alive
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("no-such-program", "is not in the PATH"),
+        ("./nothing", "does not exist"),
+        ("./plain.txt", "is not executable"),
+    ],
+)
+def test_a_program_that_cannot_run_is_refused(tmp_path, program, why):
+    """What cannot be executed is refused before anything is written or started."""
+    (tmp_path / "plain.txt").write_text("x")
+    load = BackgroundLoad(Command(argv=(program,), cwd=tmp_path), name="n", folder=tmp_path / "b")
+    with pytest.raises(LoadError, match=why):
+        load.start()
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_load_that_kills_its_parent_goes_on(tmp_path):
+    """A round that kills the loop script does not end the load: the script is started again, with the next number."""
+    command = python("import os, time; time.sleep(0.05); os.kill(os.getppid(), 9); time.sleep(60)")
+    with BackgroundLoad(command, name="n", folder=tmp_path, settings=AT_ONCE) as load:
+        eventually((tmp_path / "round-3.log").exists)
+    assert any("loop script ended" in flag for flag in load.report().flags)
+    assert load.report().rounds_failed >= 2
+
+
+def test_what_a_round_left_is_gone_before_the_next(tmp_path):
+    """Daemons of a round do not pile up: when a round begins, it is alone."""
+    code = "import os, time\nif os.fork() == 0:\n os.setsid(); time.sleep(60)\ntime.sleep(0.05)"
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=AT_ONCE) as load:
+        eventually(lambda: load.rounds_completed >= 4)
+        assert len(load.pids) <= 3
+
+
+def test_an_unwritable_folder_is_refused(tmp_path):
+    """A folder that cannot be made is one clear error."""
+    (tmp_path / "file").write_text("x")
+    load = BackgroundLoad(Command(argv=("true",)), name="n", folder=tmp_path / "file" / "b")
+    with pytest.raises(LoadError, match="cannot be written"):
+        load.start()
+
+
+def test_variables_have_shell_names(tmp_path):
+    """A variable that no shell can export is refused by name."""
+    with pytest.raises(ConfigError, match=r"'A-B' cannot be the name"):
+        loop_script(Command(argv=("x",), env={"A-B": "1"}, cwd=tmp_path), name="n", folder=tmp_path)
+
+
+def test_a_load_starts_once(tmp_path):
+    """A load that was stopped is not started again: its record is closed."""
+    load = BackgroundLoad(Command(argv=("sleep", "60")), name="n", folder=tmp_path, settings=AT_ONCE)
+    load.start()
+    load.stop()
+    with pytest.raises(LoadError, match="was started before"):
+        load.start()
+
+
+@pytest.mark.parametrize("text", ["", "soon", "port:x", "sometimes"])
+def test_unknown_readiness_is_refused(text):
+    """A readiness that nobody understands is refused with what would be right."""
+    with pytest.raises(ConfigError, match="it is 'auto'"):
+        parse_ready(text)
+
+
+@pytest.mark.parametrize("wrong", [{"coverage_min_ratio": 1.5}, {"ready_timeout_s": 0}, {"grace_s": -1}])
+def test_settings_outside_their_range_are_refused(wrong):
+    """Numbers that cannot be meant are refused."""
+    with pytest.raises(ConfigError):
+        LoadSettings(**wrong)
+
+
+def test_quotes_are_the_shells(tmp_path):
+    """The command's line is what shlex would read back."""
+    argv = ("/bin/echo", *HOSTILE)
+    text = loop_script(Command(argv=argv, cwd=tmp_path), name="n", folder=Path("/x"))
+    body = text.split("train() {\n")[1].split("\n}\n")[0]
+    assert tuple(shlex.split(body)) == argv

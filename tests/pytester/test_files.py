@@ -1,0 +1,157 @@
+"""Experiment files in whole sessions: collected as tests, with everything that tests can do."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+TOY = {"repo": "toy", "model": "net"}
+TEMPLATE = {
+    "experiment_name": "template",
+    "mode": "parallel",
+    "runs_per_config": 2,
+    "experiments": [
+        {
+            "mode": "parallel",
+            "foreground": {**TOY, "mode": "mutation", "mutate": ["learning_rate"]},
+            "background": {**TOY, "hyperparameters": {"epochs": 1}},
+        },
+        {**TOY, "mode": "default", "hyperparameters": {"epochs": 2}},
+    ],
+}
+
+
+@pytest.fixture
+def write(project):
+    def write(document, name="study.json"):
+        text = document if isinstance(document, str) else json.dumps(document, indent=1)
+        (project.path / name).write_text(text)
+        return name
+
+    return write
+
+
+def ids(result):
+    return re.findall(r"::(test_\S+)", result.stdout.str())
+
+
+def test_a_file_runs(project, write):
+    """Two mutations beside a load and two default runs, recorded as any test is."""
+    result = project.run(write(TEMPLATE), "-v")
+    result.assert_outcomes(passed=4)
+    records = project.records()
+    assert [record["nodeid"].split("[")[0] for record in records] == [
+        *["study.json::test_net_beside_net"] * 2,
+        *["study.json::test_net"] * 2,
+    ]
+    assert len({record["workload"]["hyperparameters"]["learning_rate"] for record in records}) == 3
+    assert [record["workload"]["mutated"] for record in records] == [["learning_rate"]] * 2 + [[]] * 2
+    assert [len(record["background"]) for record in records] == [1, 1, 0, 0]
+    assert records[0]["background"][0]["hyperparameters"]["epochs"] == 1
+    assert [record["repetition"] for record in records] == [0, 0, 0, 1]
+    assert "<-" not in result.stdout.str()  # the tests stand in the file, as far as anybody can see
+
+
+def test_ids_and_keywords(project, write):
+    """-k finds entries by their models, values and the study's name; node ids can be typed."""
+    listed = ids(project.run(write(TEMPLATE), "--collect-only", "-q"))
+    assert len(listed) == 4
+    assert re.fullmatch(r"test_net_beside_net\[learning_rate=[\d.]+-bg=toy/net-rep0\]", listed[0])
+    assert len(ids(project.run("study.json", "--collect-only", "-q", "-k", "beside"))) == 2
+    assert len(ids(project.run("study.json", "--collect-only", "-q", "-k", "template"))) == 4
+    assert ids(project.run(f"study.json::{listed[0]}", "--collect-only", "-q")) == [listed[0]]
+    assert not (project.path / "energy-results").exists()
+
+
+def test_the_same_cells_as_the_same_thing_in_python(project, write):
+    """A file and a test with markers draw the same values and have the same cells."""
+    project.tests("""
+        import pytest
+
+        @pytest.mark.workload("toy/net")
+        @pytest.mark.mutate("learning_rate", samples=2, seed=0)
+        @pytest.mark.background_load("toy/net", epochs=1)
+        def test_it(train):
+            train()
+        """)
+    project.run("test_it.py").assert_outcomes(passed=2)
+    in_python = [record["cell"] for record in project.records()]
+    one = {**TEMPLATE, "experiments": TEMPLATE["experiments"][:1]}
+    project.run(write(one)).assert_outcomes(passed=2)
+    assert [record["cell"] for record in project.records()] == in_python
+
+
+def test_last_failed_and_xdist(project, write):
+    """--lf runs what failed; workers of xdist collect the same items."""
+    broken = {"experiments": [{"repo": "toy", "model": "broken", "mode": "default"}, {**TOY, "mode": "default"}]}
+    result = project.run(write(broken), "-p", "xdist.plugin", "-n", "2")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*toy/broken: exit code 1; last line of its log: out of luck*"])
+    again = project.run("study.json", "--lf")
+    again.assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("study.energy.json", 4), ("study.json", 0), ("deep/x.energy.toml", 0)],
+)
+def test_which_files_are_collected(project, write, name, found):
+    """*.energy.json is collected wherever it lies; another JSON file only when it is named."""
+    if "/" not in name:
+        write(TEMPLATE, name)
+    assert len(ids(project.run("--collect-only", "-q"))) == found
+
+
+def test_the_ini_setting_names_files(project, write):
+    """energy_config makes files experiments by path or pattern, relative to the ini file."""
+    project.ini("energy_config = stud*.json")
+    write(TEMPLATE)
+    assert len(ids(project.run("--collect-only", "-q"))) == 4
+
+
+def test_yaml_of_others_is_left_alone(project, write):
+    """A YAML file that was named and is no experiment file is not ours."""
+    write("stages:\n  - request: x\n", "test_api.yaml")
+    result = project.run("test_api.yaml")
+    assert "experiments" not in result.stdout.str()
+
+
+def test_profiles_and_retries(project, write, monkeypatch):
+    """The run's profile counts where the file names none; retries of the file are retries of its tests."""
+    monkeypatch.setenv("TOY_MARKER", str(project.path / "marker"))
+    one = {"repo": "toy", "model": "flaky", "mode": "default", "max_retries": 1}
+    project.run(write([one]), "--energy-profile=quick").assert_outcomes(passed=1)
+    records = project.records()
+    assert [record["status"] for record in records] == ["failed", "passed"]
+    assert {record["workload"]["hyperparameters"]["epochs"] for record in records} == {2}
+
+
+def test_a_timeout_stops_the_training(project, write):
+    """The entry's timeout ends the training, not pytest."""
+    result = project.run(write([{"repo": "toy", "model": "slow", "mode": "default", "timeout": 0.8}]))
+    result.assert_outcomes(failed=1)
+    (record,) = project.records()
+    assert record["status"] == "timeout"
+    assert "still running after 0.8 s" in record["reason"]
+
+
+@pytest.mark.parametrize(
+    ("document", "line"),
+    [
+        ("{", "*study.json:1:2: is not JSON*"),
+        ([{**TOY, "mutate": ["lr"]}], "*study.json:6: [[]0].mutate[[]0]: toy/net has no hyperparameter 'lr'*"),
+        ([{"repo": "tyo", "model": "net"}], "*there is no workload \"tyo/net\"; did you mean 'toy/net'*"),
+        ({"experimnts": []}, "*did you mean 'experiments'*"),
+    ],
+)
+def test_a_bad_file_is_a_clear_collection_error(project, write, document, line):
+    """What cannot be understood ends the session before anything starts: no traceback, no results folder."""
+    result = project.run(write(document))
+    assert result.ret == 2
+    result.stdout.fnmatch_lines([line])
+    text = result.stdout.str() + result.stderr.str()
+    assert "INTERNALERROR" not in text
+    assert "Traceback" not in text
+    assert not (project.path / "energy-results").exists()
