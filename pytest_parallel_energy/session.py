@@ -12,6 +12,7 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
+    from .legs import LegBook
     from .results.record import HostPart
     from .results.store import RunStore
     from .settings import Settings
@@ -131,6 +132,18 @@ class EnergySession:
     def load_threads(self, loads: int) -> int:
         """CPU threads of each of ``loads`` background loads: what the foreground leaves, shared, at least 1."""
         return max(1, (_cores() - self.threads) // max(1, loads))
+
+    @cached_property
+    def legs(self) -> LegBook:
+        """The solo legs of this run."""
+        from .legs import LegBook
+
+        return LegBook(meter=self.meter, leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+
+    @property
+    def has_measured_sensor(self) -> bool:
+        """Whether any sensor reads energy or power; an estimate does not."""
+        return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
 
     def check_strict(self) -> None:
         """Under ``--energy-strict``, refuse to go on without a counter or a power reading.

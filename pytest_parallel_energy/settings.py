@@ -36,6 +36,12 @@ class Settings:
     config: tuple[str, ...] = ()
     profile: str | None = None
     threads: int | None = None
+    idle: float = 5.0
+    cooldown: str | None = None
+    governor: str | None = None
+    host_lock: str = "wait"
+    host_lock_timeout: float | None = None
+    host_lock_dir: str | None = None
     coverage_min: float = 0.9
     sysfs_root: str = "/sys"
 
