@@ -217,7 +217,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="PATTERN",
         ini="args",
         repeatable=True,
-        help="JSON, TOML or YAML files that are experiments, as a path or a pattern, besides those called *.energy.json",
+        help="JSON, TOML or YAML files that are experiments: paths or patterns, besides those called *.energy.json",
     ),
     Option(
         field="profile",

@@ -83,14 +83,11 @@ def energy_part(result: WindowResult | None, trace: str | None) -> EnergyPart:
 def _window_part(result: WindowResult) -> EnergyPart:
     import msgspec
 
-    fields = {name: getattr(result, name) for name in _SAME}
+    shared = {one.name for one in dataclasses.fields(EnergyPart)} & {one.name for one in dataclasses.fields(result)}
+    fields = {name: getattr(result, name) for name in shared - {"trace"}}
     domains = tuple(msgspec.to_builtins(result.domains))
     windows = tuple(msgspec.to_builtins(_window_part(inner)) for inner in result.windows)
     return msgspec.convert(fields | {"domains": domains, "windows": windows}, EnergyPart)
-
-
-_SAME = {one.name for one in dataclasses.fields(EnergyPart)} - {"domains", "windows", "trace"}
-"""Fields that a window's result and the record's part of it share by name."""
 
 
 def background_part(started: StartedLoad) -> BackgroundPart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from functools import cached_property
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
     from .legs import LegBook
     from .results.record import HostPart
+    from .results.run_info import RunInfo
     from .results.store import RunStore
     from .settings import Settings
     from .training.registry import Registry
 
-__all__ = ["EnergySession"]
+__all__ = ["EnergySession", "refusals_in_words", "sensors_in_words"]
 
 
 class EnergySession:
@@ -28,11 +30,15 @@ class EnergySession:
         settings: what the user asked for.
         root: the folder that relative paths of results start from.
         run_folder: the results folder that another process (the controller of xdist) has chosen; ``None`` makes one.
+        arguments: the command line, for ``run.json``.
     """
 
-    def __init__(self, settings: Settings, root: Path, run_folder: Path | None = None) -> None:
+    def __init__(
+        self, settings: Settings, root: Path, *, run_folder: Path | None = None, arguments: tuple[str, ...] = ()
+    ) -> None:
         self.settings = settings
         self.root = root
+        self.arguments = arguments
         self._given_folder = run_folder
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
@@ -81,9 +87,23 @@ class EnergySession:
                 self._store = RunStore.create(
                     self.results_dir, name=self.settings.name, labels=self.settings.labels(), folder=self.run_folder
                 )
+                self._store.write_run(self._described(self._store.info))
             else:
                 self._store = RunStore.open(self.run_folder)
         return self._store
+
+    def _described(self, info: RunInfo) -> RunInfo:
+        """What ``run.json`` says of this run from its start."""
+        meter = self._meter  # xdist's controller measures nothing and opens none
+        settings = dataclasses.asdict(self.settings)
+        return dataclasses.replace(
+            info,
+            arguments=self.arguments,
+            sensors=sensors_in_words(meter) if meter else (),
+            refusals=refusals_in_words(meter) if meter else (),
+            settings={name: str(value) for name, value in settings.items() if value is not None},
+            host=self.host,
+        )
 
     @property
     def owns_store(self) -> bool:
@@ -167,6 +187,17 @@ class EnergySession:
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
+
+
+def sensors_in_words(meter: EnergyMeter) -> tuple[str, ...]:
+    """What measures, a sentence a kind of sensor."""
+    about = [sensor.description for sensor in meter.sensors]
+    return tuple(dict.fromkeys(f"{one.source} ({one.quality}): {one.covers}" for one in about))
+
+
+def refusals_in_words(meter: EnergyMeter) -> tuple[str, ...]:
+    """What does not measure, and why."""
+    return tuple(f"{one.name}: {one.reason}" for one in meter.refused)
 
 
 def _cores() -> int:

@@ -62,7 +62,8 @@ class Collection:
 
             told = getattr(self.config, "workerinput", {}).get(RUN_INPUT)
             folder = Path(told) if told else None
-            self._session = EnergySession(self.settings, self.config.rootpath, run_folder=folder)
+            arguments = tuple(str(argument) for argument in self.config.invocation_params.args)
+            self._session = EnergySession(self.settings, self.config.rootpath, run_folder=folder, arguments=arguments)
         return self._session
 
     @property

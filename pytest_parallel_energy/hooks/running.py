@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 from collections.abc import Generator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -122,11 +123,12 @@ class Running:
             return report
         self._note(experiment, report, call)
         if report.when == "teardown":
-            from ..results.codec import encode
-
             self._experiment = None
-            for record in experiment.finish():
-                report.user_properties.append((RECORD_PROPERTY, encode(record).decode()))
+            try:
+                _attach_records(experiment, report)
+            except Exception:  # noqa: BLE001 - a fault of ours fails this test, loudly; it must not end hours of others
+                report.outcome = "failed"
+                report.longrepr = f"the record could not be made:\n{traceback.format_exc()}"
         return report
 
     @staticmethod
@@ -189,6 +191,13 @@ class Running:
             self._handlers.clear()
             self._gate.close()
             self._collection.session.close()
+
+
+def _attach_records(experiment: Experiment, report: pytest.TestReport) -> None:
+    from ..results.codec import encode
+
+    for record in experiment.finish():
+        report.user_properties.append((RECORD_PROPERTY, encode(record).decode()))
 
 
 def _end_session(number: int, _frame: FrameType | None) -> None:
