@@ -13,6 +13,7 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
+    from .legs import LegBook
     from .processes.leftovers import Leftover
     from .results.record import HostPart, Record
     from .results.run_info import RunInfo
@@ -191,6 +192,13 @@ class EnergySession:
 
         return host_facts(source=self.root)
 
+    def host_now(self) -> HostPart:
+        """The facts of this machine, with the governor that is in force now."""
+        from .energy.governor import read_governors
+
+        governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
+        return dataclasses.replace(self.host, governor="+".join(governors)) if governors else self.host
+
     @property
     def threads(self) -> int:
         """CPU threads of the foreground training.
@@ -209,6 +217,18 @@ class EnergySession:
         from .processes.leftovers import sweep_leftovers
 
         self.swept, self.unswept = sweep_leftovers()
+
+    @cached_property
+    def legs(self) -> LegBook:
+        """The solo legs of this run."""
+        from .legs import LegBook
+
+        return LegBook(meter=self.meter, leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+
+    @property
+    def has_measured_sensor(self) -> bool:
+        """Whether any sensor reads energy or power; an estimate does not."""
+        return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
 
     def check_strict(self) -> None:
         """Under ``--energy-strict``, refuse to go on without a counter or a power reading.
