@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cells import PUBLISHED
+from .session import refusals_in_words, sensors_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,12 +137,9 @@ def sweep_lines(ended: Sequence[Leftover], left: Sequence[Leftover]) -> list[str
 
 
 def _measuring(session: EnergySession) -> list[str]:
-    meter = session.meter
-    found = dict.fromkeys(
-        f"{one.description.source} ({one.description.quality}): {one.description.covers}" for one in meter.sensors
-    )
-    lines = [f"sensor {text}" for text in found] or ["nothing can be measured here"]
-    lines += [f"  no {one.name}: {one.reason}" for one in meter.refused]
-    if meter.refused:
+    lines = [f"sensor {text}" for text in sensors_in_words(session.meter)] or ["nothing can be measured here"]
+    refusals = refusals_in_words(session.meter)
+    lines += [f"  no {text}" for text in refusals]
+    if refusals:
         lines.append("  --energy-doctor says what would mend that")
     return lines

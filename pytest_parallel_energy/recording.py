@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .results.record import BackgroundPart, EnergyPart, MeterPart, WorkloadPart
+from .results.record import AttributionPart, BackgroundPart, EnergyPart, MeterPart, WorkloadPart
 
 if TYPE_CHECKING:
     from .cells import CellParam
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StartedLoad",
+    "attribution_part",
     "background_part",
     "energy_part",
     "load_identity",
@@ -35,6 +36,8 @@ class StartedLoad:
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     conditions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    solo_mean_w: float | None = None
+    """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
 
     def identity(self) -> dict[str, Any]:
         """What a repetition of the cell would have to start again."""
@@ -94,14 +97,11 @@ def energy_part(result: WindowResult | None, trace: str | None) -> EnergyPart:
 def _window_part(result: WindowResult) -> EnergyPart:
     import msgspec
 
-    fields = {name: getattr(result, name) for name in _SAME}
+    shared = {one.name for one in dataclasses.fields(EnergyPart)} & {one.name for one in dataclasses.fields(result)}
+    fields = {name: getattr(result, name) for name in shared - {"trace"}}
     domains = tuple(msgspec.to_builtins(result.domains))
     windows = tuple(msgspec.to_builtins(_window_part(inner)) for inner in result.windows)
     return msgspec.convert(fields | {"domains": domains, "windows": windows}, EnergyPart)
-
-
-_SAME = {one.name for one in dataclasses.fields(EnergyPart)} - {"domains", "windows", "trace"}
-"""Fields that a window's result and the record's part of it share by name."""
 
 
 def background_part(started: StartedLoad) -> BackgroundPart:
@@ -111,15 +111,28 @@ def background_part(started: StartedLoad) -> BackgroundPart:
     origin: dict[str, Any] = {"hyperparameters": dict(started.hyperparameters)}
     if started.workload is not None:
         origin |= {"repository": started.workload.repository, "model": started.workload.model}
+    if started.solo_mean_w is not None:
+        origin["solo_mean_w"] = started.solo_mean_w
     return msgspec.convert(msgspec.to_builtins(started.load.report()) | origin, BackgroundPart)
 
 
-def meter_part(result: WindowResult | None, flags: tuple[str, ...]) -> MeterPart:
-    """How the measuring went, and what a reader must know."""
+def attribution_part(fields: Mapping[str, Any]) -> AttributionPart:
+    """Whose joules."""
+    return AttributionPart(**fields)
+
+
+def meter_part(
+    result: WindowResult | None,
+    flags: tuple[str, ...],
+    temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {}),
+) -> MeterPart:
+    """How the measuring went, and what a reader must know; temperatures are those at the window's two ends."""
     if result is None:
         return MeterPart(flags=flags)
     return MeterPart(
         sampler_cpu_s=result.sampler_cpu_s,
         max_gap_s=result.max_gap_s,
+        start_temperatures_c=temperatures_c[0],
+        end_temperatures_c=temperatures_c[1],
         flags=(*result.flags, *(f"{one.name}: {one.reason}" for one in result.domains if one.reason), *flags),
     )

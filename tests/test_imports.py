@@ -28,6 +28,8 @@ FLOORS: tuple[frozenset[str], ...] = (
         "recording",
         "neighbours",
         "experiment",
+        "gate",
+        "legs",
         "views",
         "answers",
         "testing",
@@ -60,6 +62,9 @@ def name_of(path: Path) -> str:
     )
 
 
+MODULE_NAMES = frozenset(map(name_of, modules()))
+
+
 def imports_of(path: Path, *, at_run_time: bool = True) -> set[str]:
     """Absolute names of the modules that a file imports; those for the type checker alone only when asked for."""
     package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
@@ -80,7 +85,8 @@ def imports_of(path: Path, *, at_run_time: bool = True) -> set[str]:
             parts = package.split(".")
             base = parts[: len(parts) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {origin} | {f"{origin}.{alias.name}" for alias in node.names}
+            submodules = {f"{origin}.{alias.name}" for alias in node.names} & MODULE_NAMES
+            found |= submodules or {origin}
     return found
 
 

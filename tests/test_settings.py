@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError
@@ -16,6 +18,7 @@ class Config:
 
     def __init__(self, tmp_path, command_line=None, ini=None):
         self.rootpath = tmp_path
+        self.invocation_params = SimpleNamespace(dir=tmp_path, args=())
         self.command_line = command_line or {}
         self.ini = ini or {}
 
@@ -51,7 +54,7 @@ def test_precedence(tmp_path):
 def test_registries_add_up(tmp_path):
     """A registry of the command line stands beside those of the ini file, which are relative to it."""
     config = Config(tmp_path, {"energy_models": ["mine.json"]}, {"energy_models": ["shipped.json"]})
-    assert settings_from(config, {}).models == (str(tmp_path / "shipped.json"), "mine.json")
+    assert settings_from(config, {}).models == (str(tmp_path / "shipped.json"), str(tmp_path / "mine.json"))
 
 
 def test_an_unknown_marker_argument():
