@@ -6,7 +6,7 @@ Struct layouts and function names: nvml.h of driver 12 and newer.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Gpus", "open_gpus"]
 
@@ -40,8 +40,7 @@ class _Utilisation(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Use:
+class _Use(NamedTuple):
     memory_bytes: int
     percent: float | None
 
