@@ -21,8 +21,9 @@ class Conditions:
     def __init__(self, spec: dict[str, Any]) -> None:
         self._pulse = Pulse(spec)
         self._target_percent: float | None = spec["target_gpu_percent"]
-        held = spec["intensity"] < 1 or self._target_percent is not None
-        self._duty = Duty(spec["intensity"]) if held else None
+        # A load that uses all of the GPU whenever it runs is at its target from the first moment.
+        share = spec["intensity"] if self._target_percent is None else self._target_percent / 100
+        self._duty = Duty(share) if share < 1 else None
         self._batch = Batch(spec["batch"]) if spec["batch"] is not None else None
         self._beat_s = 0.0
 

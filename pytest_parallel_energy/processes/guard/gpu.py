@@ -141,6 +141,8 @@ def _device(nvml: ctypes.CDLL, number: int) -> ctypes.c_void_p | None:
 
 def _named(nvml: ctypes.CDLL, devices: list[ctypes.c_void_p], word: str) -> ctypes.c_void_p | None:
     """A device by its index or by the beginning of its UUID."""
+    if not word:
+        return None
     if word.isdigit():
         return devices[int(word)] if int(word) < len(devices) else None
     for device in devices:
