@@ -22,7 +22,7 @@ MARKERS: Mapping[str, str] = {
     "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
     "background_load": 'background_load("repository/model", n=1, profile=None, **hyperparameters): this training loops '
     "beside the test; may stand several times",
-    "energy": "energy(repeats=, warmup=, max_retries=, profile=, coverage_min=): settings of this test",
+    "energy": "energy(repeats=, warmup=, max_retries=, profile=, cooldown=, coverage_min=): settings of this test",
 }
 """The markers, and what ``pytest --markers`` says of them."""
 
@@ -54,6 +54,25 @@ def _positive_seconds(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"{text!r} is not a time above 0")
     return seconds
+
+
+def _seconds(text: str) -> float:
+    from .units import parse_seconds
+
+    return parse_seconds(text)
+
+
+def _cool_down(text: str) -> str:
+    from .energy.cooldown import parse_cool_down
+
+    parse_cool_down(text)
+    return text
+
+
+def _lock_mode(text: str) -> str:
+    from .energy.host_lock import parse_lock_mode
+
+    return parse_lock_mode(text)
 
 
 def _ratio(text: str) -> float:
@@ -255,6 +274,44 @@ OPTIONS: tuple[Option, ...] = (
         parse=_positive_int,
         ini="int",
         help="CPU threads of the foreground training, the same alone and beside a load",
+    ),
+    Option(
+        field="idle",
+        default="5",
+        metavar="SECONDS",
+        parse=_seconds,
+        ini="float",
+        help="length of the idle leg, once a run, and of the leg of a load alone; 0: none; not with an estimate",
+    ),
+    Option(
+        field="cooldown",
+        default="none",
+        metavar="REST",
+        parse=_cool_down,
+        marker=True,
+        help="rest before a measured test, outside its timeout: seconds, temp:50 (until no device is above 50 °C), "
+        "or idle (until idle power is back); bounded, then flagged",
+    ),
+    Option(
+        field="host_lock",
+        default="wait",
+        metavar="wait|refuse|off",
+        parse=_lock_mode,
+        help="two measured tests never overlap on one host: wait for the other, refuse to measure, or measure anyway",
+    ),
+    Option(
+        field="host_lock_timeout",
+        default="none",
+        metavar="SECONDS",
+        parse=_positive_seconds,
+        ini="float",
+        help="longest wait for the host lock; then the test fails",
+    ),
+    Option(
+        field="host_lock_dir",
+        default="/run/lock, /dev/shm or /tmp",
+        metavar="DIR",
+        help="folder of the host lock, the same for all who measure on this host",
     ),
     Option(
         field="coverage_min",

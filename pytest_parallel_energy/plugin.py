@@ -26,6 +26,9 @@ __all__ = [
 
 _COLLECTION: pytest.StashKey[Collection] = pytest.StashKey()
 
+_LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
+"""Options of pytest's under which no test runs."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options and their ini twins, and what prints and exits."""
@@ -91,7 +94,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     First of its kind, because the terminal's tells afterwards what was prepared.
     """
     collection: Collection = session.config.stash[_COLLECTION]
-    if session.config.option.collectonly or not any(map(collection.is_experiment, session.items)):
+    looks_only = any(session.config.getoption(name, default=False) for name in _LOOKING)
+    if looks_only or not any(map(collection.is_experiment, session.items)):
         return
     if collection.settings.plan:
         return

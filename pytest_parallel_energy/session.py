@@ -13,6 +13,8 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
+    from .legs import LegBook
+    from .processes.leftovers import Leftover
     from .results.record import HostPart, Record
     from .results.run_info import RunInfo
     from .results.store import RunStore
@@ -47,6 +49,10 @@ class EnergySession:
         self.root = root
         self.arguments = arguments
         self._given_folder = run_folder
+        self.swept: tuple[Leftover, ...] = ()
+        """Processes of dead sessions that this one ended,"""
+        self.unswept: tuple[Leftover, ...] = ()
+        """… and could not end."""
         self._given_finished = finished
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
@@ -188,6 +194,13 @@ class EnergySession:
 
         return host_facts(source=self.root)
 
+    def host_now(self) -> HostPart:
+        """The facts of this machine, with the governor that is in force now."""
+        from .energy.governor import read_governors
+
+        governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
+        return dataclasses.replace(self.host, governor="+".join(governors)) if governors else self.host
+
     @property
     def threads(self) -> int:
         """CPU threads of the foreground training.
@@ -200,6 +213,24 @@ class EnergySession:
     def load_threads(self, loads: int) -> int:
         """CPU threads of each of ``loads`` background loads: what the foreground leaves, shared, at least 1."""
         return max(1, (_cores() - self.threads) // max(1, loads))
+
+    def sweep(self) -> None:
+        """End what dead sessions left on this machine, so that it does not run beside the first measurement."""
+        from .processes.leftovers import sweep_leftovers
+
+        self.swept, self.unswept = sweep_leftovers()
+
+    @cached_property
+    def legs(self) -> LegBook:
+        """The solo legs of this run."""
+        from .legs import LegBook
+
+        return LegBook(meter=self.meter, leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+
+    @property
+    def has_measured_sensor(self) -> bool:
+        """Whether any sensor reads energy or power; an estimate does not."""
+        return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
 
     def check_strict(self) -> None:
         """Under ``--energy-strict``, refuse to go on without a counter or a power reading.

@@ -36,6 +36,12 @@ class Settings:
     config: tuple[str, ...] = ()
     profile: str | None = None
     threads: int | None = None
+    idle: float = 5.0
+    cooldown: str | None = None
+    governor: str | None = None
+    host_lock: str = "wait"
+    host_lock_timeout: float | None = None
+    host_lock_dir: str | None = None
     coverage_min: float = 0.9
     order: str | None = None
     """``None`` leaves it to pytest and other plugins."""
@@ -48,7 +54,6 @@ class Settings:
     """Joules."""
     price: float | None = None
     """Of a kWh."""
-    governor: str | None = None
     progress: str = "auto"
     sysfs_root: str = "/sys"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from ..errors import ParallelEnergyError
+from ..units import NS_PER_S
 from .ledger import Ledger, Mark
 from .result import DomainEnergy, Quality, WindowResult
 
@@ -180,7 +182,14 @@ class Window:
 
     def _work_out(self, opened: Mark, closed: Mark) -> WindowResult:
         windows = tuple(child.result for child in self._children)
-        return self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
+        result = self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
+        return dataclasses.replace(result, start_s=(opened.after_ns - self._outermost_ns()) / NS_PER_S)
+
+    def _outermost_ns(self) -> int:
+        outermost = self
+        while outermost._parent is not None:
+            outermost = outermost._parent
+        return outermost._mark().after_ns  # noqa: SLF001
 
 
 def _step_s(windows: Sequence[WindowResult]) -> float | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -199,6 +199,20 @@ class Collection:
         if "background_load" not in names and item.get_closest_marker("background_load"):
             names.append("background_load")
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+        """Let ``-k load`` find the tests beside a background load: ``-k`` looks into marker names, "workload" too.
+
+        The marker is out of sight while items are deselected by keyword, unless ``-m`` asks for it.
+        """
+        option = self.config.option
+        hidden = _take_marks(items, "workload") if option.keyword and "workload" not in option.markexpr else []
+        try:
+            return (yield)
+        finally:
+            for marks, position, mark in reversed(hidden):
+                marks.insert(position, mark)
+
     def prepare(self) -> None:
         """Before anything starts, refuse what could not be measured or kept.
 
@@ -212,8 +226,20 @@ class Collection:
             _ = self.session.meter
             self.session.check_strict()
             _ = self.session.store
+            if self.session.owns_store:
+                self.session.sweep()
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def _take_marks(items: Iterable[pytest.Item], name: str) -> list[tuple[list[pytest.Mark], int, pytest.Mark]]:
+    """Take the markers of one name off the items and the nodes above them; where each of them stood."""
+    taken = []
+    for node in dict.fromkeys(node for item in items for node in item.listchain()):
+        marks = node.own_markers
+        positions = [position for position, mark in enumerate(marks) if mark.name == name]
+        taken += [(marks, position, marks.pop(position)) for position in reversed(positions)]
+    return taken
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from ..errors import LoadError, ParallelEnergyError
 from ..fixtures import EXPERIMENT
+from ..gate import Gate
 from ..results.record import Status
 from .collection import RECORD_PROPERTY
 
@@ -40,6 +41,30 @@ class Running:
         self._experiment: Experiment | None = None
         self._handlers: dict[int, Any] = {}
         self._last_words: threading.Timer | None = None
+        self._gate = Gate(collection.session, self._tell)
+        self._gate_flags: tuple[str, ...] = ()
+        self._refusal: str | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Before a measured test: the host's lock and rest. First of its kind: no timeout counts this time."""
+        if not self._collection.is_experiment(item) or self._collection.settings.disable:
+            return (yield)
+        self._refusal, self._gate_flags = None, ()
+        try:
+            self._gate_flags = self._gate.enter(self._collection.settings_of(item))
+        except ParallelEnergyError as error:
+            self._refusal = str(error)
+        try:
+            return (yield)
+        finally:
+            self._gate.leave()
+
+    def _tell(self, line: str) -> None:
+        terminal = self._collection.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"energy: {line}", yellow=True)
 
     # --- one item ----------------------------------------------------------------------------------------------
 
@@ -49,9 +74,12 @@ class Running:
         if not self._collection.is_experiment(item):
             return
         self._take_signals()
+        if self._refusal is not None:
+            pytest.fail(self._refusal, pytrace=False)
         collection = self._collection
         try:
             experiment = collection.experiment_of(item)
+            experiment.flags.extend(self._gate_flags)
             item.stash[EXPERIMENT] = experiment
             experiment.begin()
             if experiment.measured:
@@ -153,6 +181,7 @@ class Running:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
             self._handlers.clear()
+            self._gate.close()
             self._collection.session.close()
 
 

@@ -1,4 +1,4 @@
-"""Which experiments run, and in what order: resumed runs, known mutations, order, plan, budget, governor."""
+"""Which experiments run, and in what order: resumed runs, known mutations, order, plan, budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from .collection import RECORD_PROPERTY
 
 if TYPE_CHECKING:
     from ..sweep.budget import Budget
-    from ..sweep.governor import Governor
     from .collection import Collection
     from .reporting import Reporting
 
@@ -39,7 +38,6 @@ class Sweeping:
         self._left_out = {"finished": 0, "known": 0}
         self._declared: dict[str, int] = {}
         self._budget: Budget | None = None
-        self._governor: Governor | None = None
 
     # --- the start of a session --------------------------------------------------------------------------------
 
@@ -234,7 +232,7 @@ class Sweeping:
             for line in self._plan:
                 terminalreporter.write_line(line)
 
-    # --- budget and governor -------------------------------------------------------------------------------------
+    # --- budget --------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -249,29 +247,11 @@ class Sweeping:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Set the governor before an experiment; stop the session after one that spent the budget."""
-        if self._collection.is_experiment(item):
-            self._set_governor(item)
+        """Stop the session after an experiment that spent the budget."""
         result = yield
         if self._budget is not None and self._budget.is_spent:
             item.session.shouldstop = f"{self._budget.words()}; --energy-resume goes on with the run"
         return result
-
-    def _set_governor(self, item: pytest.Item) -> None:
-        try:
-            name = self._collection.settings_of(item).governor
-        except ConfigError:
-            return  # its set-up says so
-        if name is None or self._collection.settings.disable or hasattr(item.config, "workerinput"):
-            return
-        from ..sweep.governor import Governor
-
-        if self._governor is None:
-            self._governor = Governor(Path(self._collection.settings.sysfs_root))
-        try:
-            self._governor.set(name)
-        except ConfigError as error:
-            self._tell(str(error))
 
     def _tell(self, problem: str) -> None:
         if self._reporting is not None and problem not in self._reporting.problems:
@@ -281,10 +261,7 @@ class Sweeping:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Put the governor back; a resumed run with nothing left to do has succeeded."""
-        if self._governor is not None:
-            for problem in self._governor.restore():
-                self._tell(problem)
+        """A resumed run with nothing left to do has succeeded."""
         nothing_ran = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
         left_out = any(self._left_out.values()) or (self._reporting is not None and bool(self._reporting.records))
         if nothing_ran and left_out:

@@ -1,4 +1,4 @@
-"""What a plan expects, what progress says, and the governor."""
+"""What a plan expects, and what progress says."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import datetime as dt
 
 import pytest
 
-from pytest_parallel_energy.errors import ConfigError
 from pytest_parallel_energy.results.record import EnergyPart, Record, Status, WorkloadPart
 from pytest_parallel_energy.sweep.expectation import Past, PlannedCell, detectable_ratio
-from pytest_parallel_energy.sweep.governor import Governor
 from pytest_parallel_energy.sweep.progress import Progress, Reading
 from pytest_parallel_energy.sweep.run_table import run_table
 
@@ -101,38 +99,3 @@ def test_progress_counts_and_expects():
     status = progress.status(Reading(watts=50.0), 16.0, "running")
     assert (status["finished"], status["current_elapsed_s"], status["finished_j"]) == (1, 4.0, 100.0)
     assert progress.ends(None, 20.0).joules is None
-
-
-@pytest.fixture
-def cpus(tmp_path):
-    files = []
-    for number in range(3):
-        folder = tmp_path / f"devices/system/cpu/cpu{number}/cpufreq"
-        folder.mkdir(parents=True)
-        (folder / "scaling_available_governors").write_text("performance powersave\n")
-        files.append(folder / "scaling_governor")
-        files[-1].write_text("powersave\n")
-    return files
-
-
-def test_the_governor_is_set_and_put_back(tmp_path, cpus):
-    """All CPUs get it; afterwards each has what it had."""
-    governor = Governor(tmp_path)
-    governor.set("performance")
-    governor.set("performance")
-    assert [file.read_text() for file in cpus] == ["performance"] * 3
-    assert governor.restore() == []
-    assert [file.read_text() for file in cpus] == ["powersave"] * 3
-
-
-def test_a_governor_that_cannot_be_set_is_said_so(tmp_path, cpus):
-    """An unknown one, and a machine without any, change nothing and say why."""
-    with pytest.raises(ConfigError, match="did you mean 'performance'"):
-        Governor(tmp_path).set("perfomance")
-    with pytest.raises(ConfigError, match="shows no frequency scaling"):
-        Governor(tmp_path / "none").set("performance")
-    cpus[2].unlink()
-    cpus[2].mkdir()
-    with pytest.raises(ConfigError, match="run as root, or set it before"):
-        Governor(tmp_path).set("performance")
-    assert cpus[0].read_text() == "powersave\n"
