@@ -187,8 +187,8 @@ class Window:
 
     def _outermost_ns(self) -> int:
         outermost = self
-        while outermost._parent is not None:  # noqa: SLF001 - a window too
-            outermost = outermost._parent  # noqa: SLF001
+        while outermost._parent is not None:
+            outermost = outermost._parent
         return outermost._mark().after_ns  # noqa: SLF001
 
 
