@@ -287,12 +287,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="cooldown",
-        default="none",
         metavar="REST",
         parse=_cool_down,
         marker=True,
         help="rest before a measured test, outside its timeout: seconds, temp:50 (until no device is above 50 °C), "
-        "or idle (until idle power is back); bounded, then flagged",
+        "or idle (until idle power is back); bounded, then flagged; without it there is no rest",
     ),
     Option(
         field="host_lock",
@@ -303,17 +302,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="host_lock_timeout",
-        default="none",
         metavar="SECONDS",
         parse=_positive_seconds,
         ini="float",
-        help="longest wait for the host lock; then the test fails",
+        help="longest wait for the host lock; then the test fails; else it waits for ever",
     ),
     Option(
         field="host_lock_dir",
-        default="/run/lock, /dev/shm or /tmp",
         metavar="DIR",
-        help="folder of the host lock, the same for all who measure on this host",
+        help="folder of the host lock, the same for all who measure on this host; else /run/lock, /dev/shm or /tmp",
     ),
     Option(
         field="coverage_min",
