@@ -35,7 +35,18 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("what", nargs="?", choices=("workloads", "sensors", "columns"), default="workloads")
     listing.add_argument("--models", action="append", default=[], metavar="FILE", help="a registry of workloads")
     listing.set_defaults(run=_list)
+    kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
+    kill.set_defaults(run=_kill_background)
     return parser
+
+
+def _kill_background(_options: argparse.Namespace) -> int:
+    from .processes.leftovers import sweep_leftovers
+
+    ended, left = sweep_leftovers()
+    for line in answers.sweep_lines(ended, left) or ["nothing was left behind"]:
+        print(line)  # noqa: T201 - the answer itself
+    return 1 if left else 0
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, LoadError, TrainingError
+from .errors import ConfigError, TrainingError
 from .markers import LoadMark
 from .processes.command import Command
 from .recording import StartedLoad, background_part, energy_part, meter_part, trained_part, workload_part
@@ -193,13 +193,7 @@ class Experiment:
             LoadError: a load ran for less of the window than ``coverage_min`` asks.
         """
         for started in self.loads:
-            coverage = started.load.coverage_ratio
-            least = self.settings.coverage_min
-            if coverage is not None and coverage < least:
-                raise LoadError(
-                    f"the background load {started.load.name} ran for {coverage:.1%} of the window, less than the "
-                    f"{least:.0%} that energy_coverage_min asks for; its rounds' logs are in {started.load.log_dir}"
-                )
+            started.load.check_coverage()
 
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
@@ -274,11 +268,12 @@ class Experiment:
         number = len(self.loads) + 1
         return self.folder / ("background" if number == 1 else f"background-{number}")
 
-    @staticmethod
-    def _load(command: Command, name: str, folder: Path) -> BackgroundLoad:
+    def _load(self, command: Command, name: str, folder: Path) -> BackgroundLoad:
         from .load.background import BackgroundLoad
+        from .load.settings import LoadSettings
 
-        return BackgroundLoad(command, name=name, folder=folder)
+        settings = LoadSettings(coverage_min_ratio=self.settings.coverage_min)
+        return BackgroundLoad(command, name=name, folder=folder, settings=settings)
 
     def _start(self, started: StartedLoad) -> BackgroundLoad:
         self.loads.append(started)  # before it starts: whatever happens from here on, it will be stopped

@@ -37,6 +37,19 @@ class Settings:
     profile: str | None = None
     threads: int | None = None
     coverage_min: float = 0.9
+    order: str | None = None
+    """``None`` leaves it to pytest and other plugins."""
+    seed: int = 0
+    history: tuple[str, ...] = ()
+    resume: str | None = None
+    """``latest``, a run's name or its folder; ``None`` begins a run."""
+    plan: bool = False
+    budget: float | None = None
+    """Joules."""
+    price: float | None = None
+    """Of a kWh."""
+    governor: str | None = None
+    progress: str = "auto"
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:

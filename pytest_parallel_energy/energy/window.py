@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
 from ..errors import ParallelEnergyError
+from ..units import NS_PER_S
 from .ledger import Ledger, Mark
 from .result import DomainEnergy, Quality, WindowResult
 
@@ -180,7 +182,11 @@ class Window:
 
     def _work_out(self, opened: Mark, closed: Mark) -> WindowResult:
         windows = tuple(child.result for child in self._children)
-        return self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
+        result = self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
+        return replace(result, start_s=(opened.after_ns - self._outermost()._mark().after_ns) / NS_PER_S)  # noqa: SLF001 - a window too
+
+    def _outermost(self) -> Window:
+        return self if self._parent is None else self._parent._outermost()  # noqa: SLF001 - a window too
 
 
 def _step_s(windows: Sequence[WindowResult]) -> float | None:
