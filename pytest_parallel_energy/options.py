@@ -22,6 +22,9 @@ MARKERS: Mapping[str, str] = {
     "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
     "background_load": 'background_load("repository/model", n=1, profile=None, **hyperparameters): this training loops '
     "beside the test; may stand several times",
+    "limit_energy": 'limit_energy("500 J", kind="total"): the test fails when it uses more, of all or of "cpu", "gpu", '
+    '"dram"; also when that is unknown',
+    "limit_power": 'limit_power("250 W", peak=False): the test fails when its mean (or peak) power is higher',
     "energy": "energy(repeats=, warmup=, max_retries=, profile=, coverage_min=): settings of this test",
 }
 """The markers, and what ``pytest --markers`` says of them."""
@@ -80,6 +83,52 @@ def _label(text: str) -> str:
     return text
 
 
+def _threshold(text: str) -> str:
+    from .results.quantities import parse_threshold
+
+    return str(parse_threshold(text))
+
+
+def _report(text: str) -> str:
+    from .results.writers import parse_target
+
+    parse_target(text)
+    return text
+
+
+def _missing(text: str) -> str:
+    if text not in {"warn", "fail"}:
+        raise ConfigError(f"{text!r} is neither 'warn' nor 'fail'")
+    return text
+
+
+def _baseline(text: str) -> str:
+    from .results.baseline import check_name
+
+    return check_name(text) if text else text
+
+
+def _carbon(text: str) -> str:
+    from .results.costs import carbon_factor
+
+    carbon_factor(text)
+    return text
+
+
+def _price(text: str) -> str:
+    from .results.costs import price_factor
+
+    price_factor(text)
+    return text
+
+
+def _pue(text: str) -> str:
+    from .results.costs import pue_factor
+
+    pue_factor(text)
+    return text
+
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
@@ -106,6 +155,8 @@ class Option(NamedTuple):
     repeatable: bool = False
     default: str = ""
     """The default in words, as ``Settings`` has it."""
+    alone: str | None = None
+    """The value of the option when it stands without one; ``None``: it needs one."""
     marker: bool = False
     """Whether ``@pytest.mark.energy(field=…)`` may set it for one test."""
 
@@ -223,6 +274,63 @@ OPTIONS: tuple[Option, ...] = (
         marker=True,
         help="least share of the window during which the background load must have run, else the test fails; 0: any",
     ),
+    Option(
+        field="compare",
+        alone="",
+        metavar="RUN",
+        help="compare with a run (its folder, its id, the beginning of its id) or a baseline by name; alone: with this "
+        "machine's default baseline, else with the latest run",
+    ),
+    Option(
+        field="compare_fail",
+        metavar="QUANTITY:CHANGE",
+        parse=_threshold,
+        ini="args",
+        repeatable=True,
+        help="exit with 1 when a cell is worse than in the run compared with, such as total_j:5%% or, where a fall is "
+        "worse, test_accuracy:-2%%; implies --energy-compare",
+    ),
+    Option(
+        field="save_baseline",
+        alone="",
+        metavar="NAME",
+        parse=_baseline,
+        help="keep this run's records as a baseline of this machine; alone: the default one",
+    ),
+    Option(
+        field="baseline_missing",
+        default="warn",
+        metavar="warn|fail",
+        parse=_missing,
+        help="what to do when there is nothing to compare with",
+    ),
+    Option(
+        field="report",
+        metavar="TYPE[:PATH]",
+        parse=_report,
+        ini="args",
+        repeatable=True,
+        help="write a report: html, md, json, csv, github, gha-benchmark or openmetrics (term, the table, is always "
+        "printed); without a path into the run's folder",
+    ),
+    Option(
+        field="carbon_intensity",
+        metavar="'G/kWh; SOURCE'",
+        parse=_carbon,
+        help="grams of CO2 equivalent a kWh and where the number is from, to show carbon; nothing is guessed",
+    ),
+    Option(
+        field="price",
+        metavar="'CURRENCY/kWh; SOURCE'",
+        parse=_price,
+        help="price of a kWh such as '0.31 EUR/kWh; contract of 2026', to show costs",
+    ),
+    Option(
+        field="pue",
+        metavar="'PUE; SOURCE'",
+        parse=_pue,
+        help="power usage effectiveness of the data centre, 1 or more, that carbon and price are multiplied with",
+    ),
 )
 
 
@@ -235,8 +343,15 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(option.flag, dest=option.ini_name, action="store_true", default=None, help=help_text)
         else:
             action = "append" if option.repeatable else "store"
+            optional: dict[str, Any] = {} if option.alone is None else {"nargs": "?", "const": option.alone}
             group.addoption(
-                option.flag, dest=option.ini_name, action=action, default=None, metavar=option.metavar, help=help_text
+                option.flag,
+                dest=option.ini_name,
+                action=action,
+                default=None,
+                metavar=option.metavar,
+                help=help_text,
+                **optional,
             )
         parser.addini(option.ini_name, help=f"{help_text}; as {option.flag}", type=option.ini, default=None)
 

@@ -37,6 +37,16 @@ class Settings:
     profile: str | None = None
     threads: int | None = None
     coverage_min: float = 0.9
+    compare: str | None = None
+    """A run or baseline; empty for the default."""
+    compare_fail: tuple[str, ...] = ()
+    save_baseline: str | None = None
+    """Its name; empty for the default."""
+    baseline_missing: str = "warn"
+    report: tuple[str, ...] = ()
+    carbon_intensity: str | None = None
+    price: str | None = None
+    pue: str | None = None
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import LoadError, ParallelEnergyError
+from ..errors import LimitError, LoadError, ParallelEnergyError
 from ..fixtures import EXPERIMENT
 from ..results.record import Status
 from .collection import RECORD_PROPERTY
 
 if TYPE_CHECKING:
     from ..experiment import Experiment
+    from ..results.limits import Limit
     from .collection import Collection
 
 __all__ = ["Running"]
@@ -38,6 +39,7 @@ class Running:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._experiment: Experiment | None = None
+        self._limits: tuple[Limit, ...] = ()
         self._handlers: dict[int, Any] = {}
         self._last_words: threading.Timer | None = None
 
@@ -60,6 +62,7 @@ class Running:
                 plan=collection.plan_of(item),
                 param=collection.param_of(item),
             )
+            self._limits = collection.limits_of(item)
             item.stash[EXPERIMENT] = experiment
             experiment.begin()
             if experiment.measured:
@@ -80,7 +83,8 @@ class Running:
             experiment.close_window()
         try:
             experiment.check_coverage()
-        except LoadError as error:
+            experiment.check_limits(self._limits)
+        except (LoadError, LimitError) as error:
             pytest.fail(str(error), pytrace=False)
         return outcome
 
