@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, TrainingError, did_you_mean
+from .errors import ConfigError, LimitError, TrainingError, did_you_mean
+from .legs import BesideLoad
 from .markers import LoadMark
 from .neighbours import command_load, registered_load
 from .recording import (
@@ -28,6 +29,7 @@ from .recording import (
 )
 from .results.cell import cell_id, host_class
 from .results.files import write_file
+from .results.limits import Limit, broken_limits
 from .results.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
 from .results.store import experiment_label
 from .results.trace import TRACE_NAME, trace_csv_gz
@@ -35,7 +37,6 @@ from .results.trace import TRACE_NAME, trace_csv_gz
 if TYPE_CHECKING:
     from .energy.result import WindowResult
     from .energy.window import Window
-    from .legs import BesideLoad
     from .load.background import BackgroundLoad
     from .session import EnergySession
     from .settings import Settings
@@ -113,7 +114,7 @@ class Experiment:
         self._status = Status.PASSED
         self._reason: str | None = None
         self._discarded = False
-        self._beside: BesideLoad | None = None
+        self._beside = BesideLoad()
         self._temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     # --- what this experiment is -------------------------------------------------------------------------------
@@ -192,8 +193,7 @@ class Experiment:
         """Open the window of the attempt in progress; the loads' coverage counts from here."""
         self._temperatures_c = (self._read_temperatures_c(), {})
         loads = [started.load for started in self.loads]
-        if self._beside is not None:
-            self.session.legs.open_window(self._beside, loads)
+        self.session.legs.open_window(self._beside, loads)
         self.window = self.session.meter.begin("test", edges=True)
         for started in self.loads:
             started.load.window_opened()
@@ -206,8 +206,7 @@ class Experiment:
             started.load.window_closed()
         self._result = self.window.end()
         self._temperatures_c = (self._temperatures_c[0], self._read_temperatures_c())
-        if self._beside is not None:
-            self.session.legs.close_window(self._beside, [started.load for started in self.loads])
+        self.session.legs.close_window(self._beside, [started.load for started in self.loads])
 
     def _read_temperatures_c(self) -> Mapping[str, float]:
         from .energy.thermal import read_temperatures_c
@@ -219,10 +218,7 @@ class Experiment:
             return AttributionPart()
         name = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
         what = f"{name} {sorted(self.hyperparameters.items())}"
-        noted = self._beside if self.loads else None
-        if self.loads and noted is None:
-            return AttributionPart()
-        return attribution_part(self.session.legs.attribute(result, what, noted))
+        return attribution_part(self.session.legs.attribute(result, what, self._beside if self.loads else None))
 
     def check_coverage(self) -> None:
         """Refuse a measurement beside a load that was not there.
@@ -232,6 +228,16 @@ class Experiment:
         """
         for started in self.loads:
             started.load.check_coverage()
+
+    def check_limits(self, limits: tuple[Limit, ...]) -> None:
+        """Refuse more energy or power than the test allows itself.
+
+        Raises:
+            LimitError: a limit is broken, or cannot be checked because the value is unknown.
+        """
+        broken = broken_limits(energy_part(self._result, None), limits)
+        if broken:
+            raise LimitError("; ".join(broken))
 
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
