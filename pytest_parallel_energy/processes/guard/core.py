@@ -163,7 +163,10 @@ class Guard:
             self._deadlines["lifetime"] = time.monotonic() + self._spec["lifetime_s"]
 
     def _do_status(self, message: dict[str, Any]) -> None:
-        self._send({"event": "status", "id": message["id"], **self._figures()})
+        figures = self._figures()
+        if not message["spans"]:
+            figures["spans_s"] = []  # long, and seldom asked for
+        self._send({"event": "status", "id": message["id"], **figures})
 
     def _do_freeze_batch(self, _message: dict[str, Any]) -> None:
         self._conditions.freeze_batch()
@@ -364,6 +367,7 @@ class Guard:
         return {
             "now_s": now_s,
             **self._rounds.figures(now_s),
+            "spans_s": self._rounds.spans_s(now_s),
             "running": self._rounds.began_s is not None,
             "cpu_s": self._load_cpu_s(),
             **self._conditions.figures(),
