@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .. import fixtures
 from ..errors import ConfigError, ParallelEnergyError
-from ..fixtures import FIXTURES
 from ..options import MARKERS, any_given
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class Collection:
         if self._measures_all:
             return True
         names = getattr(item, "fixturenames", ()) if fixture_names is None else fixture_names
-        return not FIXTURES.isdisjoint(names) or any(mark.name in MARKERS for mark in item.iter_markers())
+        return any(_is_ours(item, name) for name in fixtures.FIXTURES.intersection(names)) or any(
+            mark.name in MARKERS for mark in item.iter_markers()
+        )
 
     def settings_of(self, item: pytest.Item) -> Settings:
         """The settings of one test.
@@ -249,6 +251,16 @@ class Collection:
                 self.session.sweep()
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
+    """Whether the fixture of that name is ours here: a suite may have its own called ``train``.
+
+    pytest has no public way to ask before set-up; without the private one the name decides.
+    """
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    definitions = known.get(fixture_name)
+    return not definitions or definitions[-1].func.__module__ == fixtures.__name__
 
 
 def _take_marks(items: Iterable[pytest.Item], name: str) -> list[tuple[list[pytest.Mark], int, pytest.Mark]]:
