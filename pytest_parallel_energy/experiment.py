@@ -251,14 +251,20 @@ class Experiment:
         self._discarded = True
 
     def finish(self) -> tuple[Record, ...]:
-        """Close what is open, and give the records of all attempts."""
+        """Close what is open, and give the records of all attempts; whoever appends them keeps the last one."""
         self.close_window()
         if self._discarded:
             self.session.store.remove_experiment(self.folder)
             return tuple(self._records)
         record = self._record(self._status, self._reason, self._result)
-        self._keep(record)
+        if not self.session.owns_store:  # should this worker die before the controller has it
+            self._keep(record)
         return (*self._records, record)
+
+    def finish_unappended(self) -> None:
+        """Close what is open where nobody is there any more to append: the records go to the experiments' folders."""
+        for record in self.finish():
+            self._keep(record)
 
     def keep_last_words(self, status: Status, reason: str) -> None:
         """Keep the attempt in progress as if it ended now: the process is about to end without tear-down.

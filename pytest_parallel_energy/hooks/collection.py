@@ -180,7 +180,7 @@ class Collection:
         if file_path.suffix.lower() not in _DOCUMENTS:
             return None
         own = Path(file_path.stem).suffix == ".energy"
-        if not (own or parent.session.isinitpath(file_path) or any_given(self.config, os.environ)):
+        if not (own or parent.session.isinitpath(file_path) or self._given):
             return None
         from ..cells import profile_of
         from ..files import ExperimentFile, is_experiment_file

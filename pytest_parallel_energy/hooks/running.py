@@ -180,7 +180,7 @@ class Running:
         finally:
             if self._experiment is not None:
                 self._experiment.note(Status.INTERRUPTED, "the session was interrupted")
-                self._experiment.finish()
+                self._experiment.finish_unappended()
                 self._experiment = None
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
