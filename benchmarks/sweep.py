@@ -3,8 +3,8 @@
     python benchmarks/sweep.py [--cells 10000] [--repeats 3]
 
 Against plain ``parametrize`` over as many floats, in turn, in whole processes that collect and run nothing. Growth is
-the exponent ``b`` of ``seconds ~ cells ** b`` above an empty suite, between a tenth of the cells and all of them:
-1 is linear, 2 would be quadratic.
+the exponent ``b`` of ``seconds ~ cells ** b`` above the same suite with one cell, between a tenth of the cells and all
+of them: 1 is linear, 2 would be quadratic.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ rng = random.Random(0)
 def test_it(x):
     pass
 """
-EMPTY = "def test_it():\n    pass\n"
 
 # Writes the records of a run that has finished all cells but the last, as the cells are named in this very session.
 FINISH = """
@@ -116,7 +115,6 @@ def best(costs: list[Cost]) -> Cost:
 def measure(scratch: Path, cells: int, repeats: int) -> dict[str, Cost]:
     """The costs of each kind of session over so many cells."""
     folders = {
-        "empty suite": (suite(scratch, f"empty-{cells}", EMPTY), ()),
         "plain parametrize": (suite(scratch, f"plain-{cells}", PLAIN.format(cells=cells)), ()),
         "mutate": (suite(scratch, f"energy-{cells}", ENERGY.format(cells=cells)), PLUGIN),
         "mutate, resumed": (
@@ -139,18 +137,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
+        one = measure(Path(scratch), 1, options.repeats)
         few = measure(Path(scratch), options.cells // 10, options.repeats)
         many = measure(Path(scratch), options.cells, options.repeats)
     print(f"{options.cells} cells collected, nothing run, whole processes, medians of {options.repeats}:")
-    print(f"  {'':20}{'seconds':>9}{'above empty':>13}{'us a cell':>11}{'peak MiB':>10}{'growth':>8}")
-    plain_s = many["plain parametrize"].seconds - many["empty suite"].seconds
+    print(f"  {'':18}{'seconds':>9}{'above one cell':>16}{'us a cell':>11}{'peak MiB':>10}{'growth':>8}")
+    plain_s = many["plain parametrize"].seconds - one["plain parametrize"].seconds
     for name, cost in many.items():
-        above_s = cost.seconds - many["empty suite"].seconds
-        few_s = few[name].seconds - few["empty suite"].seconds
+        above_s, few_s = (costs[name].seconds - one[name].seconds for costs in (many, few))
         growth = f"{math.log10(above_s / few_s):8.2f}" if above_s > 0 and few_s > 0 else f"{'':8}"
-        each_us = f"{above_s / options.cells * 1e6:11.0f}" if name != "empty suite" else f"{'':11}"
         ratio = f"   {above_s / plain_s:.1f} x plain" if name.startswith("mutate") else ""
-        print(f"  {name:20}{cost.seconds:9.2f}{above_s:13.2f}{each_us}{cost.peak_mib:10.0f}{growth}{ratio}")
+        each_us = above_s / options.cells * 1e6
+        print(f"  {name:18}{cost.seconds:9.2f}{above_s:16.2f}{each_us:11.0f}{cost.peak_mib:10.0f}{growth}{ratio}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from . import __version__, answers
+from .commands import add_commands
 from .errors import ParallelEnergyError
 from .settings import Settings
 
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("what", nargs="?", choices=("workloads", "sensors", "columns"), default="workloads")
     listing.add_argument("--models", action="append", default=[], metavar="FILE", help="a registry of workloads")
     listing.set_defaults(run=_list)
+    add_commands(commands)
     kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
     kill.set_defaults(run=_kill_background)
     measure = commands.add_parser("measure", help="run a command and tell the energy that was used meanwhile")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, TrainingError, did_you_mean
+from .errors import ConfigError, LimitError, TrainingError, did_you_mean
 from .legs import BesideLoad
 from .markers import LoadMark
 from .neighbours import command_load, registered_load
@@ -29,6 +29,7 @@ from .recording import (
 )
 from .results.cell import cell_id, host_class
 from .results.files import write_file
+from .results.limits import Limit, broken_limits
 from .results.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
 from .results.store import experiment_label
 from .results.trace import TRACE_NAME, trace_csv_gz
@@ -227,6 +228,16 @@ class Experiment:
         """
         for started in self.loads:
             started.load.check_coverage()
+
+    def check_limits(self, limits: tuple[Limit, ...]) -> None:
+        """Refuse more energy or power than the test allows itself.
+
+        Raises:
+            LimitError: a limit is broken, or cannot be checked because the value is unknown.
+        """
+        broken = broken_limits(energy_part(self._result, None), limits)
+        if broken:
+            raise LimitError("; ".join(broken))
 
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""

@@ -32,10 +32,11 @@ FLOORS: tuple[frozenset[str], ...] = (
         "legs",
         "views",
         "answers",
+        "conclusion",
         "testing",
     }),
     frozenset({"fixtures", "files"}),
-    frozenset({"hooks"}),
+    frozenset({"hooks", "commands"}),
     frozenset({"plugin", "cli", "__init__"}),
     frozenset({"__main__"}),
 )

@@ -57,7 +57,8 @@ class Sweeping:
             records = self._collection.session.resumed_records
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-resume: {error}") from error
-        self._reporting.records.extend(records)
+        if not session.config.option.collectonly:
+            self._reporting.records.extend(records)
         for record in records if self._budget else ():
             self._budget.add(record)  # type: ignore[union-attr]
 
@@ -186,6 +187,7 @@ class Sweeping:
         return True
 
     def _run_table(self, items: Iterable[pytest.Item]) -> list[str]:
+        from ..results.costs import price_factor
         from ..sweep.expectation import Past, PlannedCell
         from ..sweep.run_table import run_table
 
@@ -208,10 +210,9 @@ class Sweeping:
             )
             for ((name, cell), count), (workload, loads) in zip(counts.items(), about.values(), strict=True)
         ]
-        settings = self._collection.settings
-        return run_table(
-            cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price_per_kwh=settings.price
-        )
+        given = self._collection.settings.price
+        price = price_factor(given) if given else None
+        return run_table(cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price=price)
 
     def _past_records(self) -> Iterable[Any]:
         from ..results.reader import RECORDS_NAME, read_records
