@@ -3,8 +3,8 @@
     python benchmarks/sweep.py [--cells 10000] [--repeats 3]
 
 Against plain ``parametrize`` over as many floats, in turn, in whole processes that collect and run nothing. Growth is
-the exponent ``b`` of ``seconds ~ cells ** b`` above the same suite with one cell, between a tenth of the cells and all
-of them: 1 is linear, 2 would be quadratic.
+the exponent ``b`` of ``CPU seconds ~ cells ** b`` above the same suite with one cell, between a tenth of the cells and
+all of them: 1 is linear, 2 would be quadratic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +66,7 @@ COLLECT = ("-q", "-q", "-q", "--collect-only", "-p", "no:cacheprovider")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Of one whole process."""
+    """Of one whole process: CPU seconds (what else runs on the machine matters little) and memory."""
 
     seconds: float
     peak_mib: float
@@ -77,7 +76,6 @@ def collect(folder: Path, *options: str) -> Cost:
     """Collect the suite in ``folder`` in a process of its own."""
     env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), env.get("PYTHONPATH", "")])
-    started_s = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, "-m", "pytest", *COLLECT, *options], cwd=folder, env=env, stdout=subprocess.DEVNULL
     )
@@ -85,7 +83,7 @@ def collect(folder: Path, *options: str) -> Cost:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode not in {0, 5}:
         raise SystemExit(f"pytest ended with {child.returncode}: run it in {folder} to see why")
-    return Cost(seconds=time.perf_counter() - started_s, peak_mib=used.ru_maxrss / 1024)
+    return Cost(seconds=used.ru_utime + used.ru_stime, peak_mib=used.ru_maxrss / 1024)
 
 
 def suite(folder: Path, name: str, source: str) -> Path:
@@ -141,7 +139,7 @@ def main() -> None:
         few = measure(Path(scratch), options.cells // 10, options.repeats)
         many = measure(Path(scratch), options.cells, options.repeats)
     print(f"{options.cells} cells collected, nothing run, whole processes, medians of {options.repeats}:")
-    print(f"  {'':18}{'seconds':>9}{'above one cell':>16}{'us a cell':>11}{'peak MiB':>10}{'growth':>8}")
+    print(f"  {'':18}{'CPU s':>9}{'above one cell':>16}{'us a cell':>11}{'peak MiB':>10}{'growth':>8}")
     plain_s = many["plain parametrize"].seconds - one["plain parametrize"].seconds
     for name, cost in many.items():
         above_s, few_s = (costs[name].seconds - one[name].seconds for costs in (many, few))
