@@ -11,11 +11,12 @@ from .session import refusals_in_words, sensors_in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .processes.leftovers import Leftover
     from .session import EnergySession
     from .settings import Settings
     from .training.workload import Workload
 
-__all__ = ["doctor", "header_lines", "listing"]
+__all__ = ["doctor", "header_lines", "listing", "sweep_lines"]
 
 
 def doctor(settings: Settings) -> tuple[list[str], int]:
@@ -109,7 +110,8 @@ def _refusal_line(name: str, reason: str, remedy: str) -> str:
 
 def header_lines(session: EnergySession) -> list[str]:
     """What will measure, what was left out and why, which values are trained with, and where the results go."""
-    lines = [f"energy: {text}" for text in _measuring(session)]
+    lines = [f"energy: {text}" for text in sweep_lines(session.swept, session.unswept)]
+    lines += [f"energy: {text}" for text in _measuring(session)]
     profile = session.settings.profile
     if profile and profile != PUBLISHED:
         lines.append(
@@ -119,6 +121,19 @@ def header_lines(session: EnergySession) -> list[str]:
     lines.append(f"energy: {session.threads} CPU thread(s) for the training, alone and beside a load")
     lines.append(f"energy: results in {session.run_folder}")
     return lines
+
+
+def sweep_lines(ended: Sequence[Leftover], left: Sequence[Leftover]) -> list[str]:
+    """What was ended of the loads of dead sessions, and what could not be; empty when there was nothing."""
+    lines = [
+        f"warning: ended process {one.pid}, which the dead session {one.owner_pid} left behind: {one.command}"
+        for one in ended
+    ]
+    return lines + [
+        f"warning: process {one.pid} of the dead session {one.owner_pid} is still there and disturbs what is measured "
+        f"(another user's? then: sudo pytest-parallel-energy kill-background): {one.command}"
+        for one in left
+    ]
 
 
 def _measuring(session: EnergySession) -> list[str]:

@@ -41,7 +41,18 @@ def _parser() -> argparse.ArgumentParser:
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command with its arguments"
     )
     measure.set_defaults(run=_measure)
+    kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
+    kill.set_defaults(run=_kill_background)
     return parser
+
+
+def _kill_background(_options: argparse.Namespace) -> int:
+    from .processes.leftovers import sweep_leftovers
+
+    ended, left = sweep_leftovers()
+    for line in answers.sweep_lines(ended, left) or ["nothing was left behind"]:
+        print(line)  # noqa: T201 - the answer itself
+    return 1 if left else 0
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, LoadError, TrainingError
+from .errors import ConfigError, TrainingError
 from .legs import BesideLoad
 from .markers import LoadMark
 from .processes.command import Command
@@ -28,7 +28,7 @@ from .recording import (
 )
 from .results.cell import cell_id, host_class
 from .results.files import write_file
-from .results.record import AttributionPart, Phase, Record, Status, WorkloadPart
+from .results.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
 from .results.store import experiment_label
 from .results.trace import TRACE_NAME, trace_csv_gz
 
@@ -67,15 +67,18 @@ class _Attempt:
     folder: Path
     started_at: str
     started_s: float
+    host: HostPart
+    """With the governor that was in force when the attempt began."""
 
     @classmethod
-    def begin(cls, number: int, folder: Path) -> _Attempt:
+    def begin(cls, number: int, folder: Path, host: HostPart) -> _Attempt:
         return cls(
             number=number,
             record_id=uuid.uuid4().hex,
             folder=folder,
             started_at=dt.datetime.now().astimezone().isoformat(timespec="milliseconds"),
             started_s=time.monotonic(),
+            host=host,
         )
 
 
@@ -170,12 +173,12 @@ class Experiment:
 
     def _begin_attempt(self, number: int) -> None:
         if not self.measured:
-            self._attempt = _Attempt.begin(number, self.session.scratch_folder())
+            self._attempt = _Attempt.begin(number, self.session.scratch_folder(), self.session.host)
             return
         label = experiment_label(
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
-        self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label))
+        self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
         self._result = None
         self._keep(self._record(Status.CRASHED, "the session ended before this attempt did", None))
 
@@ -222,13 +225,7 @@ class Experiment:
             LoadError: a load ran for less of the window than ``coverage_min`` asks.
         """
         for started in self.loads:
-            coverage = started.load.coverage_ratio
-            least = self.settings.coverage_min
-            if coverage is not None and coverage < least:
-                raise LoadError(
-                    f"the background load {started.load.name} ran for {coverage:.1%} of the window, less than the "
-                    f"{least:.0%} that energy_coverage_min asks for; its rounds' logs are in {started.load.log_dir}"
-                )
+            started.load.check_coverage()
 
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
@@ -306,11 +303,12 @@ class Experiment:
         number = len(self.loads) + 1
         return self.folder / ("background" if number == 1 else f"background-{number}")
 
-    @staticmethod
-    def _load(command: Command, name: str, folder: Path) -> BackgroundLoad:
+    def _load(self, command: Command, name: str, folder: Path) -> BackgroundLoad:
         from .load.background import BackgroundLoad
+        from .load.settings import LoadSettings
 
-        return BackgroundLoad(command, name=name, folder=folder)
+        settings = LoadSettings(coverage_min_ratio=self.settings.coverage_min)
+        return BackgroundLoad(command, name=name, folder=folder, settings=settings)
 
     def _start(self, started: StartedLoad) -> BackgroundLoad:
         self.loads.append(started)  # before it starts: whatever happens from here on, it will be stopped
@@ -428,7 +426,7 @@ class Experiment:
             background=tuple(background_part(started) for started in self.loads),
             attribution=self._attribution(result),
             meter=meter_part(result, tuple(self.flags), self._temperatures_c),
-            host=self.session.host,
+            host=attempt.host,
         )
 
     def _keep(self, record: Record) -> None:

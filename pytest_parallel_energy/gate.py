@@ -41,7 +41,7 @@ class Gate:
         from .energy.cooldown import parse_cool_down
 
         self._host_lock().acquire()
-        flags = [*self._set_governor(), *self._measure_idle()]
+        flags = [*self._set_governor(settings.governor), *self._measure_idle()]
         if settings.cooldown is not None:
             flag = self._rest().take(parse_cool_down(settings.cooldown)).flag
             flags += [flag] if flag else []
@@ -72,14 +72,17 @@ class Gate:
             )
         return self._lock
 
-    def _set_governor(self) -> tuple[str, ...]:
-        settings = self._session.settings
-        if settings.governor is None:
+    def _set_governor(self, name: str | None) -> tuple[str, ...]:
+        """The governor that this test asks for; one that an earlier test asked for goes first."""
+        if self._governor is not None and self._governor.name != name:
+            self._governor.restore()
+            self._governor = None
+        if name is None:
             return ()
         if self._governor is None:
             from .energy.governor import Governor
 
-            self._governor = Governor(settings.governor, sysfs_root=Path(settings.sysfs_root))
+            self._governor = Governor(name, sysfs_root=Path(self._session.settings.sysfs_root))
             self._governor.set()
         return () if self._governor.problem is None else (self._governor.problem,)
 

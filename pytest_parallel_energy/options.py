@@ -127,6 +127,8 @@ class Option(NamedTuple):
     """The default in words, as ``Settings`` has it."""
     marker: bool = False
     """Whether ``@pytest.mark.energy(field=…)`` may set it for one test."""
+    bare: str | None = None
+    """What the option alone means, where its value may be left out."""
 
     @property
     def ini_name(self) -> str:
@@ -142,6 +144,46 @@ class Option(NamedTuple):
     def variable(self) -> str:
         """The environment variable."""
         return f"PYTEST_{self.ini_name.upper()}"
+
+
+def _order(text: str) -> str:
+    return _one_of(text, ("declared", "random", "blocked"))
+
+
+def _progress(text: str) -> str:
+    return _one_of(text, ("auto", "line", "heartbeat", "off"))
+
+
+def _one_of(text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
+        raise ConfigError(f"{text!r} is none of {', '.join(known)}")
+    return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is not a whole number") from error
+
+
+def _joules(text: str) -> float:
+    from .units import parse_joules
+
+    joules = parse_joules(text)
+    if joules <= 0:
+        raise ConfigError(f"{text!r} is not an energy above 0")
+    return joules
+
+
+def _price(text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = -1.0
+    if not 0 <= price < float("inf"):
+        raise ConfigError(f"{text!r} is not a price of 0 or more")
+    return price
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -250,11 +292,6 @@ OPTIONS: tuple[Option, ...] = (
         "or idle (until idle power is back); bounded, then flagged; without it there is no rest",
     ),
     Option(
-        field="governor",
-        metavar="NAME",
-        help="CPU frequency governor for the run, such as performance; restored at its end",
-    ),
-    Option(
         field="host_lock",
         default="wait",
         metavar="wait|refuse|off",
@@ -282,6 +319,67 @@ OPTIONS: tuple[Option, ...] = (
         marker=True,
         help="least share of the window during which the background load must have run, else the test fails; 0: any",
     ),
+    Option(
+        field="order",
+        metavar="ORDER",
+        parse=_order,
+        help="order of experiments: declared, random, or blocked (each repetition of all cells a shuffled block)",
+    ),
+    Option(
+        field="seed",
+        default="0",
+        metavar="N",
+        parse=_whole,
+        ini="int",
+        help="seed of --energy-order; kept in run.json",
+    ),
+    Option(
+        field="history",
+        metavar="FILE",
+        ini="args",
+        repeatable=True,
+        help="results of earlier runs (folder, records.jsonl, CSV with hyperparam_* columns): mutations that they hold "
+        "for the same workload, alone or beside a load, are left out",
+    ),
+    Option(
+        field="resume",
+        metavar="RUN",
+        bare="latest",
+        help="go on with the latest run, or with the one named: experiments that it finished with the same code and "
+        "values are left out and stay in its report",
+    ),
+    Option(
+        field="plan",
+        ini="bool",
+        parse=_flag,
+        help="print what would run, with the time and energy that earlier runs took; run nothing",
+    ),
+    Option(
+        field="budget",
+        metavar="ENERGY",
+        parse=_joules,
+        help="stop the run when it has used so much, such as 500kJ or 2kWh",
+    ),
+    Option(
+        field="price",
+        metavar="PRICE",
+        parse=_price,
+        ini="float",
+        help="price of a kWh, for the cost that --energy-plan expects",
+    ),
+    Option(
+        field="governor",
+        metavar="NAME",
+        marker=True,
+        help="CPU frequency governor, such as performance: set for the run and restored after it",
+    ),
+    Option(
+        field="progress",
+        default="auto",
+        metavar="HOW",
+        parse=_progress,
+        help="how the run tells where it is: line (on a terminal), heartbeat (one line a minute), off, or auto",
+    ),
 )
 
 
@@ -294,8 +392,15 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(option.flag, dest=option.ini_name, action="store_true", default=None, help=help_text)
         else:
             action = "append" if option.repeatable else "store"
+            optional: dict[str, Any] = {} if option.bare is None else {"nargs": "?", "const": option.bare}
             group.addoption(
-                option.flag, dest=option.ini_name, action=action, default=None, metavar=option.metavar, help=help_text
+                option.flag,
+                dest=option.ini_name,
+                action=action,
+                default=None,
+                metavar=option.metavar,
+                help=help_text,
+                **optional,
             )
         parser.addini(option.ini_name, help=f"{help_text}; as {option.flag}", type=option.ini, default=None)
 

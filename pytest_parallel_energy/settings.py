@@ -43,6 +43,18 @@ class Settings:
     host_lock_timeout: float | None = None
     host_lock_dir: str | None = None
     coverage_min: float = 0.9
+    order: str | None = None
+    """``None`` leaves it to pytest and other plugins."""
+    seed: int = 0
+    history: tuple[str, ...] = ()
+    resume: str | None = None
+    """``latest``, a run's name or its folder; ``None`` begins a run."""
+    plan: bool = False
+    budget: float | None = None
+    """Joules."""
+    price: float | None = None
+    """Of a kWh."""
+    progress: str = "auto"
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:

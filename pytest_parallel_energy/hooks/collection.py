@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,15 +16,18 @@ from ..options import MARKERS, any_given
 
 if TYPE_CHECKING:
     from ..cells import CellParam, Plan
+    from ..experiment import Experiment
     from ..session import EnergySession
     from ..settings import Settings
 
-__all__ = ["RECORD_PROPERTY", "RUN_INPUT", "Collection"]
+__all__ = ["FINISHED_INPUT", "RECORD_PROPERTY", "RUN_INPUT", "Collection"]
 
 RECORD_PROPERTY = "energy.record"
 """Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
+FINISHED_INPUT = "parallel_energy_finished"
+"""What a resumed run has finished already, as xdist's controller tells its workers."""
 _CELL = "_energy_cell"
 _DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
@@ -60,10 +63,19 @@ class Collection:
         if self._session is None:
             from ..session import EnergySession
 
-            told = getattr(self.config, "workerinput", {}).get(RUN_INPUT)
-            folder = Path(told) if told else None
-            arguments = tuple(str(argument) for argument in self.config.invocation_params.args)
-            self._session = EnergySession(self.settings, self.config.rootpath, run_folder=folder, arguments=arguments)
+            told = getattr(self.config, "workerinput", {})
+            finished = None
+            if FINISHED_INPUT in told:
+                from ..sweep.finished import Finished
+
+                finished = Finished.from_plain(told[FINISHED_INPUT])
+            self._session = EnergySession(
+                self.settings,
+                self.config.rootpath,
+                run_folder=Path(told[RUN_INPUT]) if RUN_INPUT in told else None,
+                arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
+                finished=finished,
+            )
         return self._session
 
     @property
@@ -124,6 +136,22 @@ class Collection:
         callspec = getattr(item, "callspec", None)
         return callspec.params.get(_CELL, CellParam()) if callspec else CellParam()
 
+    def experiment_of(self, item: pytest.Item) -> Experiment:
+        """The item's experiment, not begun.
+
+        Raises:
+            ConfigError: a marker says something that is not understood.
+        """
+        from ..experiment import Experiment
+
+        return Experiment(
+            self.session,
+            nodeid=item.nodeid,
+            settings=self.settings_of(item),
+            plan=self.plan_of(item),
+            param=self.param_of(item),
+        )
+
     # --- hooks -------------------------------------------------------------------------------------------------
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -171,6 +199,20 @@ class Collection:
         if "background_load" not in names and item.get_closest_marker("background_load"):
             names.append("background_load")
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+        """Let ``-k load`` find the tests beside a background load: ``-k`` looks into marker names, "workload" too.
+
+        The marker is out of sight while items are deselected by keyword, unless ``-m`` asks for it.
+        """
+        option = self.config.option
+        hidden = _take_marks(items, "workload") if option.keyword and "workload" not in option.markexpr else []
+        try:
+            return (yield)
+        finally:
+            for marks, position, mark in reversed(hidden):
+                marks.insert(position, mark)
+
     def prepare(self) -> None:
         """Before anything starts, refuse what could not be measured or kept.
 
@@ -184,8 +226,20 @@ class Collection:
             _ = self.session.meter
             self.session.check_strict()
             _ = self.session.store
+            if self.session.owns_store:
+                self.session.sweep()
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def _take_marks(items: Iterable[pytest.Item], name: str) -> list[tuple[list[pytest.Mark], int, pytest.Mark]]:
+    """Take the markers of one name off the items and the nodes above them; where each of them stood."""
+    taken = []
+    for node in dict.fromkeys(node for item in items for node in item.listchain()):
+        marks = node.own_markers
+        positions = [position for position, mark in enumerate(marks) if mark.name == name]
+        taken += [(marks, position, marks.pop(position)) for position in reversed(positions)]
+    return taken
 
 
 @contextmanager

@@ -73,20 +73,12 @@ class Running:
         """Begin the experiment before the fixtures are set up."""
         if not self._collection.is_experiment(item):
             return
-        from ..experiment import Experiment
-
         self._take_signals()
         if self._refusal is not None:
             pytest.fail(self._refusal, pytrace=False)
         collection = self._collection
         try:
-            experiment = Experiment(
-                collection.session,
-                nodeid=item.nodeid,
-                settings=collection.settings_of(item),
-                plan=collection.plan_of(item),
-                param=collection.param_of(item),
-            )
+            experiment = collection.experiment_of(item)
             experiment.flags.extend(self._gate_flags)
             item.stash[EXPERIMENT] = experiment
             experiment.begin()

@@ -21,8 +21,10 @@ from ..errors import LoadError, ProcessError
 from ..processes.command import Command
 from ..processes.supervised import Supervised, start_supervised
 from ..processes.supervision import Outcome, Status, Supervision
+from .devices import device_environment, memory_environment
+from .report import LoadReport, figures
 from .script import loop_script
-from .settings import LoadReport, LoadSettings
+from .settings import LoadSettings
 
 __all__ = ["BackgroundLoad"]
 
@@ -38,14 +40,23 @@ class BackgroundLoad:
         name: for people and records.
         folder: gets ``loop.sh`` and one ``round-N.log`` a round; made when it is not there.
         settings: how it is run.
+
+    Raises:
+        ConfigError: a share of GPU memory is asked for where none can be enforced.
     """
 
     def __init__(self, command: Command, *, name: str, folder: Path, settings: LoadSettings | None = None) -> None:
-        self.command = replace(command, cwd=(command.cwd or Path.cwd()).absolute())
+        self.settings = settings or LoadSettings()
+        env = {
+            **command.env,
+            **device_environment(self.settings.devices),
+            **memory_environment(self.settings.gpu_memory_fraction, {**os.environ, **command.env}),
+        }
+        self.command = replace(command, cwd=(command.cwd or Path.cwd()).absolute(), env=env)
+        """One round, as it is run: with the variables that its devices and its share of memory ask for."""
         self.name = name
         self.log_dir = folder.absolute()
         """The folder of ``round-N.log``."""
-        self.settings = settings or LoadSettings()
         self._child: Supervised | None = None
         self._outcome: Outcome | None = None
         self._opened: tuple[float, float] | None = None
@@ -98,6 +109,9 @@ class BackgroundLoad:
             log_tail_bytes=_TAIL_BYTES,
             oom_score_adj=_OOM_SCORE_ADJ,
             max_processes=self.settings.max_processes,
+            intensity=self.settings.intensity,
+            target_gpu_percent=self.settings.target_gpu_utilisation,
+            nvml=self.settings.nvml,
         )
 
     def _find_program(self) -> str:
@@ -167,7 +181,7 @@ class BackgroundLoad:
         if status is None:
             return time.monotonic(), 0.0
         # A load that has ended does not run on: its last figures are of its end, the clock is not.
-        return (status.now_s if self.alive else time.monotonic()), status.ran_s
+        return (status.now_s if self.alive else time.monotonic()), status.ran_s - status.stalled_s
 
     @property
     def coverage_ratio(self) -> float | None:
@@ -235,18 +249,6 @@ class BackgroundLoad:
         """All that is known up to now."""
         status = self._status()
         child, outcome = self._child, self._outcome
-        figures = (
-            {}
-            if status is None
-            else {
-                "rounds_completed": status.completed,
-                "rounds_failed": status.failed,
-                "exit_codes": status.exit_codes,
-                "uptime_s": status.ran_s,
-                "gap_s": status.gap_s,
-                "cpu_s": status.cpu_s,
-            }
-        )
         return LoadReport(
             name=self.name,
             command=self.command.argv,
@@ -257,7 +259,7 @@ class BackgroundLoad:
             stop=None if outcome is None else outcome.stopped,
             container=None if child is None else child.container,
             flags=self._flags(status),
-            **figures,  # type: ignore[arg-type]
+            **({} if status is None else figures(status, self.settings)),
         )
 
     def _flags(self, status: Status | None) -> tuple[str, ...]:

@@ -1,14 +1,18 @@
-"""How a background load is run, and what is known about it afterwards: values."""
+"""How a background load is run, as a value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import ConfigError
 from ..processes.supervision import Container, Ready, RoundRules
 from ..units import parse_seconds
 
-__all__ = ["LoadReport", "LoadSettings", "parse_ready"]
+__all__ = ["LoadSettings", "parse_ready"]
+
+DRIVER = Path("/proc/driver/nvidia/version")
+"""Exists where an NVIDIA driver is loaded."""
 
 AUTO = Ready(kind="activity")
 """What readiness is when nobody says: the load was seen to work."""
@@ -28,6 +32,12 @@ class LoadSettings:
         container: ``auto`` takes the best that works here; one kind takes that or fails.
         log_limit_bytes: size of one round's log, beside its last 64 KiB.
         max_processes: limit of processes of its user; ``None`` leaves it.
+        intensity: share of the time that it may run, above 0 to 1: the whole group is stopped and continued.
+        target_gpu_utilisation: in percent, above 0 to 100: that share is moved until the load's processes use so much
+            of the GPU; ``None`` leaves it. Not together with an intensity.
+        devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` writes them; ``None`` leaves them.
+        gpu_memory_fraction: share of a GPU's memory that PyTorch may take, above 0 to 1; ``None`` leaves it.
+        nvml: NVIDIA's library, for tests; empty takes the driver's.
 
     Raises:
         ConfigError: a number outside its range.
@@ -41,39 +51,34 @@ class LoadSettings:
     container: Container = "auto"
     log_limit_bytes: int = 4 << 20
     max_processes: int | None = None
+    intensity: float = 1.0
+    target_gpu_utilisation: float | None = None
+    devices: str | None = None
+    gpu_memory_fraction: float | None = None
+    nvml: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.coverage_min_ratio <= 1:
             raise ConfigError(f"the least coverage is a share from 0 to 1, not {self.coverage_min_ratio}")
         if self.ready_timeout_s <= 0:
             raise ConfigError(f"the load needs more than 0 s to become ready, not {self.ready_timeout_s}")
+        if not 0 < self.intensity <= 1:
+            raise ConfigError(f"the intensity of a load is a share above 0, up to 1, not {self.intensity}")
+        if self.target_gpu_utilisation is not None:
+            self._check_target(self.target_gpu_utilisation)
         if self.grace_s < 0:
             raise ConfigError(f"the grace between SIGTERM and SIGKILL must be 0 s or more, not {self.grace_s}")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadReport:
-    """What became of one load: the fields of a record's ``background`` part that the load itself knows."""
-
-    name: str
-    command: tuple[str, ...]
-    script: str | None = None
-    log_dir: str | None = None
-    rounds_completed: int = 0
-    rounds_failed: int = 0
-    exit_codes: tuple[int, ...] = ()
-    """Of the first 1000 rounds, as a shell tells them (128 + number of the signal that ended it)."""
-    uptime_s: float | None = None
-    """During which a round ran."""
-    coverage_ratio: float | None = None
-    gap_s: float | None = None
-    """Longest time between two rounds; ``None`` before the second."""
-    cpu_s: float | None = None
-    ready_s: float | None = None
-    stop: str | None = None
-    """``graceful`` or ``forced``; ``lost`` when somebody killed its guard."""
-    container: str | None = None
-    flags: tuple[str, ...] = ()
+    def _check_target(self, target_percent: float) -> None:
+        if not 0 < target_percent <= 100:  # noqa: PLR2004 - percent
+            raise ConfigError(f"target_gpu_utilisation is above 0 %, up to 100 %, not {target_percent}")
+        if self.intensity < 1:
+            raise ConfigError("a load has an intensity or a target_gpu_utilisation, not both")
+        if not self.nvml and not DRIVER.exists():
+            raise ConfigError(
+                f"target_gpu_utilisation={target_percent:g} cannot be held: there is no NVIDIA GPU here "
+                f"({DRIVER} is not there)"
+            )
 
 
 def parse_ready(text: str) -> Ready:

@@ -82,6 +82,10 @@ class Supervision:
         oom_score_adj: −1000 to 1000; above 0 the kernel ends this child rather than others when memory is short.
         max_processes: RLIMIT_NPROC of the child; ``None`` leaves it (the limit counts all processes of the user, and
             does not bind root).
+        intensity: share of the time that the child may run once it is ready, above 0 to 1: all its processes are
+            stopped and continued many times a second.
+        target_gpu_percent: GPU utilisation, above 0 to 100, to which that share is moved; ``None`` leaves it.
+        nvml: NVIDIA's library, for tests; empty takes the driver's.
         lifetime_s: the longest it may run, whatever its owner does; ``None`` is for ever.
     """
 
@@ -94,11 +98,18 @@ class Supervision:
     log_tail_bytes: int = 1 << 20
     oom_score_adj: int = 0
     max_processes: int | None = None
+    intensity: float = 1.0
+    target_gpu_percent: float | None = None
+    nvml: str = ""
     lifetime_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.grace_s < 0:
             raise ConfigError(f"the grace between SIGTERM and SIGKILL must be 0 s or more, not {self.grace_s}")
+        if not 0 < self.intensity <= 1:
+            raise ConfigError(f"the intensity is a share above 0, up to 1, not {self.intensity}")
+        if self.target_gpu_percent is not None and not 0 < self.target_gpu_percent <= 100:  # noqa: PLR2004 - percent
+            raise ConfigError(f"the GPU utilisation to reach is above 0 %, up to 100 %, not {self.target_gpu_percent}")
         if self.log_limit_bytes < 0 or self.log_tail_bytes <= 0:
             raise ConfigError("a log needs a limit of 0 bytes or more, and a tail of at least 1 byte")
 
@@ -121,8 +132,22 @@ class Status:
     """During which a round ran, in all."""
     gap_s: float | None
     """Longest time between two rounds; ``None`` before the second."""
+    ended_s: float
+    """During which the rounds ran that have ended."""
     longest_s: float | None
     shortest_s: float | None
+    share_ran: float | None
+    """Share of the time during which it was let run, where an intensity or a target was asked for."""
+    stalled_s: float
+    """During which all its processes were stopped, and not by its guard."""
+    memory_bytes: int | None
+    """Most resident memory seen, shared pages counted in each process; ``None`` before the first look (1 s)."""
+    gpu_memory_bytes: int | None
+    """Most GPU memory that it held; ``None`` without an NVIDIA GPU, or before the first look."""
+    gpu_percent: float | None
+    """Mean GPU utilisation of its processes, per device; ``None`` where the driver tells none."""
+    gpu_u95_percent: float | None
+    """Half-width of the 95 % interval of that mean, from the scatter of its readings."""
     cpu_s: float
     """CPU seconds of everything that the child started, also of what has ended."""
     leader: int | None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import RecordError
 from .codec import encode
-from .reader import RECORDS_NAME, Problem, iter_records, records_file
+from .reader import RECORDS_NAME, Problem, read_records, records_file
 from .record import Record, Status
 
 __all__ = ["Merged", "merge_runs", "merged_lines"]
@@ -46,7 +46,9 @@ def merge_runs(paths: Sequence[Path]) -> Merged:
     kept: dict[str, Record] = {}
     duplicates = 0
     for source in sources:
-        for record in iter_records(source, problems):
+        found = read_records(source)
+        problems += found.problems
+        for record in found.records:
             other = kept.get(record.record_id)
             if other == record:
                 duplicates += 1

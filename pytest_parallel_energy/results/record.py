@@ -164,7 +164,26 @@ class BackgroundPart:
     """Share of the window during which a round really ran, 0 to 1."""
     gap_s: float | None = None
     """Longest time between two rounds."""
+    round_mean_s: float | None = None
+    round_min_s: float | None = None
+    round_max_s: float | None = None
+    stalled_s: float | None = None
+    """During which all its processes were stopped by somebody else; not covered."""
     cpu_s: float | None = None
+    memory_bytes: int | None = None
+    """Most resident memory seen."""
+    devices: str | None = None
+    """``CUDA_VISIBLE_DEVICES`` as the load was given it."""
+    gpu_memory_fraction: float | None = None
+    """Asked for; ``gpu_memory_bytes`` is the most that it really held."""
+    gpu_memory_bytes: int | None = None
+    gpu_percent: float | None = None
+    """Mean GPU utilisation of the load's own processes."""
+    level: str | None = None
+    """What a control loop held: ``intensity`` (a share) or ``target_gpu_utilisation`` (percent)."""
+    level_asked: float | None = None
+    level_reached: float | None = None
+    level_u95: float | None = None
     solo_mean_w: float | None = None
     ready_s: float | None = None
     stop: str | None = None

@@ -166,7 +166,7 @@ def _remarks(cell: Cell) -> Iterator[str]:
             if load.rounds_failed:
                 yield f"{load.name}: rounds of the load failed; their logs are in its folder"
         for domain in record.energy.domains:
-            if domain.quality == "missing":
+            if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
                 yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
 
 

@@ -21,9 +21,10 @@ from pytest_parallel_energy.results.files import append_file
 from pytest_parallel_energy.results.github import job_summary, regression_annotations
 from pytest_parallel_energy.results.quantities import parse_threshold
 from pytest_parallel_energy.results.record import DomainPart, EnergyPart, Phase, Status
-from pytest_parallel_energy.results.report import REPORTS, Report, parse_target, write_report
+from pytest_parallel_energy.results.report import Report
 from pytest_parallel_energy.results.run_info import RunInfo
 from pytest_parallel_energy.results.trace import read_trace, thin, trace_csv_gz
+from pytest_parallel_energy.results.writers import REPORTS, parse_target, write_report
 
 NASTY = 'experiments/t.py::test_a["x"|<b>\\é%,:]'
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from .container import Container, choose
+from .duty import Duty
 from .kernel import become_subreaper, make_high, set_parent_death_signal
 from .killing import kill_below, kill_cgroup, stuck
 from .launch import Launched, launch, wake_pipe
 from .lines import LineReader, send
 from .logfile import Pump, RingLog
 from .procfs import children, cpu_s, descendants, inner_pid
+from .pulse import PULSE_S, Pulse
 from .readiness import Readiness
 from .rounds import Rounds
 
@@ -95,6 +97,9 @@ class Guard:
         self._flags: list[str] = []
         self._lost_bytes = 0
         self._trial_cpu_s = 0.0
+        self._duty: Duty | None = None
+        self._pulse: Pulse | None = None
+        self._beat_s = 0.0
         self._stopping = False
         self._done = False
 
@@ -145,6 +150,9 @@ class Guard:
         rounds = self._spec["rounds"]
         self._rounds = Rounds(**{name: rounds[name] for name in ("min_round_s", "backoff_s", "backoff_max_s")})
         self._readiness = Readiness(self._spec["ready"])
+        self._pulse = Pulse(self._spec)
+        if self._spec["intensity"] < 1 or self._spec["target_gpu_percent"] is not None:
+            self._duty = Duty(self._spec["intensity"])
         try:
             self._container = choose(self._spec["container"])
         except OSError as error:
@@ -256,17 +264,30 @@ class Guard:
 
     def _begin_round(self, now_s: float) -> None:
         self._rounds.begin(now_s)
+        self._beat_s = now_s
+        self._deadlines["pulse"] = now_s + PULSE_S
         if not self._readiness.ready:
             self._readiness.begin(self._load_cpu_s())
             self._deadlines["look"] = now_s
+        elif self._duty is not None:
+            self._deadlines["duty"] = now_s
 
     def _end_round(self, now_s: float, code: int) -> None:
         if self._rounds.began_s is None or self._pump is None:
             return
         self._heed(self._pump.drain())
         self._rounds.end(now_s, code)
+        self._rest(now_s)
         if not self._readiness.ready:
             self._judge_early_end()
+
+    def _rest(self, now_s: float) -> None:
+        """Between rounds nothing is held back, and nothing is looked at."""
+        self._deadlines.pop("pulse", None)
+        self._deadlines.pop("duty", None)
+        if self._duty is not None:
+            self._duty.pause(now_s)
+            self._duty.frozen = False
 
     def _judge_early_end(self) -> None:
         bad = self._rounds.bad_in_a_row
@@ -281,6 +302,8 @@ class Guard:
         now_s = time.monotonic()
         self._ready_s = now_s - (self._started_s if self._started_s is not None else now_s)
         self._send({"event": "ready", "ready_s": self._ready_s})
+        if self._duty is not None and self._rounds.began_s is not None:
+            self._deadlines["duty"] = now_s
 
     def _heed(self, pattern_seen: bool) -> None:  # noqa: FBT001 - the answer of the pump
         if pattern_seen and not self._readiness.ready:
@@ -339,6 +362,26 @@ class Guard:
         self._begin_round(now_s)
         self._order({"do": "answer", "text": "go"})
 
+    def _at_duty(self, now_s: float) -> None:
+        if self._duty is None:
+            return
+        before = self._duty.frozen
+        self._duty.begin(now_s)
+        self._deadlines["duty"] = self._duty.switch(now_s)
+        if self._duty.frozen != before:
+            self._order({"do": "freeze" if self._duty.frozen else "thaw"})
+
+    def _at_pulse(self, now_s: float) -> None:
+        if self._pulse is None or self._init is None:
+            return
+        frozen = self._duty is not None and self._duty.frozen
+        percent = self._pulse.beat(now_s - self._beat_s, descendants(self._init.pid), frozen=frozen)
+        self._beat_s = now_s
+        self._deadlines["pulse"] = now_s + PULSE_S
+        target = self._spec["target_gpu_percent"]
+        if self._duty is not None and target is not None and percent is not None and self._readiness.ready:
+            self._duty.steer(percent, target)
+
     def _at_restart(self, _now_s: float) -> None:
         self._start_leader()
 
@@ -367,6 +410,8 @@ class Guard:
             **self._rounds.figures(now_s),
             "running": self._rounds.began_s is not None,
             "cpu_s": self._load_cpu_s(),
+            "share_ran": self._duty.reached() if self._duty is not None else None,
+            **(self._pulse or Pulse({"nvml": "", "env": {}})).figures(),
             "ready": self._readiness.ready,
             "ready_s": self._ready_s,
             "leader": self._leader_pid,

@@ -10,9 +10,20 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Stat", "all_pids", "children", "cpu_s", "descendants", "environment", "inner_pid", "read_stat"]
+__all__ = [
+    "Stat",
+    "all_pids",
+    "children",
+    "cpu_s",
+    "descendants",
+    "environment",
+    "inner_pid",
+    "memory_bytes",
+    "read_stat",
+]
 
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +103,14 @@ def _descendants_by_parent(pid: int) -> list[int]:
 def cpu_s(pids: list[int]) -> float:
     """CPU seconds of these processes and of the children they waited for; those that ended count 0."""
     return sum(stat.cpu_s for stat in map(read_stat, pids) if stat is not None)
+
+
+def memory_bytes(pid: int) -> int:
+    """Resident memory of a process, shared pages included; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def environment(pid: int) -> dict[str, str]:

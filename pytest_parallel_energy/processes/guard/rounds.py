@@ -30,6 +30,7 @@ class Rounds:
         self._backoff_max_s = backoff_max_s
         self._ended_s: float | None = None
         self._ran_s = 0.0
+        self._broken_off_s = 0.0
         self._gap_s: float | None = None
         self._longest_s = 0.0
         self._shortest_s: float | None = None
@@ -62,6 +63,7 @@ class Rounds:
         """The load is stopped: the present round is neither completed nor failed, but it ran."""
         if self.began_s is not None:
             self._ran_s += now_s - self.began_s
+            self._broken_off_s += now_s - self.began_s
             self.began_s, self._ended_s = None, now_s
 
     def delay_s(self) -> float:
@@ -86,6 +88,7 @@ class Rounds:
             "exit_codes": self._exit_codes,
             "ran_s": self.ran_s(now_s),
             "gap_s": gap_s,
+            "ended_s": self._ran_s - self._broken_off_s,
             "longest_s": self._longest_s if self._exit_codes else None,
             "shortest_s": self._shortest_s,
         }

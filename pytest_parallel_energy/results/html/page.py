@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import importlib.util
 from collections import Counter
@@ -82,6 +83,7 @@ def have_charts() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("altair", "vl_convert"))
 
 
+@functools.cache
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without a closing tag inside."""
     import altair as alt
@@ -127,7 +129,7 @@ def _sections(report: Report, cells: Sequence[Cell], labels: Sequence[str], draw
     yield "<main>"
     yield _section("summary", "Summary", _summary(report, cells))
     if report.comparison is not None:
-        table = tables.comparison_table(report.comparison)
+        table = tables.comparison_table(report.comparison, dict(zip((c.cell for c in cells), labels, strict=True)))
         yield _section("comparison-section", "Comparison", table.markup() + _unmatched(report))
     if cells:
         if not drawn and not have_charts():
@@ -241,7 +243,7 @@ def _remarks(record: Record) -> Iterator[str]:
     for load in record.background:
         yield from (f"{load.name}: {flag}" for flag in load.flags)
     for domain in record.energy.domains:
-        if domain.quality == "missing":
+        if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
             yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
 
 

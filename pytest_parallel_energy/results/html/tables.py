@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...units import format_joules, format_seconds
@@ -164,7 +164,8 @@ def _attempt(record: Record) -> tuple[Value, ...]:
     energy = record.energy
     remarks = [record.reason or "", *record.meter.flags]
     remarks += [f"{load.name}: {flag}" for load in record.background for flag in load.flags]
-    remarks += [f"{d.name} missing: {d.reason}" for d in energy.domains if d.quality == "missing" and d.reason]
+    missing = [f"{domain.name}: {domain.reason}" for domain in energy.domains if domain.quality == "missing"]
+    remarks += [text for text in missing if text not in record.meter.flags]
     return (
         _number(record.repetition, str(record.repetition)),
         _number(record.attempt, str(record.attempt)),
@@ -178,17 +179,18 @@ def _attempt(record: Record) -> tuple[Value, ...]:
     )
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """One row a cell and quantity, with the verdict in words and colour."""
+def comparison_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
+    """One row a cell and quantity, with the verdict in words and colour; ``names`` are the page's labels by cell."""
     styles = {Verdict.WORSE: "bad", Verdict.BETTER: "good", Verdict.NO_CHANGE: ""}
     rows = []
     for row in comparison.rows:
+        name = names.get(row.cell, row.name)
         interval = ""
         if row.difference and row.difference.ratio_low is not None and row.difference.ratio_high is not None:
             low, high = row.difference.ratio_low - 1, row.difference.ratio_high - 1
             interval = f"{format_change(low)} to {format_change(high)}"
         rows.append((
-            Value(text=row.name, sort=row.name, link=f"cell-{row.cell}"),
+            Value(text=name, sort=name, link=f"cell-{row.cell}" if row.cell in names else ""),
             _plain(row.quantity),
             _number(row.old_mean, format_mean(row.old_mean, row.quantity)),
             _number(row.new_mean, format_mean(row.new_mean, row.quantity)),

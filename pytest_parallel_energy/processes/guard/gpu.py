@@ -1,0 +1,151 @@
+"""What the load holds and uses of the GPUs, through NVIDIA's own library and ctypes: the guard has no packages.
+
+Struct layouts and function names: nvml.h of driver 12 and newer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+__all__ = ["Gpus", "open_gpus"]
+
+_LIBRARY = "libnvidia-ml.so.1"
+_MOST_PROCESSES = 256
+_SUCCESS, _INSUFFICIENT_SIZE = 0, 7
+_NO_VALUE = 0xFFFF_FFFF_FFFF_FFFF
+
+
+class _Memory(ctypes.Structure):
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+
+
+class _Process(ctypes.Structure):
+    _fields_ = (
+        ("pid", ctypes.c_uint),
+        ("used", ctypes.c_ulonglong),
+        ("gpu_instance", ctypes.c_uint),
+        ("compute_instance", ctypes.c_uint),
+    )
+
+
+class _Utilisation(ctypes.Structure):
+    _fields_ = (
+        ("pid", ctypes.c_uint),
+        ("at_us", ctypes.c_ulonglong),
+        ("sm", ctypes.c_uint),
+        ("memory", ctypes.c_uint),
+        ("encoder", ctypes.c_uint),
+        ("decoder", ctypes.c_uint),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    memory_bytes: int
+    percent: float | None
+
+
+class Gpus:
+    """The GPUs that a load may see."""
+
+    def __init__(self, library: ctypes.CDLL, devices: list[ctypes.c_void_p]) -> None:
+        self._library = library
+        self._devices = devices
+        self._seen_us = [0] * len(devices)
+
+    def free_bytes(self) -> int | None:
+        """Memory that is free on the fullest of them; ``None`` when it cannot be read."""
+        free = []
+        for device in self._devices:
+            memory = _Memory()
+            if self._library.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) != _SUCCESS:
+                return None
+            free.append(int(memory.free))
+        return min(free, default=None)
+
+    def total_bytes(self) -> int | None:
+        """Memory of the smallest of them."""
+        totals = []
+        for device in self._devices:
+            memory = _Memory()
+            if self._library.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) != _SUCCESS:
+                return None
+            totals.append(int(memory.total))
+        return min(totals, default=None)
+
+    def use(self, pids: set[int]) -> _Use:
+        """What processes hold and use now.
+
+        ``percent`` is the mean utilisation of the newest samples that name them, per device; ``None`` when there was
+        no new sample (the driver keeps one per 139 ms or so, and each names one process).
+        """
+        held = 0
+        percents = []
+        for number, device in enumerate(self._devices):
+            held += self._held(device, pids)
+            percent = self._percent(number, device, pids)
+            if percent is not None:
+                percents.append(percent)
+        return _Use(memory_bytes=held, percent=sum(percents) / len(percents) if percents else None)
+
+    def _held(self, device: ctypes.c_void_p, pids: set[int]) -> int:
+        count = ctypes.c_uint(_MOST_PROCESSES)
+        found = (_Process * _MOST_PROCESSES)()
+        function = self._library.nvmlDeviceGetComputeRunningProcesses_v3
+        if function(device, ctypes.byref(count), found) not in {_SUCCESS, _INSUFFICIENT_SIZE}:
+            return 0
+        mine = (one for one in found[: min(count.value, _MOST_PROCESSES)] if one.pid in pids)
+        return sum(int(one.used) for one in mine if one.used != _NO_VALUE)
+
+    def _percent(self, number: int, device: ctypes.c_void_p, pids: set[int]) -> float | None:
+        count = ctypes.c_uint(_MOST_PROCESSES)
+        found = (_Utilisation * _MOST_PROCESSES)()
+        since_us = ctypes.c_ulonglong(self._seen_us[number])
+        if self._library.nvmlDeviceGetProcessUtilization(device, found, ctypes.byref(count), since_us) != _SUCCESS:
+            return None
+        fresh = [one for one in found[: min(count.value, _MOST_PROCESSES)] if one.at_us > self._seen_us[number]]
+        if not fresh:
+            return None
+        self._seen_us[number] = max(one.at_us for one in fresh)
+        mine = [one.sm for one in fresh if one.pid in pids and one.sm <= 100]  # noqa: PLR2004 - more is garbage
+        return sum(mine) / max(1, len(mine)) if mine else 0.0
+
+
+def open_gpus(visible: str | None, library: str = _LIBRARY) -> Gpus | None:
+    """The GPUs named by ``CUDA_VISIBLE_DEVICES``, all when it is ``None``.
+
+    ``None`` when there is no NVIDIA driver, no such device, or only MIG instances (whose processes NVML names by their
+    parent).
+    """
+    try:
+        nvml = ctypes.CDLL(library)
+        if nvml.nvmlInit_v2() != _SUCCESS:
+            return None
+        devices = [device for number in range(_count(nvml)) if (device := _device(nvml, number)) is not None]
+    except (OSError, AttributeError):
+        return None
+    if visible is not None:
+        devices = [device for word in visible.split(",") if (device := _named(nvml, devices, word.strip())) is not None]
+    return Gpus(nvml, devices) if devices else None
+
+
+def _count(nvml: ctypes.CDLL) -> int:
+    count = ctypes.c_uint()
+    return count.value if nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)) == _SUCCESS else 0
+
+
+def _device(nvml: ctypes.CDLL, number: int) -> ctypes.c_void_p | None:
+    device = ctypes.c_void_p()
+    return device if nvml.nvmlDeviceGetHandleByIndex_v2(number, ctypes.byref(device)) == _SUCCESS else None
+
+
+def _named(nvml: ctypes.CDLL, devices: list[ctypes.c_void_p], word: str) -> ctypes.c_void_p | None:
+    """A device by its index or by the beginning of its UUID."""
+    if word.isdigit():
+        return devices[int(word)] if int(word) < len(devices) else None
+    for device in devices:
+        uuid = ctypes.create_string_buffer(96)
+        if nvml.nvmlDeviceGetUUID(device, uuid, 96) == _SUCCESS and uuid.value.decode().startswith(word):
+            return device
+    return None

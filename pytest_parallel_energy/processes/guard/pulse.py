@@ -1,0 +1,78 @@
+"""Once a second: does the load do anything, what does it hold, what does it use?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .duty import LevelTally
+from .gpu import Gpus, open_gpus
+from .procfs import memory_bytes, read_stat
+
+__all__ = ["PULSE_S", "Pulse"]
+
+PULSE_S = 1.0
+_DRIVER = Path("/proc/driver/nvidia/version")
+
+
+class Pulse:
+    """What is seen of a load from outside.
+
+    Args:
+        spec: ``nvml``: NVIDIA's library, empty to look only where a driver is loaded; ``env`` of the load.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.gpus: Gpus | None = None
+        if spec["nvml"]:
+            self.gpus = open_gpus(spec["env"].get("CUDA_VISIBLE_DEVICES"), spec["nvml"])
+        elif _DRIVER.exists():
+            self.gpus = open_gpus(spec["env"].get("CUDA_VISIBLE_DEVICES"))
+        self.round_bytes = 0
+        """Most memory held in the present round: of the GPUs where there are some, else resident."""
+        self._stalled_s = 0.0
+        self._memory_bytes = 0
+        self._gpu_bytes: int | None = None
+        self._gpu = LevelTally()
+
+    def beat(self, passed_s: float, pids: list[int], *, frozen: bool) -> float | None:
+        """Look at the load; gives its GPU utilisation in percent, ``None`` when there is no reading.
+
+        Args:
+            passed_s: since the last look.
+            pids: of the load.
+            frozen: whether we stopped it ourselves.
+        """
+        if pids and not frozen and all(self._is_stopped(pid) for pid in pids):
+            self._stalled_s += passed_s
+        resident = sum(map(memory_bytes, pids))
+        self._memory_bytes = max(self._memory_bytes, resident)
+        if self.gpus is None:
+            self.round_bytes = max(self.round_bytes, resident)
+            return None
+        use = self.gpus.use(set(pids))
+        self._gpu_bytes = max(self._gpu_bytes or 0, use.memory_bytes)
+        self.round_bytes = max(self.round_bytes, use.memory_bytes)
+        if use.percent is not None:
+            self._gpu.add(use.percent)
+        return use.percent
+
+    @staticmethod
+    def _is_stopped(pid: int) -> bool:
+        stat = read_stat(pid)
+        return stat is None or stat.state in "TtZX"
+
+    @property
+    def stalled_s(self) -> float:
+        """Seconds during which all its processes were stopped, and not by us."""
+        return self._stalled_s
+
+    def figures(self) -> dict[str, Any]:
+        """For the owner."""
+        return {
+            "stalled_s": self._stalled_s,
+            "memory_bytes": self._memory_bytes or None,
+            "gpu_memory_bytes": self._gpu_bytes,
+            "gpu_percent": self._gpu.mean(),
+            "gpu_u95_percent": self._gpu.u95(),
+        }

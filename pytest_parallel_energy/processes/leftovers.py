@@ -1,0 +1,109 @@
+"""Processes of sessions that are gone: found by their cookie, and ended.
+
+Guard and init leave nothing behind by themselves. This is the net below them, for a session whose guard and init were
+killed together (somebody's ``kill -9`` of everything named python, the kernel short of memory).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cookie import VARIABLE, Cookie, own_pid_namespace
+from .guard.procfs import all_pids, descendants, environment, read_stat
+
+__all__ = ["Leftover", "find_leftovers", "sweep_leftovers"]
+
+_PASSES = 20
+_ARGUMENTS_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """One process of a session that is gone."""
+
+    pid: int
+    start_ticks: int
+    """With the pid, its identity."""
+    owner_pid: int
+    """Of the session that started it."""
+    command: str
+    """Its arguments, as far as they can be read; at most 200 characters."""
+
+
+def find_leftovers() -> tuple[Leftover, ...]:
+    """The processes of dead sessions on this machine, as far as this user may see them; empty when there are none.
+
+    A process counts when its environment holds a cookie of this PID namespace whose owner is gone (pid *and* start
+    time), or when it is a descendant of one that does. Names and pids alone never count.
+    """
+    namespace = own_pid_namespace()
+    found: dict[int, Leftover] = {}
+    for pid in all_pids():
+        text = environment(pid).get(VARIABLE)
+        cookie = Cookie.parse(text) if text else None
+        if cookie is None or cookie.pid_namespace != namespace or cookie.owner_lives() or pid == os.getpid():
+            continue
+        for member in (pid, *descendants(pid)):
+            leftover = _leftover(member, cookie)
+            if leftover is not None and member not in found:
+                found[member] = leftover
+    return tuple(found.values())
+
+
+def _leftover(pid: int, cookie: Cookie) -> Leftover | None:
+    stat = read_stat(pid)
+    if stat is None or stat.state in "ZX":
+        return None
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    command = arguments.replace(b"\0", b" ").decode("utf-8", "replace").strip()[:_ARGUMENTS_SHOWN]
+    return Leftover(pid=pid, start_ticks=stat.start_ticks, owner_pid=cookie.owner_pid, command=command)
+
+
+def sweep_leftovers(*, timeout_s: float = 5.0) -> tuple[tuple[Leftover, ...], tuple[Leftover, ...]]:
+    """End what dead sessions left behind, with SIGKILL.
+
+    Args:
+        timeout_s: how long to wait for them to be gone.
+
+    Returns:
+        Those that were ended, and those that are still there (another user's, or not to be killed).
+    """
+    deadline_s = time.monotonic() + timeout_s
+    seen: dict[tuple[int, int], Leftover] = {}
+    for _ in range(_PASSES):  # what forks while it is looked at is found in the next pass
+        found = find_leftovers()
+        if not found:
+            break
+        seen |= {(one.pid, one.start_ticks): one for one in found}
+        for one in found:
+            _kill(one, deadline_s)
+        if time.monotonic() > deadline_s:
+            break
+    left = {(one.pid, one.start_ticks) for one in find_leftovers()} if seen else set()
+    ended = tuple(one for key, one in seen.items() if key not in left)
+    return ended, tuple(one for key, one in seen.items() if key in left)
+
+
+def _kill(leftover: Leftover, deadline_s: float) -> None:
+    """SIGKILL to that very process: the descriptor holds it while its start time is read again."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        fd = os.pidfd_open(leftover.pid)
+        try:
+            stat = read_stat(leftover.pid)
+            if stat is None or stat.start_ticks != leftover.start_ticks:
+                return
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            poll.poll(max(0.0, deadline_s - time.monotonic()) * 1e3)
+        finally:
+            os.close(fd)

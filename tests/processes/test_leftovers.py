@@ -1,0 +1,127 @@
+"""Processes of dead sessions are found and ended, and nobody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_parallel_energy.processes.cookie import VARIABLE, Cookie
+from pytest_parallel_energy.processes.guard.procfs import all_pids, read_stat
+from pytest_parallel_energy.processes.leftovers import find_leftovers, sweep_leftovers
+from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
+
+
+@pytest.fixture
+def token():
+    token = f"left-{secrets.token_hex(8)}"
+    yield token
+    for pid in marked(token):
+        os.kill(pid, signal.SIGKILL)
+
+
+def marked(token):
+    found = []
+    for pid in all_pids():
+        with contextlib.suppress(OSError):
+            if token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and read_stat(pid).state not in "ZX":
+                found.append(pid)
+    return found
+
+
+def eventually(condition, timeout_s=10.0):
+    deadline_s = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline_s, "it never came true"
+        time.sleep(0.005)
+    return result
+
+
+def dead_owner():
+    """A cookie whose owner has just ended."""
+    code = "from pytest_parallel_energy.processes.cookie import Cookie; print(Cookie.mine())"
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    return result.stdout.strip()
+
+
+def start(token, kind, cookie):
+    environment = {**os.environ, VARIABLE: cookie} if cookie else dict(os.environ)
+    return subprocess.Popen(misbehaving_argv(kind, token), env=environment, start_new_session=True)
+
+
+@pytest.mark.parametrize(("kind", "count"), [("plain", 1), ("tree", 11), ("daemon", 2)])
+def test_a_dead_sessions_processes_are_ended(token, kind, count):
+    """What carries the cookie of a dead owner is found with its command, and ended."""
+    with start(token, kind, dead_owner()) as process:
+        eventually(lambda: len(marked(token)) == count)
+        mine = [one for one in find_leftovers() if token in one.command]
+        assert len(mine) == count
+        ended, left = sweep_leftovers()
+        assert {one.pid for one in mine} <= {one.pid for one in ended}
+        assert token not in " ".join(one.command for one in left)
+        assert process.wait(10) == -signal.SIGKILL
+    assert marked(token) == []
+
+
+def test_children_without_the_cookie_are_ended_too(token):
+    """A child that emptied its environment goes with the parent that still has the cookie."""
+    code = """
+import os, sys, time
+if os.fork() == 0:
+    os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)", sys.argv[1]], {})
+time.sleep(60)
+"""
+    environment = {**os.environ, VARIABLE: dead_owner()}
+    with subprocess.Popen([sys.executable, "-c", code, token], env=environment, start_new_session=True):
+        eventually(lambda: len(marked(token)) == 2)
+        sweep_leftovers()
+        assert marked(token) == []
+
+
+@pytest.mark.parametrize("whose", ["living owner", "no cookie", "nonsense", "another namespace"])
+def test_others_are_left_alone(token, whose):
+    """A process of a living session, of no session, or of another PID namespace is never touched."""
+    dead = Cookie.parse(dead_owner())
+    cookie = {
+        "living owner": str(Cookie.mine()),
+        "no cookie": "",
+        "nonsense": "1 2 3",
+        "another namespace": f"{dead.owner_pid} {dead.owner_start_ticks} pid:[1] ab",
+    }[whose]
+    with start(token, "plain", cookie) as process:
+        eventually(lambda: marked(token))
+        sweep_leftovers()
+        assert process.poll() is None
+        process.kill()
+
+
+def test_guard_and_init_killed_together_are_swept(token, tmp_path):
+    """The one case that guard and init cannot catch without a namespace is caught by the sweep."""
+    owner = f"""
+import os, signal, sys, time
+from pytest_parallel_energy.processes.command import Command
+from pytest_parallel_energy.processes.supervised import start_supervised
+from pytest_parallel_energy.processes.supervision import Supervision
+child = start_supervised(Command(argv={misbehaving_argv("daemon", token)!r}), Supervision(container="subreaper"))
+time.sleep(0.5)
+for pid in (child.guard_pid, child.init_pid):
+    os.kill(pid, signal.SIGSTOP)
+for pid in (child.guard_pid, child.init_pid):
+    os.kill(pid, signal.SIGKILL)
+os._exit(0)
+"""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, "-c", owner], env=environment, check=True)
+    eventually(lambda: len(marked(token)) == 1)  # the daemon; the first process of the load dies with its init
+    sweep_leftovers()
+    assert marked(token) == []
