@@ -10,6 +10,24 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class Tool(Protocol):
+    """One meter."""
+
+    def measure(self, body: Callable[[], None]) -> float | None:
+        """Joules of the CPU packages while the body runs."""
+        ...
+
+    def empty(self) -> None:
+        """One window around nothing."""
+        ...
+
+    def close(self) -> None:
+        """Stop what runs."""
+        ...
+
 
 TOOLS = ("ours", "zeus", "pyjoules", "codecarbon")
 _J_PER_KWH = 3_600_000.0
@@ -107,7 +125,7 @@ class CodeCarbon:
         self._tracker.start()
         body()
         self._tracker.stop()
-        return self._tracker.final_emissions_data.cpu_energy * _J_PER_KWH
+        return float(self._tracker.final_emissions_data.cpu_energy) * _J_PER_KWH
 
     def empty(self) -> None:
         """One task around nothing."""
@@ -119,7 +137,12 @@ class CodeCarbon:
         self._tracker.stop()
 
 
-MAKERS = {"ours": Ours, "zeus": Zeus, "pyjoules": PyJoules, "codecarbon": CodeCarbon}
+MAKERS: dict[str, Callable[[float], Tool]] = {
+    "ours": Ours,
+    "zeus": Zeus,
+    "pyjoules": PyJoules,
+    "codecarbon": CodeCarbon,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, TrainingError
+from .errors import ConfigError, SensorError, TrainingError
 from .legs import BesideLoad
 from .markers import LoadMark
 from .processes.command import Command
@@ -226,6 +226,17 @@ class Experiment:
         """
         for started in self.loads:
             started.load.check_coverage()
+
+    def check_measured(self) -> None:
+        """Under ``--energy-strict``, refuse a window whose energy is not known.
+
+        Raises:
+            SensorError: a sensor failed during the window; the message has the reasons.
+        """
+        result = self._result
+        if self.settings.strict and result is not None and result.total_j is None:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in result.domains if one.reason)
+            raise SensorError(f"--energy-strict: the energy of this test is missing ({reasons or 'no sensor'})")
 
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import LoadError, ParallelEnergyError
+from ..errors import LoadError, ParallelEnergyError, SensorError
 from ..fixtures import EXPERIMENT
 from ..gate import Gate
 from ..results.record import Status
@@ -100,7 +100,8 @@ class Running:
             experiment.close_window()
         try:
             experiment.check_coverage()
-        except LoadError as error:
+            experiment.check_measured()
+        except (LoadError, SensorError) as error:
             pytest.fail(str(error), pytrace=False)
         return outcome
 
