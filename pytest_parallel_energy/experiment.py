@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, LimitError, TrainingError, did_you_mean
+from .errors import ConfigError, LimitError, SensorError, TrainingError, did_you_mean
 from .legs import BesideLoad
 from .markers import LoadMark
 from .neighbours import command_load, registered_load
@@ -238,6 +238,17 @@ class Experiment:
         broken = broken_limits(energy_part(self._result, None), limits)
         if broken:
             raise LimitError("; ".join(broken))
+
+    def check_measured(self) -> None:
+        """Under ``--energy-strict``, refuse a window whose energy is not known.
+
+        Raises:
+            SensorError: a sensor failed during the window; the message has the reasons.
+        """
+        result = self._result
+        if self.settings.strict and result is not None and result.total_j is None:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in result.domains if one.reason)
+            raise SensorError(f"--energy-strict: the energy of this test is missing ({reasons or 'no sensor'})")
 
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
