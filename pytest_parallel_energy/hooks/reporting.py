@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,16 @@ class Reporting:
         for text in carried:
             record = decode(str(text).encode())
             self._keep(record)
+        self._begin_progress()
         report.user_properties.extend(junit_properties(record))
+
+    def _begin_progress(self) -> None:
+        """Under xdist: tell where the run is, once it is known that it measures."""
+        manager = self._collection.config.pluginmanager
+        if manager.hasplugin("dsession") and not manager.hasplugin("parallel_energy_progress"):
+            from .progress import LiveProgress
+
+            manager.register(LiveProgress(self._collection, None, os.dup(1)), "parallel_energy_progress")
 
     def _keep(self, record: Record) -> None:
         try:
