@@ -34,3 +34,30 @@ def test_resnet20_beside_vulberta(train, background_load, energy_meter):
     assert result.metrics["test_accuracy"] > 3 * CHANCE
     assert background_load.alive
     assert energy_meter.total_j > 0
+
+
+@pytest.mark.quick
+@pytest.mark.workload("pytorch_resnet_cifar10/resnet32", profile="quick")
+def test_resnet32_alone(train, energy_meter):
+    """32 layers: the same training, 0.46 M parameters."""
+    result = train()
+    assert result.metrics["test_accuracy"] > 2 * CHANCE
+    assert energy_meter.total_j > 0
+
+
+@pytest.mark.quick
+@pytest.mark.workload("pytorch_resnet_cifar10/resnet44", profile="quick")
+def test_resnet44_alone(train, energy_meter):
+    """44 layers: 0.66 M parameters."""
+    result = train()
+    assert result.metrics["test_accuracy"] > 2 * CHANCE
+    assert energy_meter.total_j > 0
+
+
+@pytest.mark.quick
+@pytest.mark.workload("pytorch_resnet_cifar10/resnet56", profile="quick")
+def test_resnet56_alone(train, energy_meter):
+    """56 layers: 0.85 M parameters."""
+    result = train()
+    assert result.metrics["test_accuracy"] > 2 * CHANCE
+    assert energy_meter.total_j > 0

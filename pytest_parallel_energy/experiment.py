@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 import uuid
@@ -15,17 +16,26 @@ from .cells import CellParam, Plan, profile_of
 from .errors import ConfigError, LimitError, TrainingError
 from .markers import LoadMark
 from .processes.command import Command
-from .recording import StartedLoad, background_part, energy_part, meter_part, trained_part, workload_part
+from .recording import (
+    StartedLoad,
+    attribution_part,
+    background_part,
+    energy_part,
+    meter_part,
+    trained_part,
+    workload_part,
+)
 from .results.cell import cell_id, host_class
 from .results.files import write_file
 from .results.limits import Limit, broken_limits
-from .results.record import Phase, Record, Status, WorkloadPart
+from .results.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
 from .results.store import experiment_label
 from .results.trace import TRACE_NAME, trace_csv_gz
 
 if TYPE_CHECKING:
     from .energy.result import WindowResult
     from .energy.window import Window
+    from .legs import BesideLoad
     from .load.background import BackgroundLoad
     from .session import EnergySession
     from .settings import Settings
@@ -58,15 +68,18 @@ class _Attempt:
     folder: Path
     started_at: str
     started_s: float
+    host: HostPart
+    """With the governor that was in force when the attempt began."""
 
     @classmethod
-    def begin(cls, number: int, folder: Path) -> _Attempt:
+    def begin(cls, number: int, folder: Path, host: HostPart) -> _Attempt:
         return cls(
             number=number,
             record_id=uuid.uuid4().hex,
             folder=folder,
             started_at=dt.datetime.now().astimezone().isoformat(timespec="milliseconds"),
             started_s=time.monotonic(),
+            host=host,
         )
 
 
@@ -100,6 +113,8 @@ class Experiment:
         self._status = Status.PASSED
         self._reason: str | None = None
         self._discarded = False
+        self._beside: BesideLoad | None = None
+        self._temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     # --- what this experiment is -------------------------------------------------------------------------------
 
@@ -159,12 +174,12 @@ class Experiment:
 
     def _begin_attempt(self, number: int) -> None:
         if not self.measured:
-            self._attempt = _Attempt.begin(number, self.session.scratch_folder())
+            self._attempt = _Attempt.begin(number, self.session.scratch_folder(), self.session.host)
             return
         label = experiment_label(
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
-        self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label))
+        self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
         self._result = None
         self._keep(self._record(Status.CRASHED, "the session ended before this attempt did", None))
 
@@ -175,7 +190,11 @@ class Experiment:
 
     def open_window(self) -> None:
         """Open the window of the attempt in progress; the loads' coverage counts from here."""
-        self.window = self.session.meter.begin("test")
+        self._temperatures_c = (self._read_temperatures_c(), {})
+        loads = [started.load for started in self.loads]
+        if self._beside is not None:
+            self.session.legs.open_window(self._beside, loads)
+        self.window = self.session.meter.begin("test", edges=True)
         for started in self.loads:
             started.load.window_opened()
 
@@ -186,6 +205,24 @@ class Experiment:
         for started in self.loads:
             started.load.window_closed()
         self._result = self.window.end()
+        self._temperatures_c = (self._temperatures_c[0], self._read_temperatures_c())
+        if self._beside is not None:
+            self.session.legs.close_window(self._beside, [started.load for started in self.loads])
+
+    def _read_temperatures_c(self) -> Mapping[str, float]:
+        from .energy.thermal import read_temperatures_c
+
+        return read_temperatures_c(self.session.meter.sensors, sysfs_root=Path(self.settings.sysfs_root))
+
+    def _attribution(self, result: WindowResult | None) -> AttributionPart:
+        if result is None:
+            return AttributionPart()
+        name = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
+        what = f"{name} {sorted(self.hyperparameters.items())}"
+        noted = self._beside if self.loads else None
+        if self.loads and noted is None:
+            return AttributionPart()
+        return attribution_part(self.session.legs.attribute(result, what, noted))
 
     def check_coverage(self) -> None:
         """Refuse a measurement beside a load that was not there.
@@ -246,6 +283,9 @@ class Experiment:
         for mark in self.plan.loads:
             for _ in range(mark.n):
                 self.start_load(mark)
+        if self.loads and self.measured:
+            self._beside = self.session.legs.measure_loads([started.load for started in self.loads])
+            self.loads[0] = dataclasses.replace(self.loads[0], solo_mean_w=self._beside.solo_w)
 
     def start_load(self, mark: LoadMark) -> BackgroundLoad:
         """Start one registered workload as a background load and wait until it is ready.
@@ -400,8 +440,9 @@ class Experiment:
             workload=self._workload_part(),
             energy=energy_part(result, self._keep_trace(result)),
             background=tuple(background_part(started) for started in self.loads),
-            meter=meter_part(result, tuple(self.flags)),
-            host=self.session.host,
+            attribution=self._attribution(result),
+            meter=meter_part(result, tuple(self.flags), self._temperatures_c),
+            host=attempt.host,
         )
 
     def _keep(self, record: Record) -> None:

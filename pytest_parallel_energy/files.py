@@ -24,6 +24,8 @@ __all__ = ["ExperimentFile", "is_experiment_file"]
 _SUFFIXES = frozenset({".json", ".toml", ".yaml", ".yml"})
 _OWN = ".energy"
 """Files called ``*.energy.json`` and so on are collected wherever they lie."""
+_SETTINGS = ("repeats", "max_retries", "governor")
+"""What an entry may set as the ``energy`` marker does."""
 _TIMEOUT_SLACK_S = 900.0
 """What set-up, tear-down and the load may take beside the trainings, before pytest-timeout ends the test."""
 
@@ -111,7 +113,7 @@ def _marks(entry: Entry) -> Iterable[pytest.MarkDecorator]:
         yield pytest.mark.background_load(
             LoadMark(name=load.workload, n=load.n, profile=load.profile, hyperparameters=load.values)
         )
-    if own := {name: value for name in ("repeats", "max_retries") if (value := getattr(entry, name)) is not None}:
+    if own := {name: value for name in _SETTINGS if (value := getattr(entry, name)) is not None}:
         yield pytest.mark.energy(**own)
     if entry.timeout_s is not None:
         attempts = 1 + (entry.max_retries or 0)

@@ -25,7 +25,7 @@ MARKERS: Mapping[str, str] = {
     "limit_energy": 'limit_energy("500 J", kind="total"): the test fails when it uses more, of all or of "cpu", "gpu", '
     '"dram"; also when that is unknown',
     "limit_power": 'limit_power("250 W", peak=False): the test fails when its mean (or peak) power is higher',
-    "energy": "energy(repeats=, warmup=, max_retries=, profile=, coverage_min=): settings of this test",
+    "energy": "energy(repeats=, warmup=, max_retries=, profile=, cooldown=, coverage_min=): settings of this test",
 }
 """The markers, and what ``pytest --markers`` says of them."""
 
@@ -57,6 +57,25 @@ def _positive_seconds(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"{text!r} is not a time above 0")
     return seconds
+
+
+def _seconds(text: str) -> float:
+    from .units import parse_seconds
+
+    return parse_seconds(text)
+
+
+def _cool_down(text: str) -> str:
+    from .energy.cooldown import parse_cool_down
+
+    parse_cool_down(text)
+    return text
+
+
+def _lock_mode(text: str) -> str:
+    from .energy.host_lock import parse_lock_mode
+
+    return parse_lock_mode(text)
 
 
 def _ratio(text: str) -> float:
@@ -155,10 +174,10 @@ class Option(NamedTuple):
     repeatable: bool = False
     default: str = ""
     """The default in words, as ``Settings`` has it."""
-    alone: str | None = None
-    """The value of the option when it stands without one; ``None``: it needs one."""
     marker: bool = False
     """Whether ``@pytest.mark.energy(field=…)`` may set it for one test."""
+    bare: str | None = None
+    """What the option alone means, where its value may be left out."""
 
     @property
     def ini_name(self) -> str:
@@ -174,6 +193,36 @@ class Option(NamedTuple):
     def variable(self) -> str:
         """The environment variable."""
         return f"PYTEST_{self.ini_name.upper()}"
+
+
+def _order(text: str) -> str:
+    return _one_of(text, ("declared", "random", "blocked"))
+
+
+def _progress(text: str) -> str:
+    return _one_of(text, ("auto", "line", "heartbeat", "off"))
+
+
+def _one_of(text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
+        raise ConfigError(f"{text!r} is none of {', '.join(known)}")
+    return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is not a whole number") from error
+
+
+def _joules(text: str) -> float:
+    from .units import parse_joules
+
+    joules = parse_joules(text)
+    if joules <= 0:
+        raise ConfigError(f"{text!r} is not an energy above 0")
+    return joules
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -266,6 +315,44 @@ OPTIONS: tuple[Option, ...] = (
         help="CPU threads of the foreground training, the same alone and beside a load",
     ),
     Option(
+        field="idle",
+        default="5",
+        metavar="SECONDS",
+        parse=_seconds,
+        ini="float",
+        help="length of the idle leg, once a run, and of the leg of a load alone; 0: none; not with an estimate",
+    ),
+    Option(
+        field="cooldown",
+        default="none",
+        metavar="REST",
+        parse=_cool_down,
+        marker=True,
+        help="rest before a measured test, outside its timeout: seconds, temp:50 (until no device is above 50 °C), "
+        "or idle (until idle power is back); bounded, then flagged",
+    ),
+    Option(
+        field="host_lock",
+        default="wait",
+        metavar="wait|refuse|off",
+        parse=_lock_mode,
+        help="two measured tests never overlap on one host: wait for the other, refuse to measure, or measure anyway",
+    ),
+    Option(
+        field="host_lock_timeout",
+        default="none",
+        metavar="SECONDS",
+        parse=_positive_seconds,
+        ini="float",
+        help="longest wait for the host lock; then the test fails",
+    ),
+    Option(
+        field="host_lock_dir",
+        default="/run/lock, /dev/shm or /tmp",
+        metavar="DIR",
+        help="folder of the host lock, the same for all who measure on this host",
+    ),
+    Option(
         field="coverage_min",
         default="0.9",
         metavar="SHARE",
@@ -276,7 +363,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="compare",
-        alone="",
+        bare="",
         metavar="RUN",
         help="compare with a run (its folder, its id, the beginning of its id) or a baseline by name; alone: with this "
         "machine's default baseline, else with the latest run",
@@ -292,7 +379,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="save_baseline",
-        alone="",
+        bare="",
         metavar="NAME",
         parse=_baseline,
         help="keep this run's records as a baseline of this machine; alone: the default one",
@@ -331,6 +418,60 @@ OPTIONS: tuple[Option, ...] = (
         parse=_pue,
         help="power usage effectiveness of the data centre, 1 or more, that carbon and price are multiplied with",
     ),
+    Option(
+        field="order",
+        metavar="ORDER",
+        parse=_order,
+        help="order of experiments: declared, random, or blocked (each repetition of all cells a shuffled block)",
+    ),
+    Option(
+        field="seed",
+        default="0",
+        metavar="N",
+        parse=_whole,
+        ini="int",
+        help="seed of --energy-order; kept in run.json",
+    ),
+    Option(
+        field="history",
+        metavar="FILE",
+        ini="args",
+        repeatable=True,
+        help="results of earlier runs (folder, records.jsonl, CSV with hyperparam_* columns): mutations that they hold "
+        "for the same workload, alone or beside a load, are left out",
+    ),
+    Option(
+        field="resume",
+        metavar="RUN",
+        bare="latest",
+        help="go on with the latest run, or with the one named: experiments that it finished with the same code and "
+        "values are left out and stay in its report",
+    ),
+    Option(
+        field="plan",
+        ini="bool",
+        parse=_flag,
+        help="print what would run, with the time and energy that earlier runs took; run nothing",
+    ),
+    Option(
+        field="budget",
+        metavar="ENERGY",
+        parse=_joules,
+        help="stop the run when it has used so much, such as 500kJ or 2kWh",
+    ),
+    Option(
+        field="governor",
+        metavar="NAME",
+        marker=True,
+        help="CPU frequency governor, such as performance: set for the run and restored after it",
+    ),
+    Option(
+        field="progress",
+        default="auto",
+        metavar="HOW",
+        parse=_progress,
+        help="how the run tells where it is: line (on a terminal), heartbeat (one line a minute), off, or auto",
+    ),
 )
 
 
@@ -343,7 +484,7 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(option.flag, dest=option.ini_name, action="store_true", default=None, help=help_text)
         else:
             action = "append" if option.repeatable else "store"
-            optional: dict[str, Any] = {} if option.alone is None else {"nargs": "?", "const": option.alone}
+            optional: dict[str, Any] = {} if option.bare is None else {"nargs": "?", "const": option.bare}
             group.addoption(
                 option.flag,
                 dest=option.ini_name,

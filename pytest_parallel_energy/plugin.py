@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from .errors import ParallelEnergyError
 from .fixtures import background_load, energy_meter, hyperparameters, record_metric, train
 from .hooks.collection import Collection
 from .hooks.reporting import Reporting
-from .options import MARKERS, add_options
+from .options import MARKERS, add_options, any_given
 
 __all__ = [
     "background_load",
@@ -84,8 +86,13 @@ def pytest_configure(config: pytest.Config) -> None:
     collection = Collection(config)
     config.stash[_COLLECTION] = collection
     config.pluginmanager.register(collection, "parallel_energy_collection")
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Reporting(collection), "parallel_energy_reporting")
+    reporting = None if hasattr(config, "workerinput") else Reporting(collection)
+    if reporting is not None:
+        config.pluginmanager.register(reporting, "parallel_energy_reporting")
+    if any_given(config, os.environ):
+        from .hooks.sweeping import Sweeping
+
+        config.pluginmanager.register(Sweeping(collection, reporting), "parallel_energy_sweeping")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -97,6 +104,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     collection: Collection = session.config.stash[_COLLECTION]
     looks_only = any(session.config.getoption(name, default=False) for name in _LOOKING)
     if looks_only or not any(map(collection.is_experiment, session.items)):
+        return
+    if collection.settings.plan:
         return
     from .hooks.running import Running
 

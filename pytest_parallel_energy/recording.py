@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .results.record import BackgroundPart, EnergyPart, MeterPart, WorkloadPart
+from .results.record import AttributionPart, BackgroundPart, EnergyPart, MeterPart, WorkloadPart
 
 if TYPE_CHECKING:
     from .cells import CellParam
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from .training.foreground import TrainingResult
     from .training.workload import Workload
 
-__all__ = ["StartedLoad", "background_part", "energy_part", "meter_part", "trained_part", "workload_part"]
+__all__ = [
+    "StartedLoad",
+    "attribution_part",
+    "background_part",
+    "energy_part",
+    "meter_part",
+    "trained_part",
+    "workload_part",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,8 @@ class StartedLoad:
     load: BackgroundLoad
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    solo_mean_w: float | None = None
+    """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
 
     def identity(self) -> dict[str, Any]:
         """What a repetition of the cell would have to start again."""
@@ -87,15 +97,28 @@ def background_part(started: StartedLoad) -> BackgroundPart:
     origin: dict[str, Any] = {"hyperparameters": dict(started.hyperparameters)}
     if started.workload is not None:
         origin |= {"repository": started.workload.repository, "model": started.workload.model}
+    if started.solo_mean_w is not None:
+        origin["solo_mean_w"] = started.solo_mean_w
     return msgspec.convert(msgspec.to_builtins(started.load.report()) | origin, BackgroundPart)
 
 
-def meter_part(result: WindowResult | None, flags: tuple[str, ...]) -> MeterPart:
-    """How the measuring went, and what a reader must know."""
+def attribution_part(fields: Mapping[str, Any]) -> AttributionPart:
+    """Whose joules."""
+    return AttributionPart(**fields)
+
+
+def meter_part(
+    result: WindowResult | None,
+    flags: tuple[str, ...],
+    temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {}),
+) -> MeterPart:
+    """How the measuring went, and what a reader must know; temperatures are those at the window's two ends."""
     if result is None:
         return MeterPart(flags=flags)
     return MeterPart(
         sampler_cpu_s=result.sampler_cpu_s,
         max_gap_s=result.max_gap_s,
+        start_temperatures_c=temperatures_c[0],
+        end_temperatures_c=temperatures_c[1],
         flags=(*result.flags, *(f"{one.name}: {one.reason}" for one in result.domains if one.reason), *flags),
     )

@@ -13,11 +13,13 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
+    from .legs import LegBook
     from .processes.leftovers import Leftover
-    from .results.record import HostPart
+    from .results.record import HostPart, Record
     from .results.run_info import RunInfo
     from .results.store import RunStore
     from .settings import Settings
+    from .sweep.finished import Finished
     from .training.registry import Registry
 
 __all__ = ["EnergySession", "refusals_in_words", "sensors_in_words"]
@@ -31,10 +33,17 @@ class EnergySession:
         root: the folder that relative paths of results start from.
         run_folder: the results folder that another process (the controller of xdist) has chosen; ``None`` makes one.
         arguments: the command line, for ``run.json``.
+        finished: what that other process has found finished already.
     """
 
     def __init__(
-        self, settings: Settings, root: Path, *, run_folder: Path | None = None, arguments: tuple[str, ...] = ()
+        self,
+        settings: Settings,
+        root: Path,
+        *,
+        run_folder: Path | None = None,
+        arguments: tuple[str, ...] = (),
+        finished: Finished | None = None,
     ) -> None:
         self.settings = settings
         self.root = root
@@ -44,6 +53,7 @@ class EnergySession:
         """Processes of dead sessions that this one ended,"""
         self.unswept: tuple[Leftover, ...] = ()
         """… and could not end."""
+        self._given_finished = finished
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -87,13 +97,16 @@ class EnergySession:
         if self._store is None:
             from .results.store import RunStore
 
-            if self.owns_store:
+            if not self.owns_store:
+                self._store = RunStore.open(self.run_folder)
+                return self._store
+            if self.resumed_folder is not None:
+                self._store = RunStore.resume(self.resumed_folder)
+            else:
                 self._store = RunStore.create(
                     self.results_dir, name=self.settings.name, labels=self.settings.labels(), folder=self.run_folder
                 )
-                self._store.write_run(self._described(self._store.info))
-            else:
-                self._store = RunStore.open(self.run_folder)
+            self._store.write_run(self._described(self._store.info))
         return self._store
 
     def _described(self, info: RunInfo) -> RunInfo:
@@ -119,7 +132,42 @@ class EnergySession:
         """The folder of this run, chosen now and made with the first thing that is kept in it."""
         from .results.store import choose_folder
 
-        return self._given_folder or choose_folder(self.results_dir, self.settings.name)
+        return self._given_folder or self.resumed_folder or choose_folder(self.results_dir, self.settings.name)
+
+    @cached_property
+    def resumed_folder(self) -> Path | None:
+        """The folder of the run that this one goes on with; ``None`` where it begins.
+
+        Raises:
+            ConfigError: ``--energy-resume`` names a run that is not there.
+        """
+        if self.settings.resume is None or not self.owns_store:
+            return None
+        from .sweep.finished import find_run
+
+        return find_run(self.results_dir, self.settings.resume)
+
+    @cached_property
+    def resumed_records(self) -> tuple[Record, ...]:
+        """The records of the run that this one goes on with, in the order of writing.
+
+        Raises:
+            RecordError: they cannot be read.
+        """
+        if self.resumed_folder is None:
+            return ()
+        from .results.reader import read_records
+
+        return read_records(self.resumed_folder).records
+
+    @cached_property
+    def finished(self) -> Finished:
+        """The experiments that need not run again."""
+        from .sweep.finished import Finished
+
+        if self._given_finished is not None:
+            return self._given_finished
+        return Finished.of(self.resumed_records, git_commit=self.host.git_commit if self.resumed_records else None)
 
     def scratch_folder(self) -> Path:
         """A new folder that goes with the session: for trainings of which nothing is kept."""
@@ -144,6 +192,13 @@ class EnergySession:
 
         return host_facts(source=self.root)
 
+    def host_now(self) -> HostPart:
+        """The facts of this machine, with the governor that is in force now."""
+        from .energy.governor import read_governors
+
+        governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
+        return dataclasses.replace(self.host, governor="+".join(governors)) if governors else self.host
+
     @property
     def threads(self) -> int:
         """CPU threads of the foreground training.
@@ -162,6 +217,18 @@ class EnergySession:
         from .processes.leftovers import sweep_leftovers
 
         self.swept, self.unswept = sweep_leftovers()
+
+    @cached_property
+    def legs(self) -> LegBook:
+        """The solo legs of this run."""
+        from .legs import LegBook
+
+        return LegBook(meter=self.meter, leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+
+    @property
+    def has_measured_sensor(self) -> bool:
+        """Whether any sensor reads energy or power; an estimate does not."""
+        return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
 
     def check_strict(self) -> None:
         """Under ``--energy-strict``, refuse to go on without a counter or a power reading.

@@ -36,6 +36,12 @@ class Settings:
     config: tuple[str, ...] = ()
     profile: str | None = None
     threads: int | None = None
+    idle: float = 5.0
+    cooldown: str | None = None
+    governor: str | None = None
+    host_lock: str = "wait"
+    host_lock_timeout: float | None = None
+    host_lock_dir: str | None = None
     coverage_min: float = 0.9
     compare: str | None = None
     """A run or baseline; empty for the default."""
@@ -47,6 +53,16 @@ class Settings:
     carbon_intensity: str | None = None
     price: str | None = None
     pue: str | None = None
+    order: str | None = None
+    """``None`` leaves it to pytest and other plugins."""
+    seed: int = 0
+    history: tuple[str, ...] = ()
+    resume: str | None = None
+    """``latest``, a run's name or its folder; ``None`` begins a run."""
+    plan: bool = False
+    budget: float | None = None
+    """Joules."""
+    progress: str = "auto"
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:

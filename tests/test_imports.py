@@ -27,6 +27,8 @@ FLOORS: tuple[frozenset[str], ...] = (
         "session",
         "recording",
         "experiment",
+        "gate",
+        "legs",
         "views",
         "answers",
         "conclusion",

@@ -19,7 +19,7 @@ class EpochResult:
     """One pass over the training data.
 
     Args:
-        loss: mean cross-entropy over the samples.
+        loss: mean loss over the samples.
         samples: how many there were.
         seconds: how long the pass took.
     """
@@ -35,21 +35,23 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     *,
     title: str,
+    loss_of: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
     after_step: Callable[[], None] = lambda: None,
 ) -> EpochResult:
     """Train on every batch once, printing the loss after the first step and now and then.
 
     Args:
-        model: from a batch's first part to logits.
+        model: from a batch's first part to answers, such as logits.
         batches: inputs and classes.
         optimizer: over the model's parameters.
+        loss_of: the loss of the model's answers and the classes.
         title: opens each printed line, such as ``epoch 1/3``.
         after_step: called after each step, for schedules that move by steps.
     """
     model.train()
     started, total, samples, next_line_s = time.monotonic(), 0.0, 0, 0.0
     for step, (inputs, classes) in enumerate(batches, 1):
-        loss = F.cross_entropy(model(inputs), classes)
+        loss = loss_of(model(inputs), classes)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

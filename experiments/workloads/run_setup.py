@@ -27,20 +27,22 @@ class Setup:
     """Where and how this run trains.
 
     Args:
-        device: the torch device.
+        device: the torch device; ``None`` where PyTorch is not used.
         output_dir: this run's own folder, made when something is written.
         data: the user's data path, or ``None`` for the generated set.
         seed: the seed that was applied.
     """
 
-    device: torch.device
+    device: torch.device | None
     output_dir: Path
     data: Path | None
     seed: int
 
 
-def add_common_flags(parser: argparse.ArgumentParser, *, seed: int, data_variable: str) -> None:
-    """Add ``--seed --data --output-dir --device``, the same in every script."""
+def add_common_flags(
+    parser: argparse.ArgumentParser, *, seed: int, data_variable: str, uses_torch: bool = True
+) -> None:
+    """Add ``--seed --data --output-dir`` and, where PyTorch trains, ``--device``: the same in every script."""
     parser.add_argument("--seed", type=int, default=seed)
     parser.add_argument(
         "--data",
@@ -54,7 +56,8 @@ def add_common_flags(parser: argparse.ArgumentParser, *, seed: int, data_variabl
         default=os.environ.get(OUTPUT_VARIABLE) or "output",
         help=f"this run's own folder (also ${OUTPUT_VARIABLE})",
     )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    if uses_torch:
+        parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
 
 
 def set_up(arguments: argparse.Namespace) -> Setup:
@@ -67,10 +70,9 @@ def set_up(arguments: argparse.Namespace) -> Setup:
     if data is not None and not data.exists():
         raise DataError(f"--data: {data} does not exist")
     output_dir = Path(arguments.output_dir)
-    _seed_everything(arguments.seed)
-    device = _device(arguments.device)
+    random.seed(arguments.seed)
+    device = _seeded_device(arguments) if "device" in arguments else None
     say_applied(seed=arguments.seed)
-    say(f"device: {device}")
     return Setup(device=device, output_dir=output_dir, data=data, seed=arguments.seed)
 
 
@@ -83,23 +85,17 @@ def run_main(main: Callable[[], None]) -> None:
         sys.exit(2)
 
 
-def _seed_everything(seed: int) -> None:
+def _seeded_device(arguments: argparse.Namespace) -> torch.device:
     # cuBLAS repeats its results only with a fixed workspace, chosen before CUDA starts:
     # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    import numpy as np
     import torch
 
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the global generator too: scikit-learn falls back on it
-    torch.manual_seed(seed)
+    torch.manual_seed(arguments.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def _device(asked: str) -> torch.device:
-    import torch
-
     available = torch.cuda.is_available()
-    if asked == "cuda" and not available:
+    if arguments.device == "cuda" and not available:
         raise DataError("--device cuda: this PyTorch sees no CUDA device; use --device cpu or install a CUDA build")
-    return torch.device("cuda" if available and asked != "cpu" else "cpu")
+    device = torch.device("cuda" if available and arguments.device != "cpu" else "cpu")
+    say(f"device: {device}")
+    return device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class IdleLeg:
     busy_ratio: float | None
     """Share of the machine's CPU time that was in use; ``None`` where unknown."""
     seconds: float
+
+    @property
+    def sigma_w(self) -> float:
+        """Standard deviation of the total from sample to sample, watts; 0 where it is not known."""
+        return math.hypot(*(cv * self.domains_w.get(name, 0.0) for name, cv in self.cv_ratio.items()))
 
     @property
     def filtered(self) -> tuple[str, ...]:

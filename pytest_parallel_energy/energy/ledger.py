@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..errors import ParallelEnergyError
+from .devices import device_flags
 from .edges import Edge, Probed, seek_edges, waits_for_edges
 from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
@@ -24,7 +25,7 @@ __all__ = ["Ledger", "Mark"]
 class Mark:
     """One moment at which every sensor was read."""
 
-    __slots__ = ("accounts", "after_ns", "before_ns", "edges", "fresh", "ledger", "readings", "trace")
+    __slots__ = ("accounts", "after_ns", "before_ns", "device_flags", "edges", "fresh", "ledger", "readings", "trace")
 
     def __init__(self, ledger: Ledger, trace: Trace, *, fresh: bool) -> None:
         self.ledger = ledger
@@ -33,6 +34,8 @@ class Mark:
         """Nothing was open before: what happened since the last reading is nobody's."""
         self.edges: tuple[Edge | None, ...] = ()
         """Of a mark that waited for edges: each sensor's, ``None`` where there is none."""
+        self.device_flags: tuple[str, ...] = ()
+        """What the devices said besides energy when a window closed that waits for edges."""
         self.readings: list[Reading | str] = []
         self.accounts: tuple[Account, ...] | None = None
 
@@ -92,6 +95,7 @@ class Ledger:
             self._open -= 1
             if edges:
                 mark.edges = self._seek(opening=False)
+                mark.device_flags = device_flags(self.sensors)
             return mark
 
     def peek(self) -> Mark:

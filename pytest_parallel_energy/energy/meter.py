@@ -147,6 +147,12 @@ class EnergyMeter:
             self.ledger().downgrade(name, Quality.INTEGRATED, note)
         return self.idle
 
+    def mean_power_w(self, seconds: float) -> float | None:
+        """Mean power of the boundary over the next so many seconds, which this blocks; ``None`` when unknown."""
+        window = self.begin("power")
+        self._sleep(seconds)
+        return window.end().mean_w
+
     def sample(self) -> None:
         """Read every sensor once, if a window is open. The sampler calls this; a test with its own clock may."""
         started_ns = time.thread_time_ns()
@@ -176,7 +182,7 @@ class EnergyMeter:
                 trace=trace.points(*ends_ns),
                 windows=windows,
                 idle_w=idle_w,
-                flags=() if ledger.sensors else self._why_nothing(),
+                flags=closed.device_flags if ledger.sensors else self._why_nothing(),
                 sampler_cpu_s=trace.cpu_s(*ends_ns),
                 max_gap_s=trace.max_gap_s(*ends_ns),
             )

@@ -79,8 +79,8 @@ class WindowResult:
     """
 
     name: str
-    start_s: float | None = None
-    """Seconds from the opening of the outermost window around this one; 0 for the outermost."""
+    start_s: float = 0.0
+    """Seconds from the opening of the outermost window to the opening of this one."""
     window_s: float
     total_j: float | None
     total_u95_j: float | None

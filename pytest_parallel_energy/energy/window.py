@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -183,10 +183,13 @@ class Window:
     def _work_out(self, opened: Mark, closed: Mark) -> WindowResult:
         windows = tuple(child.result for child in self._children)
         result = self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
-        return replace(result, start_s=(opened.after_ns - self._outermost()._mark().after_ns) / NS_PER_S)  # noqa: SLF001 - a window too
+        return dataclasses.replace(result, start_s=(opened.after_ns - self._outermost_ns()) / NS_PER_S)
 
-    def _outermost(self) -> Window:
-        return self if self._parent is None else self._parent._outermost()  # noqa: SLF001 - a window too
+    def _outermost_ns(self) -> int:
+        outermost = self
+        while outermost._parent is not None:
+            outermost = outermost._parent
+        return outermost._mark().after_ns  # noqa: SLF001
 
 
 def _step_s(windows: Sequence[WindowResult]) -> float | None:

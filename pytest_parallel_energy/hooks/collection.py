@@ -16,16 +16,19 @@ from ..options import MARKERS, any_given
 
 if TYPE_CHECKING:
     from ..cells import CellParam, Plan
+    from ..experiment import Experiment
     from ..results.limits import Limit
     from ..session import EnergySession
     from ..settings import Settings
 
-__all__ = ["RECORD_PROPERTY", "RUN_INPUT", "Collection"]
+__all__ = ["FINISHED_INPUT", "RECORD_PROPERTY", "RUN_INPUT", "Collection"]
 
 RECORD_PROPERTY = "energy.record"
 """Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
+FINISHED_INPUT = "parallel_energy_finished"
+"""What a resumed run has finished already, as xdist's controller tells its workers."""
 _CELL = "_energy_cell"
 _DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
@@ -67,10 +70,19 @@ class Collection:
         if self._session is None:
             from ..session import EnergySession
 
-            told = getattr(self.config, "workerinput", {}).get(RUN_INPUT)
-            folder = Path(told) if told else None
-            arguments = tuple(str(argument) for argument in self.config.invocation_params.args)
-            self._session = EnergySession(self.settings, self.config.rootpath, run_folder=folder, arguments=arguments)
+            told = getattr(self.config, "workerinput", {})
+            finished = None
+            if FINISHED_INPUT in told:
+                from ..sweep.finished import Finished
+
+                finished = Finished.from_plain(told[FINISHED_INPUT])
+            self._session = EnergySession(
+                self.settings,
+                self.config.rootpath,
+                run_folder=Path(told[RUN_INPUT]) if RUN_INPUT in told else None,
+                arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
+                finished=finished,
+            )
         return self._session
 
     @property
@@ -142,6 +154,22 @@ class Collection:
 
         callspec = getattr(item, "callspec", None)
         return callspec.params.get(_CELL, CellParam()) if callspec else CellParam()
+
+    def experiment_of(self, item: pytest.Item) -> Experiment:
+        """The item's experiment, not begun.
+
+        Raises:
+            ConfigError: a marker says something that is not understood.
+        """
+        from ..experiment import Experiment
+
+        return Experiment(
+            self.session,
+            nodeid=item.nodeid,
+            settings=self.settings_of(item),
+            plan=self.plan_of(item),
+            param=self.param_of(item),
+        )
 
     # --- hooks -------------------------------------------------------------------------------------------------
 

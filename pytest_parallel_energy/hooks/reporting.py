@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError, RecordError
-from .collection import RECORD_PROPERTY, RUN_INPUT
+from .collection import FINISHED_INPUT, RECORD_PROPERTY, RUN_INPUT
 
 if TYPE_CHECKING:
     from ..conclusion import Conclusion, Reference
@@ -64,7 +64,10 @@ class Reporting:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker of xdist which results folder is the run's."""
-        node.workerinput[RUN_INPUT] = str(self._collection.session.run_folder)
+        session = self._collection.session
+        node.workerinput[RUN_INPUT] = str(session.run_folder)
+        if session.resumed_folder is not None:
+            node.workerinput[FINISHED_INPUT] = session.finished.to_plain()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ..errors import LimitError, LoadError, ParallelEnergyError
 from ..fixtures import EXPERIMENT
+from ..gate import Gate
 from ..results.record import Status
 from .collection import RECORD_PROPERTY
 
@@ -42,6 +43,30 @@ class Running:
         self._limits: tuple[Limit, ...] = ()
         self._handlers: dict[int, Any] = {}
         self._last_words: threading.Timer | None = None
+        self._gate = Gate(collection.session, self._tell)
+        self._gate_flags: tuple[str, ...] = ()
+        self._refusal: str | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Before a measured test: the host's lock and rest. First of its kind: no timeout counts this time."""
+        if not self._collection.is_experiment(item) or self._collection.settings.disable:
+            return (yield)
+        self._refusal, self._gate_flags = None, ()
+        try:
+            self._gate_flags = self._gate.enter(self._collection.settings_of(item))
+        except ParallelEnergyError as error:
+            self._refusal = str(error)
+        try:
+            return (yield)
+        finally:
+            self._gate.leave()
+
+    def _tell(self, line: str) -> None:
+        terminal = self._collection.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"energy: {line}", yellow=True)
 
     # --- one item ----------------------------------------------------------------------------------------------
 
@@ -50,18 +75,13 @@ class Running:
         """Begin the experiment before the fixtures are set up."""
         if not self._collection.is_experiment(item):
             return
-        from ..experiment import Experiment
-
         self._take_signals()
+        if self._refusal is not None:
+            pytest.fail(self._refusal, pytrace=False)
         collection = self._collection
         try:
-            experiment = Experiment(
-                collection.session,
-                nodeid=item.nodeid,
-                settings=collection.settings_of(item),
-                plan=collection.plan_of(item),
-                param=collection.param_of(item),
-            )
+            experiment = collection.experiment_of(item)
+            experiment.flags.extend(self._gate_flags)
             self._limits = collection.limits_of(item)
             item.stash[EXPERIMENT] = experiment
             experiment.begin()
@@ -165,6 +185,7 @@ class Running:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
             self._handlers.clear()
+            self._gate.close()
             self._collection.session.close()
 
 

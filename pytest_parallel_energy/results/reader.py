@@ -17,6 +17,7 @@ __all__ = [
     "RECORDS_NAME",
     "Problem",
     "Records",
+    "in_progress",
     "iter_records",
     "read_records",
     "records_file",
@@ -76,7 +77,7 @@ def read_records(path: Path) -> Records:
     file = records_file(path)
     by_id = {record.record_id: record for record in iter_records(file, problems)}
     records = tuple(by_id.values())
-    if file.name == RECORDS_NAME and not _in_progress(file):
+    if file.name == RECORDS_NAME and not in_progress(file):
         records += tuple(unfinished_records(file.parent, records))
     return Records(path=file, records=records, problems=tuple(problems))
 
@@ -96,7 +97,7 @@ def unfinished_records(run_folder: Path, known: Iterable[Record]) -> Iterator[Re
             yield record
 
 
-def _in_progress(file: Path) -> bool:
+def in_progress(file: Path) -> bool:
     """Whether the session that appends to ``file`` is alive: it holds a lock, which any death of it frees."""
     try:
         with file.open("rb") as records:

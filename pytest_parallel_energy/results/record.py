@@ -137,6 +137,10 @@ class AttributionPart:
     low_j: float | None = None
     high_j: float | None = None
     method: str = "none"
+    interference_j: float | None = None
+    """Joules together beyond the sum of both alone at the same rates; ``None`` without both solo legs."""
+    slowdown_ratio: float | None = None
+    """How many times longer the foreground took than alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +199,9 @@ class MeterPart:
 
     sampler_cpu_s: float | None = None
     max_gap_s: float | None = None
+    start_temperatures_c: Mapping[str, float] = field(default_factory=dict)
+    """Degrees of CPU packages and GPUs when the window opened; empty where none can be read."""
+    end_temperatures_c: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
 

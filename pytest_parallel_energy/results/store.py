@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import RecordError
 from .codec import encode, to_json_text
 from .files import replace_symlink, why, write_file
-from .reader import EXPERIMENT_NAME, RECORDS_NAME, read_records, unfinished_records
+from .reader import EXPERIMENT_NAME, RECORDS_NAME, in_progress, read_records, unfinished_records
 from .record import Record
 from .run_info import RunInfo, run_json
 from .summary import summary_csv
@@ -107,6 +107,29 @@ class RunStore:
     def open(cls, folder: Path) -> RunStore:
         """The run in ``folder``, made by another process: for experiment folders and files, not for records."""
         return cls(folder, RunInfo(run_id=folder.name, started_at=""))
+
+    @classmethod
+    def resume(cls, folder: Path) -> RunStore:
+        """Go on with the run in ``folder``, which its own session has left: records are appended to its records.
+
+        Raises:
+            RecordError: another session is at it, or the folder cannot be read or written.
+        """
+        import msgspec
+
+        folder = folder.absolute()
+        if in_progress(folder / RECORDS_NAME):
+            raise RecordError(f"another session is at the run in {folder}; wait for it, or begin a run of your own")
+        try:
+            info = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunInfo)
+            store = cls(folder, replace(info, ended_at=None, exit_status=None))
+            _end_torn_line(store._open_records(), folder / RECORDS_NAME)
+            store.write_run(store.info)
+        except (OSError, msgspec.MsgspecError) as error:
+            reason = why(error) if isinstance(error, OSError) else str(error)
+            raise RecordError(f"the run in {folder} cannot be gone on with: {reason}; begin a new one") from error
+        store._point_latest(folder.parent)
+        return store
 
     @property
     def info(self) -> RunInfo:
@@ -251,6 +274,15 @@ def _append_line(descriptor: int, line: bytes) -> None:
         os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fsync(descriptor)
+
+
+def _end_torn_line(descriptor: int, file: Path) -> None:
+    """End a line that a killed session left half-written, so that the next record has a line of its own."""
+    with file.open("rb") as records:
+        size = records.seek(0, os.SEEK_END)
+        records.seek(max(0, size - 1))
+        if size and records.read(1) != b"\n":
+            _append_line(descriptor, b"\n")
 
 
 def _new_run_folder(base_dir: Path, started: dt.datetime, name: str | None) -> Path:

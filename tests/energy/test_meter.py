@@ -74,6 +74,7 @@ def test_windows_nest(clock):
     result = outer.result
     assert [inner.name for inner in result.windows] == ["a", "b"]
     assert result.windows[0].windows[0].name == "a-inner"
+    assert [inner.start_s for inner in result.windows] == [0.0, 1.0]
     assert sum(inner.total_j for inner in result.windows) == pytest.approx(result.total_j)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
@@ -144,6 +146,21 @@ def test_unlike_gpus_without_pci_order_are_flagged(nvml, monkeypatch):
     nvml.gpu(name="T4", arch=6)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert any("CUDA_DEVICE_ORDER" in flag for flag in measured(nvml).flags)
+
+
+def test_other_processes_and_throttling_are_flagged(nvml):
+    """A process that is not ours is named; our own is not."""
+    gpu = nvml.gpu(pid=1)
+    flags = {}
+    for pid in (1, os.getpid()):
+        gpu["pid"] = pid
+        nvml.save()
+        with EnergyMeter(open_nvml(), clock_ns=nvml.now_ns, sleep=nvml.pass_time) as meter:
+            window = meter.begin(edges=True)
+            nvml.pass_time(10.0)
+            flags[pid] = " ".join(window.end().flags)
+    assert "also used by other processes: 1 (" in flags[1]
+    assert "other processes" not in flags[os.getpid()]
 
 
 def test_observation(nvml):

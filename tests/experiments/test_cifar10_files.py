@@ -9,8 +9,8 @@ import pytest
 
 np = pytest.importorskip("numpy", reason="the experiments extra is not installed")
 
-from cifar10 import Batch, read_cifar10, write_python_batches  # noqa: E402 - after the skip
-from data_errors import DataError  # noqa: E402
+from cifar10 import Batch, read_cifar10, write_python_batches
+from data_errors import DataError
 
 CLASSES = [f"class-{number}" for number in range(10)]
 

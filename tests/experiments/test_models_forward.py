@@ -6,8 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the experiments extra is not installed")
 
-from resnet_cifar import cifar_resnet  # noqa: E402 - after the skip
-from roberta import PAD, RobertaClassifier, RobertaShape  # noqa: E402
+from forward_forward import ForwardForward, with_label
+from labelled_set import LabelledSet, shuffled_batches
+from reid_networks import reid_loss, reid_network
+from resnet_cifar import cifar_resnet
+from roberta import PAD, RobertaClassifier, RobertaShape
+from siamese import Siamese, draw_pairs
+from tree_transformer import TreePairClassifier, TreeShape
 
 TINY = RobertaShape(vocabulary=20, layers=2, width=16, heads=2, length=12)
 
@@ -24,3 +29,54 @@ def test_padding_changes_no_answer():
     tokens = torch.tensor([[0, 7, 8, 9, 2]])
     padded = torch.cat([tokens, torch.full((1, 6), PAD)], dim=1)
     assert torch.allclose(model(tokens), model(padded), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "stripes", "length"), [("densenet121", 1, 512), ("hrnet18", 1, 512), ("pcb", 6, 1536)]
+)
+def test_reid_networks_give_logits_and_features(name, stripes, length):
+    """One classifier for each stripe, and one vector of length 1 for each image."""
+    model = reid_network(name, identities=7, dropout=0.5).eval()
+    images = torch.rand(2, 3, 96, 48) if name == "pcb" else torch.rand(2, 3, 64, 32)
+    logits, features = model(images), model.features(images)
+    assert logits.shape == (2, stripes, 7)
+    assert reid_loss(logits, torch.tensor([0, 6])).item() > 0
+    assert features.shape == (2, length)
+    assert torch.allclose(features.norm(dim=1), torch.ones(2))
+
+
+def test_forward_forward_marks_the_label():
+    """The label is the one bright pixel among the first ten; the image itself is left as it is."""
+    images = torch.full((2, 784), 0.5)
+    marked = with_label(images, torch.tensor([3, 0]), amplitude=2.0)
+    assert marked[0, :10].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert images.min() == 0.5
+    assert ForwardForward()(images.view(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_siamese_pairs_are_half_the_same():
+    """Every second pair shows the same class, and labels agree with what is shown."""
+    labels = torch.arange(40) % 4
+    data = LabelledSet(inputs=labels[:, None, None, None].float().expand(40, 1, 32, 32), labels=labels)
+    pairs = draw_pairs(data, 100, torch.Generator().manual_seed(1))
+    same = pairs.inputs[:, 0, 0, 0] == pairs.inputs[:, 1, 0, 0]
+    assert same.sum() == 50
+    assert (same == (pairs.labels == 1)).all()
+    assert Siamese(width=4)(pairs.inputs[:3]).shape == (3,)
+
+
+def test_tree_pairs_are_compared_without_order():
+    """Which of two functions comes first changes nothing."""
+    torch.manual_seed(0)
+    model = TreePairClassifier(TreeShape(vocabulary=9, width=16, heads=2, inner_width=8, vector=8, length=5)).eval()
+    pairs = torch.randint(1, 9, (3, 2, 2, 5))
+    assert torch.allclose(model(pairs), model(pairs.flip(1)), atol=1e-6)
+
+
+@pytest.mark.parametrize(("count", "seen"), [(10, 10), (9, 8)])
+def test_no_batch_holds_a_single_input(count, seen):
+    """Batch normalisation cannot train on one: a rest of one is left out of the epoch."""
+    data = LabelledSet(inputs=torch.arange(count), labels=torch.arange(count))
+    batches = list(shuffled_batches(data, 4, torch.Generator().manual_seed(2)))
+    assert sum(len(labels) for _, labels in batches) == seen
+    assert min(len(labels) for _, labels in batches) > 1

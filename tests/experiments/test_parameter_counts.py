@@ -6,9 +6,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the experiments extra is not installed")
 
-from resnet_cifar import cifar_resnet  # noqa: E402 - after the skip
-from roberta import RobertaClassifier, RobertaShape  # noqa: E402
-from text_cnn import TextCnn  # noqa: E402
+from densenet import DenseNetTrunk
+from forward_forward import ForwardForward
+from hrnet import HrNetTrunk
+from mnist_networks import MnistCnn, MnistRnn
+from reid_networks import reid_network
+from resnet_cifar import cifar_resnet
+from resnet_imagenet import resnet18_trunk, resnet50_trunk
+from roberta import RobertaClassifier, RobertaShape
+from siamese import Siamese
+from text_cnn import TextCnn
+from transformer import EncoderLayer
 
 
 def parameters(model):
@@ -46,3 +54,44 @@ def test_vulberta_cnn():
     with torch.device("meta"):
         model = TextCnn()
     assert round((parameters(model) - model.words.weight.numel()) / 1e6, 1) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("trunk", "features", "published"),
+    [
+        pytest.param(DenseNetTrunk, 1024, 7_978_856, id="densenet121"),
+        pytest.param(HrNetTrunk, 2048, 21_299_004, id="hrnet-w18"),
+        pytest.param(resnet18_trunk, 512, 11_689_512, id="resnet18"),
+        pytest.param(resnet50_trunk, 2048, 25_557_032, id="resnet50"),
+    ],
+)
+def test_trunks_for_large_images(trunk, features, published):
+    """With a linear layer to ImageNet's 1000 classes, the counts of the published models, to the last parameter."""
+    with torch.device("meta"):
+        assert parameters(trunk()) + features * 1000 + 1000 == published
+
+
+@pytest.mark.parametrize(("name", "published"), [("densenet121", 7.86), ("hrnet18", 20.69), ("pcb", 27.82)])
+def test_reid_networks_with_the_identities_of_market1501(name, published):
+    """751 people in training; DenseNet-121's trunk alone is 6.95 M."""
+    with torch.device("meta"):
+        assert millions(reid_network(name, identities=751, dropout=0.5)) == published
+
+
+@pytest.mark.parametrize(
+    ("network", "published"),
+    [
+        pytest.param(MnistCnn, 1_199_882, id="mnist"),
+        pytest.param(MnistRnn, 26_602, id="mnist_rnn"),
+        pytest.param(ForwardForward, 643_000, id="mnist_ff"),
+        pytest.param(Siamese, 11_432_897, id="siamese"),
+    ],
+)
+def test_networks_of_the_examples(network, published):
+    """The layers of PyTorch's examples; the siamese network has ResNet-18's trunk on one channel."""
+    assert parameters(network()) == published
+
+
+def test_mrt_oast_encoder():
+    """Two layers of width 128 and inner width 512: each 4 (128² + 128) + 2 · 128 · 512 + 640 + 4 · 128."""
+    assert 2 * parameters(EncoderLayer(128, 8, 512, 0.2)) == 396_544

@@ -1,0 +1,62 @@
+"""What devices say besides energy, turned into flags: throttling, and processes of others that use the same device."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from .cpu_time import ProcessTimes, process_times
+from .sensor import Observation, Observer, Sensor
+
+__all__ = ["device_flags"]
+
+_NAMED = 5
+"""So many foreign processes are named; of the others the number."""
+
+
+def device_flags(sensors: Sequence[Sensor]) -> tuple[str, ...]:
+    """Flags of all devices that can tell; a device that refuses says nothing. Costs milliseconds with a GPU."""
+    flags: list[str] = []
+    for sensor in sensors:
+        if isinstance(sensor, Observer):
+            try:
+                flags.extend(_flags(sensor.description.name, sensor.observe()))
+            except Exception as error:  # noqa: BLE001 - a third party's; its energy is judged by its readings
+                flags.append(f"{sensor.description.name}: its state cannot be read ({error})")
+    return tuple(flags)
+
+
+def _flags(name: str, seen: Observation) -> Iterator[str]:
+    if seen.throttle:
+        yield f"{name} ran slower than it could: {', '.join(seen.throttle)}"
+    foreign = _foreign(seen.process_ids)
+    if foreign:
+        more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
+        yield f"{name} was also used by other processes: {', '.join(foreign[:_NAMED])}{more}"
+
+
+def _foreign(pids: Sequence[int]) -> list[str]:
+    """The processes that neither are this one nor descend from it, with their names."""
+    if not pids:
+        return []
+    table = process_times()
+    return [f"{pid} ({_program(pid)})" for pid in pids if not _descends(pid, os.getpid(), table)]
+
+
+def _descends(pid: int, ancestor: int, table: Mapping[int, ProcessTimes]) -> bool:
+    seen = set[int]()
+    while pid in table and pid not in seen:
+        if pid == ancestor:
+            return True
+        seen.add(pid)
+        pid = table[pid].parent
+    return pid == ancestor
+
+
+def _program(pid: int) -> str:
+    try:
+        with pathlib.Path(f"/proc/{pid}/comm").open(encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return "of another user or container"

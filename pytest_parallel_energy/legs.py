@@ -1,0 +1,169 @@
+"""The legs of one run, and whose joules a test's were: idle, the load alone, the foreground alone, both together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .energy.attribution import Attribution, Leg, Legs
+    from .energy.cpu_time import CpuShares
+    from .energy.meter import EnergyMeter
+    from .energy.result import WindowResult
+    from .load.background import BackgroundLoad
+
+__all__ = ["BesideLoad", "LegBook"]
+
+_PYTEST = "foreground"
+
+
+@dataclass(slots=True, kw_only=True)
+class BesideLoad:
+    """What is noted of one test beside loads: their leg alone, and the CPU time around the window."""
+
+    solo_w: float | None = None
+    """Mean power of the machine while only the loads ran."""
+    solo_rate: float | None = None
+    """CPU seconds of the loads a second, alone."""
+    opened: CpuShares | None = None
+    closed: CpuShares | None = None
+    loads_opened_s: float | None = None
+    loads_closed_s: float | None = None
+
+    @property
+    def loads_cpu_s(self) -> float | None:
+        """CPU seconds of the loads in the window."""
+        if self.loads_opened_s is None or self.loads_closed_s is None:
+            return None
+        return self.loads_closed_s - self.loads_opened_s
+
+
+@dataclass(slots=True, kw_only=True)
+class LegBook:
+    """Keeps the solo legs of a run, so that a loaded test can be compared with the same training alone.
+
+    Args:
+        meter: the run's meter.
+        leg_s: length of the leg of a load alone, seconds; 0: not measured.
+    """
+
+    meter: EnergyMeter
+    leg_s: float
+    _alone: dict[str, Leg] = field(default_factory=dict)
+
+    def measure_loads(self, loads: Sequence[BackgroundLoad]) -> BesideLoad:
+        """The loads alone, for a moment, just before the test: only where idle power is known too."""
+        noted = BesideLoad()
+        if not loads or self.meter.idle is None or self.leg_s <= 0:
+            return noted
+        before_s = _cpu_s(loads)
+        noted.solo_w = self.meter.mean_power_w(self.leg_s)
+        after_s = _cpu_s(loads)
+        if before_s is not None and after_s is not None:
+            noted.solo_rate = (after_s - before_s) / self.leg_s
+        return noted
+
+    @staticmethod
+    def open_window(noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
+        """Just before the window opens."""
+        noted.loads_opened_s, noted.opened = _cpu_s(loads), _shares_now()
+
+    @staticmethod
+    def close_window(noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
+        """Just after the window closed."""
+        noted.loads_closed_s, noted.closed = _cpu_s(loads), _shares_now()
+
+    def attribute(self, result: WindowResult, what: str, noted: BesideLoad | None) -> Mapping[str, object]:
+        """The fields of a record's attribution.
+
+        Args:
+            result: the test's window.
+            what: names the foreground's work, the same for each test that does the same; a test alone is remembered.
+            noted: ``None`` for a test without loads.
+        """
+        from dataclasses import asdict
+
+        from .energy.attribution import Attribution, interaction
+
+        idle_w = None if self.meter.idle is None else self.meter.idle.mean_w
+        if result.total_j is None or result.mean_w is None:
+            return asdict(Attribution())
+        if noted is None:
+            return asdict(self._attribute_alone(result, what, idle_w))
+        legs = None if idle_w is None else self._legs(result, what, noted, idle_w)
+        if legs is None or legs.background is None:
+            return asdict(_by_cpu_time(result, noted))
+        found = _by_legs(legs, result)
+        seen = interaction(legs)
+        if seen is None:
+            return asdict(found)
+        extra = {"interference_j": seen.interference_w * result.window_s, "slowdown_ratio": seen.slowdown_ratio}
+        return asdict(found) | extra
+
+    def _attribute_alone(self, result: WindowResult, what: str, idle_w: float | None) -> Attribution:
+        from .energy.attribution import Attribution, Leg
+
+        if idle_w is None or result.mean_w is None:
+            return Attribution()
+        self._alone[what] = Leg(mean_w=result.mean_w, foreground_rate=1 / result.window_s)
+        return Attribution(
+            foreground_j=result.above_idle_j, background_j=0.0, idle_j=result.idle_j, method="alone above idle"
+        )
+
+    def _legs(self, result: WindowResult, what: str, noted: BesideLoad, idle_w: float) -> Legs:
+        from .energy.attribution import Leg, Legs
+
+        cpu_s = noted.loads_cpu_s
+        background = None if noted.solo_w is None else Leg(mean_w=noted.solo_w, background_rate=noted.solo_rate)
+        both = Leg(
+            mean_w=result.mean_w or 0.0,
+            foreground_rate=1 / result.window_s,
+            # the load's CPU time stands for its work: rounds are too long to count in a leg of seconds
+            background_rate=None if cpu_s is None or noted.solo_rate is None else cpu_s / result.window_s,
+        )
+        return Legs(idle_w=idle_w, both=both, foreground=self._alone.get(what), background=background)
+
+
+def _by_legs(legs: Legs, result: WindowResult) -> Attribution:
+    from .energy.attribution import attribute_legs
+
+    return attribute_legs(legs, result.window_s)
+
+
+def _by_cpu_time(result: WindowResult, noted: BesideLoad) -> Attribution:
+    """Split by CPU time, where no GPU is in the total: its use has nothing to do with CPU time."""
+    from .energy.attribution import Attribution, Shares, attribute_shares
+
+    has_gpu = any(domain.counted and domain.kind in {"gpu", "module"} for domain in result.domains)
+    loads_s = noted.loads_cpu_s
+    if has_gpu or loads_s is None or noted.opened is None or noted.closed is None or result.total_j is None:
+        return Attribution()
+    busy_s = noted.closed.busy_s - noted.opened.busy_s
+    # the guards of loads and trainings are this process's children, so that its tree holds both
+    tree_s = noted.closed.trees_s[_PYTEST] - noted.opened.trees_s[_PYTEST]
+    busy_s = max(busy_s, tree_s, loads_s)
+    if busy_s <= 0:
+        return Attribution()
+    loads_ratio = max(0.0, loads_s) / busy_s
+    own_ratio = min(max(0.0, tree_s - loads_s) / busy_s, 1.0 - loads_ratio)
+    return attribute_shares(
+        result.total_j, result.idle_j, Shares(foreground_ratio=own_ratio, background_ratio=loads_ratio)
+    )
+
+
+def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:
+    """CPU seconds of all loads so far; ``None`` when one does not tell."""
+    seconds = [load.report().cpu_s for load in loads]
+    known = [each for each in seconds if each is not None]
+    return sum(known) if len(known) == len(seconds) else None
+
+
+def _shares_now() -> CpuShares | None:
+    from .energy.cpu_time import CpuShares
+
+    try:
+        return CpuShares.now({_PYTEST: [os.getpid()]})
+    except (OSError, ValueError, IndexError):
+        return None

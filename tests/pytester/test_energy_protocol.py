@@ -1,0 +1,181 @@
+"""The host protocol and the legs in whole sessions: lock, rest, governor, idle, attribution."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_parallel_energy.testing import FakeZone, PowercapTree
+
+METERED = """
+import time
+
+def test_metered(energy_meter):
+    time.sleep(0.05)
+    assert energy_meter.total_j > 0
+"""
+
+BESIDE = """
+import sys, time
+import pytest
+
+def work():
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        pass
+
+def test_alone(energy_meter):
+    work()
+
+@pytest.mark.energy(coverage_min=0)
+def test_beside(energy_meter, background_load):
+    background_load([sys.executable, "-c", "while True: pass"])
+    time.sleep(0.3)
+    work()
+"""
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pytest_parallel_energy.energy.host_lock import HostLock
+with HostLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def hold(project):
+    """Starts another process that holds the host lock for so many seconds."""
+    children = []
+
+    def start(seconds):
+        child = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(project.path), str(seconds)], stdout=subprocess.PIPE
+        )
+        children.append(child)
+        assert child.stdout.readline() == b"held\n"
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+@pytest.fixture
+def rapl(tmp_path_factory):
+    """A machine whose package draws 50 W."""
+    root = tmp_path_factory.mktemp("sysfs")
+    with PowercapTree(root, [FakeZone(path="intel-rapl:0", name="package-0", watts=50.0)]):
+        yield ("-o", f"energy_sysfs_root={root}")
+
+
+def run_on(project, root_option, *arguments):
+    project.ini(f"energy_sysfs_root = {root_option[1].partition('=')[2]}", "energy_sensors = powercap")
+    return project.run(*arguments)
+
+
+def test_refusing_fails_the_test_with_the_holders_name(project, hold):
+    """With 'refuse' the measured test fails with one sentence; others are not held up."""
+    holder = hold(60)
+    project.tests(METERED + "\ndef test_plain():\n    pass\n")
+    result = project.run("--energy-host-lock=refuse")
+    result.assert_outcomes(errors=1, passed=1)
+    result.stdout.fnmatch_lines([f"*process {holder.pid} of user*is measuring on this host*"])
+
+
+def test_waiting_says_for_whom_and_goes_on(project, hold):
+    """A wait of more than a second is told, is not counted by the timeout, and the test passes then."""
+    hold(3)
+    project.tests(METERED)
+    result = project.run("--timeout=2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["energy: waiting for process * of user *"])
+
+
+def test_a_deadline_ends_the_wait(project, hold):
+    """The test fails when the wait takes too long."""
+    hold(60)
+    project.tests(METERED)
+    result = project.run("--energy-host-lock-timeout=1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*waited 1 s for process*"])
+
+
+def test_idle_leg_gives_above_idle(project, rapl):
+    """At a steady 50 W nothing is above idle, and the idle part is the whole, within the readings' noise."""
+    project.tests(METERED)
+    run_on(project, rapl, "--energy-idle=0.5").assert_outcomes(passed=1)
+    (record,) = project.records()
+    energy = record["energy"]
+    assert energy["quality"] == "counter"
+    assert energy["idle_j"] == pytest.approx(energy["total_j"], rel=0.5)
+    assert record["attribution"]["method"] == "alone above idle"
+
+
+def test_no_idle_leg_for_an_estimate(project):
+    """Where everything is estimated, no second is spent on an idle leg."""
+    project.tests(METERED)
+    result = project.run("--energy-sensors=estimate", "--energy-idle=300")
+    result.assert_outcomes(passed=1)
+    assert project.records()[0]["energy"]["idle_j"] is None
+
+
+def test_shapley_when_alone_and_beside_were_measured(project, rapl):
+    """The load's leg and the same test alone give Shapley shares; they sum to what is above idle."""
+    project.tests(BESIDE.replace("def test_alone", "def test_it_alone"))
+    run_on(project, rapl, "--energy-idle=0.5").assert_outcomes(passed=2)
+    alone, beside = project.records()
+    assert alone["attribution"]["method"] == "alone above idle"
+    assert beside["attribution"]["method"] == "marginal"
+    shares = beside["attribution"]
+    active_j = beside["energy"]["total_j"] - shares["idle_j"]
+    assert shares["foreground_j"] + shares["background_j"] == pytest.approx(active_j, abs=1e-6)
+    assert beside["background"][0]["solo_mean_w"] == pytest.approx(50.0, rel=0.3)
+
+
+def test_split_by_cpu_time_without_legs(project, rapl):
+    """Without idle leg the energy is split by CPU time, and the method says so."""
+    project.tests(BESIDE)
+    run_on(project, rapl, "--energy-idle=0", "-k", "beside").assert_outcomes(passed=1)
+    (record,) = project.records()
+    shares = record["attribution"]
+    assert shares["method"] == "share of CPU time, idle power included"
+    parts = shares["foreground_j"] + shares["background_j"] + shares["other_j"]
+    assert parts == pytest.approx(record["energy"]["total_j"])
+    assert shares["background_j"] > 0
+    assert shares["foreground_j"] > 0
+
+
+def test_cool_down_that_cannot_be_is_flagged(project, rapl):
+    """No temperature here: the record says that the rest was left out."""
+    project.tests(METERED)
+    run_on(project, rapl, "--energy-idle=0", "--energy-cooldown=temp:50").assert_outcomes(passed=1)
+    assert any("no temperature can be read" in flag for flag in project.records()[0]["meter"]["flags"])
+
+
+def test_governor_that_cannot_be_set_is_flagged(project, rapl):
+    """A machine without governor is measured all the same, and the record says why."""
+    project.tests(METERED)
+    run_on(project, rapl, "--energy-idle=0", "--energy-governor=performance").assert_outcomes(passed=1)
+    assert any("no frequency governor" in flag for flag in project.records()[0]["meter"]["flags"])
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--energy-cooldown=cold", "*'cold' is no cool-down*"),
+        ("--energy-host-lock=maybe", "*'maybe' is no way to lock the host*"),
+        ("--energy-idle=soon", "*'soon' is not a time*"),
+    ],
+)
+def test_bad_values_are_refused_before_anything_runs(project, option, words):
+    """One sentence with the value and what would be right."""
+    project.tests(METERED)
+    result = project.run(option)
+    result.stderr.fnmatch_lines([words])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR

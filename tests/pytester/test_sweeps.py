@@ -1,0 +1,242 @@
+"""Sweeps in whole sessions: order, what is left out, plans, budgets, and runs that are killed and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+CELLS = """
+import pytest, time
+
+@pytest.mark.mutate(x=list(range({count})))
+def test_cell(energy_meter, hyperparameters):
+    time.sleep({sleep})
+    assert hyperparameters["x"] not in {broken}
+"""
+
+
+def cells(project, count=4, sleep=0, broken=()):
+    project.tests(CELLS.format(count=count, sleep=sleep, broken=list(broken)))
+
+
+def ran(result):
+    return re.findall(r"test_cell\[(\S+)\] PASSED", result.stdout.str())
+
+
+def test_blocked_order_runs_each_repetition_of_all_cells_first(project):
+    """Blocks, shuffled by the seed, the same in each session, with the seed in run.json and in the header."""
+    cells(project)
+    arguments = ("-v", "--energy-order=blocked", "--energy-seed=3", "--energy-repeats=2")
+    first, second = project.run(*arguments), project.run(*arguments)
+    order = ran(first)
+    assert order == ran(second)
+    assert [one[-4:] for one in order] == ["rep0"] * 4 + ["rep1"] * 4
+    assert order != sorted(order, key=lambda one: (one[-1], one))
+    first.stdout.fnmatch_lines(["energy: order blocked, seed 3"])
+    settings = json.loads((project.run_folder / "run.json").read_text())["settings"]
+    assert (settings["order"], settings["seed"]) == ("blocked", "3")
+
+
+def test_declared_order_undoes_a_shuffle(project):
+    """A plugin that shuffles gives way to --energy-order; tests that are no experiments stay where they are."""
+    project.pytester.makeconftest("""
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_collection_modifyitems(items):
+            items.reverse()
+        """)
+    project.tests(CELLS.format(count=3, sleep=0, broken=[]) + "\ndef test_plain(): pass\n")
+    shuffled = project.run("-v")
+    assert ran(shuffled) == ["x=2-rep0", "x=1-rep0", "x=0-rep0"]
+    declared = project.run("-v", "--energy-order=declared")
+    assert ran(declared) == ["x=0-rep0", "x=1-rep0", "x=2-rep0"]
+    assert re.search(r"test_plain PASSED.*\n.*x=0", declared.stdout.str())
+
+
+def test_a_sweep_that_is_killed_is_gone_on_with(project):
+    """SIGKILL in the middle of 50 cells: --energy-resume runs the rest, and no finished cell is lost or repeated."""
+    cells(project, count=50, sleep=0.03)
+    command = [sys.executable, "-m", "pytest", *project.plugins, "-q"]
+    killed = subprocess.Popen(
+        command, cwd=project.path, stdout=subprocess.DEVNULL, env=os.environ, start_new_session=True
+    )
+    records = project.path / "energy-results" / "latest" / "records.jsonl"
+    deadline_s = time.monotonic() + 60
+    while not (records.exists() and records.read_bytes().count(b"\n") >= 15) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    finished = [one["nodeid"] for one in project.records()]
+    assert 15 <= len(finished) < 50
+    folder = project.run_folder
+
+    result = project.run("--energy-resume", "-v")
+    result.assert_outcomes(passed=50 - len(finished), deselected=len(finished))
+    assert project.run_folder == folder
+    passed = Counter(one["nodeid"] for one in project.records() if one["status"] == "passed")
+    assert len(passed) == 50
+    assert set(passed.values()) == {1}
+    assert not set(ran(result)) & {one.partition("[")[2].removesuffix("]") for one in finished}
+    result.stdout.fnmatch_lines([f"energy: going on with {folder.name}: {len(finished)} experiment(s) are finished*"])
+    for number in (0, 49):  # the table shows both sessions' cells
+        result.stdout.fnmatch_lines([f"*test_cell?x={number}?*"])
+
+    again = project.run("--energy-resume")
+    assert again.ret == 0
+    assert len([one for one in project.records() if one["status"] == "passed"]) == 50
+
+
+def test_what_failed_runs_again(project):
+    """Only what passed is finished; after the repair the sweep is complete."""
+    cells(project, broken=[1, 2])
+    assert project.run().ret == 1
+    cells(project)
+    result = project.run("--energy-resume")
+    result.assert_outcomes(passed=2, deselected=2)
+    statuses = Counter(one["status"] for one in project.records())
+    assert statuses == {"passed": 4, "failed": 2}
+
+
+def test_a_changed_configuration_runs_again(project):
+    """The same id with other values is another cell: the profile changes what is trained."""
+    project.tests("""
+        import pytest
+
+        @pytest.mark.workload("toy/net")
+        def test_it(train):
+            train()
+        """)
+    project.run("--energy-profile=quick").assert_outcomes(passed=1)
+    project.run("--energy-resume", "--energy-profile=quick").assert_outcomes(deselected=1)
+    project.run("--energy-resume").assert_outcomes(passed=1)
+
+
+def test_resume_under_xdist(project):
+    """The controller tells the workers what is finished; what they measure goes to the same run."""
+    cells(project, count=6, broken=[4, 5])
+    project.run("-p", "xdist.plugin", "-n", "2").assert_outcomes(passed=4, failed=2)
+    folder = project.run_folder
+    cells(project, count=6)
+    project.run("-p", "xdist.plugin", "-n", "2", "--energy-resume").assert_outcomes(passed=2)
+    assert project.run_folder == folder
+    assert len({one["nodeid"] for one in project.records() if one["status"] == "passed"}) == 6
+    assert project.run("-p", "xdist.plugin", "-n", "2", "--energy-resume").ret == 0
+
+
+def test_resume_without_a_run_begins_one(project):
+    """The same command line begins the sweep and goes on with it; a run that was named must be there."""
+    cells(project)
+    result = project.run("--energy-resume")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["energy: there is no run to go on with yet; this one begins"])
+    named = project.run("--energy-resume=nothing")
+    assert named.ret == 4
+    named.stderr.fnmatch_lines([
+        "ERROR: --energy-resume: there is no run 'nothing' to go on with; the newest runs are*"
+    ])
+
+
+def test_history_leaves_known_mutations_out(project):
+    """A mutation that an older run or CSV holds for the same workload alone is left out; beside a load it is not."""
+    project.tests("""
+        import pytest
+
+        @pytest.mark.workload("toy/net")
+        @pytest.mark.mutate("learning_rate", samples=2, default=True)
+        def test_alone(train):
+            train()
+
+        @pytest.mark.workload("toy/net")
+        @pytest.mark.mutate("learning_rate", samples=2)
+        @pytest.mark.background_load("toy/net")
+        def test_beside(train):
+            train()
+        """)
+    project.run("-k", "alone").assert_outcomes(passed=3, deselected=2)
+    for name in ("", "/summary.csv", "/records.jsonl"):
+        result = project.run("--collect-only", f"--energy-history={project.run_folder}{name}")
+        result.assert_outcomes(deselected=2)
+        result.stdout.fnmatch_lines(["*test_alone?default-rep0?*"])
+    bad = project.run("--energy-history=nothing.csv")
+    assert bad.ret == 4
+    bad.stderr.fnmatch_lines(["ERROR: --energy-history: *nothing.csv: there is no such file*"])
+
+
+def test_a_plan_runs_nothing(project):
+    """The table has a row a cell, with what earlier runs took; no test runs, no sensor opens, no folder is made."""
+    cells(project, sleep=0.05)
+    unknown = project.run("--energy-plan", "--energy-repeats=3")
+    assert unknown.ret == 0
+    unknown.stdout.fnmatch_lines([
+        "*energy plan*",
+        "cell*",
+        "test_cell?x=0?*–*",
+        "4 cells, 12 runs",
+        "nothing is known*",
+    ])
+    assert not (project.path / "energy-results").exists()
+    project.run("--energy-repeats=3").assert_outcomes(passed=12)
+    runs = len(list((project.path / "energy-results").iterdir()))
+    planned = project.run("--energy-plan", "--energy-repeats=3", "--energy-price=0.3")
+    planned.stdout.fnmatch_lines(["test_cell?x=0?*3 of this cell*", "time: *done at*", "energy: *at the price given*"])
+    planned.assert_outcomes()
+    assert len(list((project.path / "energy-results").iterdir())) == runs
+
+
+def test_a_budget_stops_the_run(project):
+    """The session ends in order when the energy is spent, and what is left can be gone on with."""
+    cells(project, count=30, sleep=0.02)
+    result = project.run("--energy-budget=1 mJ")
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*the energy budget of 1.00 mJ: * used; --energy-resume goes on with the run*"])
+    assert len(project.records()) == 1
+    wrong = project.run("--energy-budget=lots")
+    assert wrong.ret == 4
+    wrong.stderr.fnmatch_lines(["ERROR: --energy-budget: 'lots' is not an energy*"])
+
+
+def test_a_governor_is_set_for_the_run(project, monkeypatch):
+    """During the test the CPUs have it, afterwards what they had; without frequency scaling the run says so."""
+    folder = project.path / "sys/devices/system/cpu/cpu0/cpufreq"
+    folder.mkdir(parents=True)
+    (folder / "scaling_available_governors").write_text("performance powersave\n")
+    (folder / "scaling_governor").write_text("powersave\n")
+    monkeypatch.setenv("PYTEST_ENERGY_SYSFS_ROOT", str(project.path / "sys"))
+    project.tests(f"""
+        from pathlib import Path
+
+        def test_it(energy_meter):
+            assert Path("{folder}/scaling_governor").read_text().strip() == "performance"
+        """)
+    project.run("--energy-governor=performance").assert_outcomes(passed=1)
+    assert (folder / "scaling_governor").read_text().strip() == "powersave"
+    assert project.records()[0]["host"]["governor"] == "performance"
+    result = project.run("--energy-governor=fast")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*there is no CPU governor 'fast' here*"])
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--energy-order=shuffled", "'shuffled' is none of declared, random, blocked"),
+        ("--energy-seed=x", "'x' is not a whole number"),
+        ("--energy-price=-1", "'-1' is not a price"),
+        ("--energy-progress=loud", "'loud' is none of auto, line, heartbeat, off"),
+    ],
+)
+def test_a_bad_option_is_named(project, option, words):
+    """The option, the value, and what would be right; nothing runs."""
+    cells(project)
+    result = project.run(option)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines([f"ERROR: {option.partition('=')[0]}: {words}*"])
