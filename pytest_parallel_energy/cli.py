@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(commands)
     kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
     kill.set_defaults(run=_kill_background)
+    measure = commands.add_parser("measure", help="run a command and tell the energy that was used meanwhile")
+    measure.add_argument("--sensors", default="auto", metavar="NAMES", help="which sources, with commas between")
+    measure.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command with its arguments"
+    )
+    measure.set_defaults(run=_measure)
     return parser
 
 
@@ -55,6 +61,22 @@ def _doctor(_options: argparse.Namespace) -> int:
     lines, status = answers.doctor(Settings())
     print("\n".join(lines))  # noqa: T201 - the answer itself
     return status
+
+
+def _measure(options: argparse.Namespace) -> int:
+    import os
+    from pathlib import Path
+
+    from .energy.measure import measure_command, render_result
+    from .energy.meter import EnergyMeter
+
+    argv = options.command[1:] if options.command[:1] == ["--"] else options.command
+    root = Path(os.environ.get("PYTEST_ENERGY_SYSFS_ROOT", "/sys"))
+    with EnergyMeter(options.sensors, sysfs_root=root) as meter:
+        measured = measure_command(argv, meter)
+    # on stderr, so that the command's own output can be piped on
+    print("\n".join(["", *render_result(measured.result)]), file=sys.stderr)  # noqa: T201 - the answer itself
+    return measured.exit_status
 
 
 def _list(options: argparse.Namespace) -> int:

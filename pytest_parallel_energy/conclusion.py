@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .results.record import HostPart
     from .settings import Settings
 
-__all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference", "price_per_kwh", "wants_conclusion"]
+__all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference", "wants_conclusion"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +98,6 @@ def factors_of(settings: Settings) -> Factors:
         price=price_factor(settings.price) if settings.price else None,
         pue=pue_factor(settings.pue) if settings.pue else None,
     )
-
-
-def price_per_kwh(settings: Settings) -> float | None:
-    """The user's price of a kWh, in whatever currency."""
-    return price_factor(settings.price).value if settings.price else None
 
 
 def conclude(

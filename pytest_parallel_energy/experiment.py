@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, LimitError, TrainingError
+from .errors import ConfigError, LimitError, TrainingError, did_you_mean
+from .legs import BesideLoad
 from .markers import LoadMark
-from .processes.command import Command
+from .neighbours import command_load, registered_load
 from .recording import (
     StartedLoad,
     attribution_part,
     background_part,
     energy_part,
+    load_identity,
     meter_part,
     trained_part,
     workload_part,
@@ -35,7 +37,6 @@ from .results.trace import TRACE_NAME, trace_csv_gz
 if TYPE_CHECKING:
     from .energy.result import WindowResult
     from .energy.window import Window
-    from .legs import BesideLoad
     from .load.background import BackgroundLoad
     from .session import EnergySession
     from .settings import Settings
@@ -113,7 +114,7 @@ class Experiment:
         self._status = Status.PASSED
         self._reason: str | None = None
         self._discarded = False
-        self._beside: BesideLoad | None = None
+        self._beside = BesideLoad()
         self._temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     # --- what this experiment is -------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ class Experiment:
         values = self.session.registry.workload(mark.name).values(
             profile_of(mark.profile, self.settings), **mark.hyperparameters
         )
-        return {"name": mark.name, "hyperparameters": values}
+        return load_identity(mark.name, values, mark.conditions)
 
     # --- one attempt after the other ---------------------------------------------------------------------------
 
@@ -192,8 +193,7 @@ class Experiment:
         """Open the window of the attempt in progress; the loads' coverage counts from here."""
         self._temperatures_c = (self._read_temperatures_c(), {})
         loads = [started.load for started in self.loads]
-        if self._beside is not None:
-            self.session.legs.open_window(self._beside, loads)
+        self.session.legs.open_window(self._beside, loads)
         self.window = self.session.meter.begin("test", edges=True)
         for started in self.loads:
             started.load.window_opened()
@@ -206,8 +206,7 @@ class Experiment:
             started.load.window_closed()
         self._result = self.window.end()
         self._temperatures_c = (self._temperatures_c[0], self._read_temperatures_c())
-        if self._beside is not None:
-            self.session.legs.close_window(self._beside, [started.load for started in self.loads])
+        self.session.legs.close_window(self._beside, [started.load for started in self.loads])
 
     def _read_temperatures_c(self) -> Mapping[str, float]:
         from .energy.thermal import read_temperatures_c
@@ -219,10 +218,7 @@ class Experiment:
             return AttributionPart()
         name = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
         what = f"{name} {sorted(self.hyperparameters.items())}"
-        noted = self._beside if self.loads else None
-        if self.loads and noted is None:
-            return AttributionPart()
-        return attribution_part(self.session.legs.attribute(result, what, noted))
+        return attribution_part(self.session.legs.attribute(result, what, self._beside if self.loads else None))
 
     def check_coverage(self) -> None:
         """Refuse a measurement beside a load that was not there.
@@ -295,14 +291,10 @@ class Experiment:
             LoadError: it did not become ready; the message holds the tail of its log.
         """
         workload = self._beside_others(self.session.registry.workload(mark.name))
-        profile = profile_of(mark.profile, self.settings)
-        values = workload.values(profile, **mark.hyperparameters)
         threads = self.session.load_threads(sum(load.n for load in self.plan.loads))
-        folder = self._load_folder()
-        workload.prepare(folder / "outputs")
-        command = workload.command(values, output_dir=folder / "outputs", threads=threads, profile=profile)
-        load = self._load(command, mark.name, folder)
-        return self._start(StartedLoad(load=load, workload=workload, hyperparameters=values))
+        return self._start(
+            registered_load(workload, mark, folder=self._load_folder(), threads=threads, settings=self.settings)
+        )
 
     def _beside_others(self, workload: Workload) -> Workload:
         """The workload, in a copy of its checkout where another training writes into the same one."""
@@ -310,21 +302,26 @@ class Experiment:
         shared = any(other is not None and other.path == workload.path for other in others)
         return workload.isolated() if shared else workload
 
-    def start_command(self, argv: Sequence[str]) -> BackgroundLoad:
-        """Start a plain command as a background load."""
-        command = Command(argv=tuple(str(argument) for argument in argv))
-        return self._start(StartedLoad(load=self._load(command, Path(command.argv[0]).name, self._load_folder())))
+    def start_command(self, argv: Sequence[str], keywords: Mapping[str, Any]) -> BackgroundLoad:
+        """Start a plain command as a background load, under the conditions that ``keywords`` name.
+
+        Raises:
+            ConfigError: a keyword that is no condition: a command has no hyperparameters.
+        """
+        from .load.conditions import CONDITIONS, split_conditions
+
+        conditions, rest = split_conditions(keywords)
+        if rest:
+            name = next(iter(rest))
+            raise ConfigError(f"a command as background load takes no {name!r}; {did_you_mean(name, CONDITIONS)}")
+        words = tuple(str(argument) for argument in argv)
+        return self._start(
+            command_load(words, folder=self._load_folder(), conditions=conditions, settings=self.settings)
+        )
 
     def _load_folder(self) -> Path:
         number = len(self.loads) + 1
         return self.folder / ("background" if number == 1 else f"background-{number}")
-
-    def _load(self, command: Command, name: str, folder: Path) -> BackgroundLoad:
-        from .load.background import BackgroundLoad
-        from .load.settings import LoadSettings
-
-        settings = LoadSettings(coverage_min_ratio=self.settings.coverage_min)
-        return BackgroundLoad(command, name=name, folder=folder, settings=settings)
 
     def _start(self, started: StartedLoad) -> BackgroundLoad:
         self.loads.append(started)  # before it starts: whatever happens from here on, it will be stopped

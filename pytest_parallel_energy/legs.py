@@ -9,14 +9,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .energy.attribution import Attribution, Leg, Legs
-    from .energy.cpu_time import CpuShares
     from .energy.meter import EnergyMeter
     from .energy.result import WindowResult
     from .load.background import BackgroundLoad
 
 __all__ = ["BesideLoad", "LegBook"]
 
-_PYTEST = "foreground"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuMoment:
+    """CPU seconds up to one moment. Cheap: two system calls and one line of ``/proc/stat``."""
+
+    own_s: float
+    """Of this process and its children that have ended: a training is one of them when its window closes."""
+    machine_s: float | None
+
+    @classmethod
+    def now(cls) -> CpuMoment:
+        """Read the times."""
+        from .energy.idle import busy_or_none
+
+        times = os.times()
+        own_s = times.user + times.system + times.children_user + times.children_system
+        return cls(own_s=own_s, machine_s=busy_or_none())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,8 +42,8 @@ class BesideLoad:
     """Mean power of the machine while only the loads ran."""
     solo_rate: float | None = None
     """CPU seconds of the loads a second, alone."""
-    opened: CpuShares | None = None
-    closed: CpuShares | None = None
+    opened: CpuMoment | None = None
+    closed: CpuMoment | None = None
     loads_opened_s: float | None = None
     loads_closed_s: float | None = None
 
@@ -68,12 +83,13 @@ class LegBook:
     @staticmethod
     def open_window(noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
         """Just before the window opens."""
-        noted.loads_opened_s, noted.opened = _cpu_s(loads), _shares_now()
+        noted.loads_opened_s, noted.opened = _cpu_s(loads), CpuMoment.now()
 
     @staticmethod
     def close_window(noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
-        """Just after the window closed."""
-        noted.loads_closed_s, noted.closed = _cpu_s(loads), _shares_now()
+        """Just after the window closed. A load that has ended by then is among the ended children: no split then."""
+        ended = any(not load.alive for load in loads)
+        noted.loads_closed_s, noted.closed = None if ended else _cpu_s(loads), CpuMoment.now()
 
     def attribute(self, result: WindowResult, what: str, noted: BesideLoad | None) -> Mapping[str, object]:
         """The fields of a record's attribution.
@@ -140,17 +156,16 @@ def _by_cpu_time(result: WindowResult, noted: BesideLoad) -> Attribution:
     loads_s = noted.loads_cpu_s
     if has_gpu or loads_s is None or noted.opened is None or noted.closed is None or result.total_j is None:
         return Attribution()
-    busy_s = noted.closed.busy_s - noted.opened.busy_s
-    # the guards of loads and trainings are this process's children, so that its tree holds both
-    tree_s = noted.closed.trees_s[_PYTEST] - noted.opened.trees_s[_PYTEST]
-    busy_s = max(busy_s, tree_s, loads_s)
+    own_s = noted.closed.own_s - noted.opened.own_s
+    machine_s = 0.0
+    if noted.closed.machine_s is not None and noted.opened.machine_s is not None:
+        machine_s = noted.closed.machine_s - noted.opened.machine_s
+    # in a container /proc/stat may show less than all, and it counts in ticks
+    busy_s = max(machine_s, own_s + loads_s)
     if busy_s <= 0:
         return Attribution()
-    loads_ratio = max(0.0, loads_s) / busy_s
-    own_ratio = min(max(0.0, tree_s - loads_s) / busy_s, 1.0 - loads_ratio)
-    return attribute_shares(
-        result.total_j, result.idle_j, Shares(foreground_ratio=own_ratio, background_ratio=loads_ratio)
-    )
+    shares = Shares(foreground_ratio=own_s / busy_s, background_ratio=loads_s / busy_s)
+    return attribute_shares(result.total_j, result.idle_j, shares)
 
 
 def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:
@@ -158,12 +173,3 @@ def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:
     seconds = [load.report().cpu_s for load in loads]
     known = [each for each in seconds if each is not None]
     return sum(known) if len(known) == len(seconds) else None
-
-
-def _shares_now() -> CpuShares | None:
-    from .energy.cpu_time import CpuShares
-
-    try:
-        return CpuShares.now({_PYTEST: [os.getpid()]})
-    except (OSError, ValueError, IndexError):
-        return None

@@ -20,8 +20,10 @@ MARKERS: Mapping[str, str] = {
     "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): one item for each '
     "drawn set of hyperparameter values; names take the registered distributions, keywords give explicit ones "
     "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
-    "background_load": 'background_load("repository/model", n=1, profile=None, **hyperparameters): this training loops '
-    "beside the test; may stand several times",
+    "background_load": 'background_load("repository/model", n=1, profile=None, intensity=1.0, '
+    "target_gpu_utilisation=None, gpu_memory_fraction=None, devices=None, ready=None, ready_timeout=60, grace=10, "
+    '**hyperparameters): this training loops beside the test; may stand several times; batch_size="auto" fits the '
+    "batch to the free memory",
     "limit_energy": 'limit_energy("500 J", kind="total"): the test fails when it uses more, of all or of "cpu", "gpu", '
     '"dram"; also when that is unknown',
     "limit_power": 'limit_power("250 W", peak=False): the test fails when its mean (or peak) power is higher',
@@ -324,12 +326,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="cooldown",
-        default="none",
         metavar="REST",
         parse=_cool_down,
         marker=True,
         help="rest before a measured test, outside its timeout: seconds, temp:50 (until no device is above 50 °C), "
-        "or idle (until idle power is back); bounded, then flagged",
+        "or idle (until idle power is back); bounded, then flagged; without it there is no rest",
     ),
     Option(
         field="host_lock",
@@ -340,17 +341,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="host_lock_timeout",
-        default="none",
         metavar="SECONDS",
         parse=_positive_seconds,
         ini="float",
-        help="longest wait for the host lock; then the test fails",
+        help="longest wait for the host lock; then the test fails; else it waits for ever",
     ),
     Option(
         field="host_lock_dir",
-        default="/run/lock, /dev/shm or /tmp",
         metavar="DIR",
-        help="folder of the host lock, the same for all who measure on this host",
+        help="folder of the host lock, the same for all who measure on this host; else /run/lock, /dev/shm or /tmp",
     ),
     Option(
         field="coverage_min",
@@ -360,6 +359,60 @@ OPTIONS: tuple[Option, ...] = (
         ini="float",
         marker=True,
         help="least share of the window during which the background load must have run, else the test fails; 0: any",
+    ),
+    Option(
+        field="order",
+        metavar="ORDER",
+        parse=_order,
+        help="order of experiments: declared, random, or blocked (each repetition of all cells a shuffled block)",
+    ),
+    Option(
+        field="seed",
+        default="0",
+        metavar="N",
+        parse=_whole,
+        ini="int",
+        help="seed of --energy-order; kept in run.json",
+    ),
+    Option(
+        field="history",
+        metavar="FILE",
+        ini="args",
+        repeatable=True,
+        help="results of earlier runs (folder, records.jsonl, CSV with hyperparam_* columns): mutations that they hold "
+        "for the same workload, alone or beside a load, are left out",
+    ),
+    Option(
+        field="resume",
+        metavar="RUN",
+        bare="latest",
+        help="go on with the latest run, or with the one named: experiments that it finished with the same code and "
+        "values are left out and stay in its report",
+    ),
+    Option(
+        field="plan",
+        ini="bool",
+        parse=_flag,
+        help="print what would run, with the time and energy that earlier runs took; run nothing",
+    ),
+    Option(
+        field="budget",
+        metavar="ENERGY",
+        parse=_joules,
+        help="stop the run when it has used so much, such as 500kJ or 2kWh",
+    ),
+    Option(
+        field="governor",
+        metavar="NAME",
+        marker=True,
+        help="CPU frequency governor, such as performance: set for the run and restored after it",
+    ),
+    Option(
+        field="progress",
+        default="auto",
+        metavar="HOW",
+        parse=_progress,
+        help="how the run tells where it is: line (on a terminal), heartbeat (one line a minute), off, or auto",
     ),
     Option(
         field="compare",
@@ -417,60 +470,6 @@ OPTIONS: tuple[Option, ...] = (
         metavar="'PUE; SOURCE'",
         parse=_pue,
         help="power usage effectiveness of the data centre, 1 or more, that carbon and price are multiplied with",
-    ),
-    Option(
-        field="order",
-        metavar="ORDER",
-        parse=_order,
-        help="order of experiments: declared, random, or blocked (each repetition of all cells a shuffled block)",
-    ),
-    Option(
-        field="seed",
-        default="0",
-        metavar="N",
-        parse=_whole,
-        ini="int",
-        help="seed of --energy-order; kept in run.json",
-    ),
-    Option(
-        field="history",
-        metavar="FILE",
-        ini="args",
-        repeatable=True,
-        help="results of earlier runs (folder, records.jsonl, CSV with hyperparam_* columns): mutations that they hold "
-        "for the same workload, alone or beside a load, are left out",
-    ),
-    Option(
-        field="resume",
-        metavar="RUN",
-        bare="latest",
-        help="go on with the latest run, or with the one named: experiments that it finished with the same code and "
-        "values are left out and stay in its report",
-    ),
-    Option(
-        field="plan",
-        ini="bool",
-        parse=_flag,
-        help="print what would run, with the time and energy that earlier runs took; run nothing",
-    ),
-    Option(
-        field="budget",
-        metavar="ENERGY",
-        parse=_joules,
-        help="stop the run when it has used so much, such as 500kJ or 2kWh",
-    ),
-    Option(
-        field="governor",
-        metavar="NAME",
-        marker=True,
-        help="CPU frequency governor, such as performance: set for the run and restored after it",
-    ),
-    Option(
-        field="progress",
-        default="auto",
-        metavar="HOW",
-        parse=_progress,
-        help="how the run tells where it is: line (on a terminal), heartbeat (one line a minute), off, or auto",
     ),
 )
 

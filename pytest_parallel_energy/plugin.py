@@ -111,3 +111,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     collection.prepare()
     session.config.pluginmanager.register(Running(collection), "parallel_energy_running")
+    if not (collection.settings.disable or hasattr(session.config, "workerinput")):
+        from .hooks.progress import LiveProgress
+
+        names = frozenset(item.nodeid for item in session.items if collection.is_experiment(item))
+        # Capture is suspended between items, so this is the terminal or the pipe that the person looks at.
+        live = LiveProgress(collection, names, os.dup(1))
+        session.config.pluginmanager.register(live, "parallel_energy_progress")

@@ -43,16 +43,6 @@ class Settings:
     host_lock_timeout: float | None = None
     host_lock_dir: str | None = None
     coverage_min: float = 0.9
-    compare: str | None = None
-    """A run or baseline; empty for the default."""
-    compare_fail: tuple[str, ...] = ()
-    save_baseline: str | None = None
-    """Its name; empty for the default."""
-    baseline_missing: str = "warn"
-    report: tuple[str, ...] = ()
-    carbon_intensity: str | None = None
-    price: str | None = None
-    pue: str | None = None
     order: str | None = None
     """``None`` leaves it to pytest and other plugins."""
     seed: int = 0
@@ -63,6 +53,16 @@ class Settings:
     budget: float | None = None
     """Joules."""
     progress: str = "auto"
+    compare: str | None = None
+    """A run or baseline; empty for the default."""
+    compare_fail: tuple[str, ...] = ()
+    save_baseline: str | None = None
+    """Its name; empty for the default."""
+    baseline_missing: str = "warn"
+    report: tuple[str, ...] = ()
+    carbon_intensity: str | None = None
+    price: str | None = None
+    pue: str | None = None
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:

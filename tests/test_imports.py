@@ -26,6 +26,7 @@ FLOORS: tuple[frozenset[str], ...] = (
         "cells",
         "session",
         "recording",
+        "neighbours",
         "experiment",
         "gate",
         "legs",

@@ -26,6 +26,8 @@ _CROSS_CHECK_RATIO = 0.05
 _CROSS_CHECK_LEAST = 10
 """Counter and integral agree within 1 % (Zeus issue 12), and were seen 1.7 times apart (181): flagged above 5 %."""
 _INTERVAL_OFF_RATIO = 1.5
+_INTERVAL_MATTERS_S = 0.005
+"""A quicker counter than this is not worth a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,11 @@ class Column:
         name, said_s, measured_s = self.about.name, self.about.update_interval_s, self.update_s
         if self.wanted_edges and self.edges is None and waits_for_edges(self.about):
             yield f"{name}: no counter edge was found at an end of the window, which may be off by an update interval"
-        if said_s is not None and measured_s is not None and measured_s > _INTERVAL_OFF_RATIO * said_s:
+        if (
+            said_s is not None
+            and measured_s is not None
+            and measured_s > max(_INTERVAL_MATTERS_S, _INTERVAL_OFF_RATIO * said_s)
+        ):
             yield f"{name} updates every {format_seconds(measured_s)}, not every {format_seconds(said_s)}"
         if self._blur_s > _SHORT_RATIO * self.window_s:
             percent = min(100.0, 100 * self._blur_s / self.window_s) if self.window_s > 0 else 100.0

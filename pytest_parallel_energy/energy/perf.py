@@ -25,6 +25,7 @@ from ..errors import SensorError, SensorUnavailableError
 from .rapl import RaplZone, rapl_description
 from .sensor import Reading, Sensor, SensorDescription
 from .still import refuse_still
+from .surroundings import is_virtual
 
 __all__ = ["PerfEvent", "PerfSensor", "find_events", "open_perf"]
 
@@ -52,10 +53,10 @@ class PerfEvent:
 class PerfSensor:
     """One event's counter, read with an 8-byte ``read`` on a kept descriptor."""
 
-    def __init__(self, event: PerfEvent) -> None:
+    def __init__(self, event: PerfEvent, *, virtual: bool = False) -> None:
         self._event = event
         self._description = rapl_description(
-            event.zone, source="perf", joules_per_count=event.joules_per_count, wraps_at_counts=None
+            event.zone, source="perf", joules_per_count=event.joules_per_count, wraps_at_counts=None, virtual=virtual
         )
         self._fd = _perf_event_open(event)
 
@@ -93,7 +94,8 @@ def open_perf(sysfs_root: Path) -> tuple[Sensor, ...]:
     """
     sensors: list[Sensor] = []
     try:
-        sensors.extend(_open(event) for event in find_events(sysfs_root))
+        virtual = is_virtual(sysfs_root)
+        sensors.extend(_open(event, virtual=virtual) for event in find_events(sysfs_root))
         refuse_still(sensors)
     except BaseException:
         for sensor in sensors:
@@ -167,9 +169,9 @@ def _cpu_list(text: str) -> list[int]:
     return cpus
 
 
-def _open(event: PerfEvent) -> Sensor:
+def _open(event: PerfEvent, *, virtual: bool) -> Sensor:
     try:
-        return PerfSensor(event)
+        return PerfSensor(event, virtual=virtual)
     except OSError as error:
         if error.errno in {errno.EACCES, errno.EPERM}:
             raise SensorUnavailableError("perf events on whole CPUs are not permitted", _REMEDY) from error

@@ -22,6 +22,7 @@ from ..units import J_PER_UJ
 from .rapl import RaplZone, rapl_description
 from .sensor import Reading, Sensor, SensorDescription
 from .still import refuse_still
+from .surroundings import is_virtual
 
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
 
@@ -84,7 +85,8 @@ def open_powercap(sysfs_root: Path) -> tuple[Sensor, ...]:
     zones = find_zones(sysfs_root)
     sensors: list[Sensor] = []
     try:
-        sensors.extend(_open_zone(zone) for zone in zones)
+        virtual = is_virtual(sysfs_root)
+        sensors.extend(_open_zone(zone, virtual=virtual) for zone in zones)
         refuse_still(sensors)
     except BaseException:
         for sensor in sensors:
@@ -166,7 +168,7 @@ def _parent_name(directory: Path) -> str | None:
     return None
 
 
-def _open_zone(zone: Zone) -> Sensor:
+def _open_zone(zone: Zone, *, virtual: bool) -> Sensor:
     limit_uj = _number(zone.path / "max_energy_range_uj")
     description = rapl_description(
         zone.measures,
@@ -175,6 +177,7 @@ def _open_zone(zone: Zone) -> Sensor:
         # the range is the largest value, 2³² - 1 hardware steps, and the counter wraps one step above;
         # a range of 0, or none, allows no correction
         wraps_at_counts=limit_uj + max(1, round(limit_uj / 0xFFFF_FFFF)) if limit_uj else None,
+        virtual=virtual,
     )
     try:
         return PowercapSensor(zone.path, description)

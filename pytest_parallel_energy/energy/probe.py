@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, SensorUnavailableError, did_you_mean
+from .amd import open_amd
+from .entry_points import finders
 from .estimate import open_estimate
 from .nvml import open_nvml
 from .perf import open_perf
 from .powercap import open_powercap
 from .sensor import Sensor
 
-__all__ = ["BACKENDS", "Backend", "Probe", "Refusal", "probe_sensors"]
+__all__ = ["BACKENDS", "Backend", "Probe", "Refusal", "backends", "close_sensors", "probe_sensors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,21 @@ BACKENDS: tuple[Backend, ...] = (
     Backend(name="powercap", find=open_powercap, covers_cpu=True),
     Backend(name="perf", find=open_perf, covers_cpu=True),
     Backend(name="nvml", find=lambda _root: open_nvml(), covers_cpu=False),
+    Backend(name="amd", find=lambda _root: open_amd(), covers_cpu=False),
     Backend(name="estimate", find=lambda _root: open_estimate(), covers_cpu=True),
 )
-"""In the order of ``auto``."""
+"""In the order of ``auto``; the sensors of third parties come behind."""
+
+
+def backends() -> tuple[Backend, ...]:
+    """Our own back ends and those of installed plug-ins; a plug-in cannot replace one of ours."""
+    ours = {backend.name for backend in BACKENDS}
+    plugins = (
+        Backend(name=name, find=lambda _root, find=find: find(), covers_cpu=False)  # type: ignore[misc] # bound now
+        for name, find in finders().items()
+        if name not in ours
+    )
+    return (*BACKENDS, *plugins)
 
 
 def probe_sensors(names: Sequence[str] = ("auto",), *, sysfs_root: Path = Path("/sys")) -> Probe:
@@ -94,7 +108,7 @@ def close_sensors(sensors: Sequence[Sensor]) -> None:
 
 
 def _chosen(names: Sequence[str]) -> Iterator[Backend]:
-    table = {backend.name: backend for backend in BACKENDS}
+    table = {backend.name: backend for backend in backends()}
     asked = [name.strip() for name in names if name.strip()]
     if not asked:
         raise ConfigError(f"no sensor is named; write 'auto', or some of: {', '.join(table)}")

@@ -23,6 +23,7 @@ _KINDS = {"package": "cpu", "dram": "dram", "psys": "psys"}
 _COVERS = {"package": "CPU packages", "dram": "DRAM", "psys": "platform (psys)"}
 _MAX_W = {"package": 1000.0, "dram": 500.0, "psys": 10_000.0}
 """Above any part that is sold; only there to tell a jump from a load."""
+_VIRTUAL_NOTE = "a hypervisor runs this machine: its RAPL counters are a share of the host's, not a measurement of it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class RaplZone:
 
 
 def rapl_description(
-    zone: RaplZone, *, source: str, joules_per_count: float, wraps_at_counts: int | None
+    zone: RaplZone, *, source: str, joules_per_count: float, wraps_at_counts: int | None, virtual: bool = False
 ) -> SensorDescription:
     """The description of one zone.
 
@@ -46,6 +47,7 @@ def rapl_description(
         source: the back end that reads it.
         joules_per_count: unit of the readings.
         wraps_at_counts: where the readings wrap; ``None`` when they do not, or the place is unknown.
+        virtual: a hypervisor runs this machine: QEMU's RAPL is a share of the host's by CPU time.
     """
     step_j = _PSYS_STEP_J if zone.part == "psys" else _HARDWARE_STEP_J
     return SensorDescription(
@@ -53,7 +55,7 @@ def rapl_description(
         kind=_KINDS[zone.part],
         device=zone.socket,
         source=source,
-        quality=Quality.COUNTER,
+        quality=Quality.APPORTIONED if virtual else Quality.COUNTER,
         covers=_COVERS[zone.part],
         contains=frozenset({"cpu", "dram"}) if zone.part == "psys" else frozenset(),
         joules_per_count=joules_per_count,
@@ -63,4 +65,5 @@ def rapl_description(
         gain_ratio=_GAIN_RATIO,
         gain_group="rapl",
         max_w=_MAX_W[zone.part],
+        notes=(_VIRTUAL_NOTE,) if virtual else (),
     )

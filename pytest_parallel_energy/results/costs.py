@@ -65,14 +65,14 @@ def carbon_factor(text: str) -> Factor:
     Raises:
         ConfigError: not of that form.
     """
-    number, unit, source = _parsed(text, "a carbon intensity", "381 g/kWh; Ember 2025, Germany")
+    number, unit, source = _parsed(text, "energy_carbon_intensity", "381 g/kWh; Ember 2025, Germany")
     if unit not in _GRAMS:
-        raise ConfigError(f"a carbon intensity has no unit {unit!r}: use one of {', '.join(filter(None, _GRAMS))}")
+        raise ConfigError(f"energy_carbon_intensity has no unit {unit!r}: use one of {', '.join(filter(None, _GRAMS))}")
     return Factor(value=number * _GRAMS[unit], unit="g/kWh", source=source)
 
 
 def price_factor(text: str) -> Factor:
-    """``energy_price``: a number, ``CURRENCY/kWh`` (the currency may be left out), a source after a semicolon.
+    """``energy_price``: a number, ``CURRENCY/kWh``, a source after a semicolon.
 
     >>> str(price_factor("0.31 EUR/kWh"))
     '0.31 EUR/kWh (no source given)'
@@ -80,11 +80,11 @@ def price_factor(text: str) -> Factor:
     Raises:
         ConfigError: not of that form.
     """
-    number, unit, source = _parsed(text, "a price", "0.31 EUR/kWh; contract of 2026")
+    number, unit, source = _parsed(text, "energy_price", "0.31 EUR/kWh; contract of 2026")
     match = _CURRENCY.fullmatch(unit)
-    if unit and match is None:
-        raise ConfigError(f"{text!r} is not a price: write it as '0.31 EUR/kWh; contract of 2026'")
-    return Factor(value=number, unit=f"{match['currency'] if match else ''}/kWh", source=source)
+    if match is None:
+        raise ConfigError(f"energy_price {text!r} has no currency: write it as '0.31 EUR/kWh; contract of 2026'")
+    return Factor(value=number, unit=f"{match['currency']}/kWh", source=source)
 
 
 def pue_factor(text: str) -> Factor:
@@ -93,9 +93,9 @@ def pue_factor(text: str) -> Factor:
     Raises:
         ConfigError: not of that form, or below 1.
     """
-    number, unit, source = _parsed(text, "a PUE", "1.2; operator's report 2025")
+    number, unit, source = _parsed(text, "energy_pue", "1.2; operator's report 2025")
     if unit or number < 1:
-        raise ConfigError(f"{text!r} is not a PUE: write a number of 1 or more, such as '1.2; report of 2025'")
+        raise ConfigError(f'energy_pue {text!r} is not a number of 1 or more, such as "1.2; operator\'s report 2025"')
     return Factor(value=number, unit="PUE", source=source)
 
 
@@ -129,15 +129,17 @@ def cost_sentences(joules: float | None, factors: Factors) -> tuple[str, ...]:
 
 
 def _amount(value: float | None, unit: str) -> str:
-    return ("–" if value is None else f"{value:.3g}") + (f" {unit}" if unit else "")
+    return f"– {unit}" if value is None else f"{value:.3g} {unit}"
 
 
 def _from(factor: Factor) -> str:
     return f" ({factor.source or 'no source given'})"
 
 
-def _parsed(text: str, what: str, example: str) -> tuple[float, str, str]:
+def _parsed(text: str, setting: str, example: str) -> tuple[float, str, str]:
     match = _FACTOR.fullmatch(text)
     if match is None:
-        raise ConfigError(f"{text!r} is not {what}: write number, unit and source, as in {example!r}")
+        raise ConfigError(
+            f"{setting} {text!r} is not understood: write a number, its unit and its source, as in {example!r}"
+        )
     return float(match["number"]), match["unit"], match["source"] or ""

@@ -36,6 +36,18 @@ def test_beside(energy_meter, background_load):
     work()
 """
 
+PAIR = """
+import time
+import pytest
+
+@pytest.mark.energy(coverage_min=0)
+@pytest.mark.parametrize("background_load", [None, "toy/net"], indirect=True)
+def test_pair(energy_meter, background_load):
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        pass
+"""
+
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -67,16 +79,13 @@ def hold(project):
 
 
 @pytest.fixture
-def rapl(tmp_path_factory):
-    """A machine whose package draws 50 W."""
+def rapl(project, tmp_path_factory, monkeypatch):
+    """A project on a machine whose package draws 50 W."""
     root = tmp_path_factory.mktemp("sysfs")
     with PowercapTree(root, [FakeZone(path="intel-rapl:0", name="package-0", watts=50.0)]):
-        yield ("-o", f"energy_sysfs_root={root}")
-
-
-def run_on(project, root_option, *arguments):
-    project.ini(f"energy_sysfs_root = {root_option[1].partition('=')[2]}", "energy_sensors = powercap")
-    return project.run(*arguments)
+        monkeypatch.setenv("PYTEST_ENERGY_SYSFS_ROOT", str(root))
+        project.ini("energy_sensors = powercap")
+        yield project
 
 
 def test_refusing_fails_the_test_with_the_holders_name(project, hold):
@@ -106,11 +115,11 @@ def test_a_deadline_ends_the_wait(project, hold):
     result.stdout.fnmatch_lines(["*waited 1 s for process*"])
 
 
-def test_idle_leg_gives_above_idle(project, rapl):
+def test_idle_leg_gives_above_idle(rapl):
     """At a steady 50 W nothing is above idle, and the idle part is the whole, within the readings' noise."""
-    project.tests(METERED)
-    run_on(project, rapl, "--energy-idle=0.5").assert_outcomes(passed=1)
-    (record,) = project.records()
+    rapl.tests(METERED)
+    rapl.run("--energy-idle=0.5").assert_outcomes(passed=1)
+    (record,) = rapl.records()
     energy = record["energy"]
     assert energy["quality"] == "counter"
     assert energy["idle_j"] == pytest.approx(energy["total_j"], rel=0.5)
@@ -125,24 +134,26 @@ def test_no_idle_leg_for_an_estimate(project):
     assert project.records()[0]["energy"]["idle_j"] is None
 
 
-def test_shapley_when_alone_and_beside_were_measured(project, rapl):
+def test_shapley_when_alone_and_beside_were_measured(rapl):
     """The load's leg and the same test alone give Shapley shares; they sum to what is above idle."""
-    project.tests(BESIDE.replace("def test_alone", "def test_it_alone"))
-    run_on(project, rapl, "--energy-idle=0.5").assert_outcomes(passed=2)
-    alone, beside = project.records()
+    rapl.tests(PAIR)
+    rapl.run("--energy-idle=0.5").assert_outcomes(passed=2)
+    alone, beside = rapl.records()
     assert alone["attribution"]["method"] == "alone above idle"
-    assert beside["attribution"]["method"] == "marginal"
     shares = beside["attribution"]
+    assert shares["method"] == "shapley"
+    assert shares["slowdown_ratio"] > 0
+    assert shares["interference_j"] is not None
     active_j = beside["energy"]["total_j"] - shares["idle_j"]
     assert shares["foreground_j"] + shares["background_j"] == pytest.approx(active_j, abs=1e-6)
     assert beside["background"][0]["solo_mean_w"] == pytest.approx(50.0, rel=0.3)
 
 
-def test_split_by_cpu_time_without_legs(project, rapl):
+def test_split_by_cpu_time_without_legs(rapl):
     """Without idle leg the energy is split by CPU time, and the method says so."""
-    project.tests(BESIDE)
-    run_on(project, rapl, "--energy-idle=0", "-k", "beside").assert_outcomes(passed=1)
-    (record,) = project.records()
+    rapl.tests(BESIDE)
+    rapl.run("--energy-idle=0", "-k", "beside").assert_outcomes(passed=1)
+    (record,) = rapl.records()
     shares = record["attribution"]
     assert shares["method"] == "share of CPU time, idle power included"
     parts = shares["foreground_j"] + shares["background_j"] + shares["other_j"]
@@ -151,18 +162,18 @@ def test_split_by_cpu_time_without_legs(project, rapl):
     assert shares["foreground_j"] > 0
 
 
-def test_cool_down_that_cannot_be_is_flagged(project, rapl):
+def test_cool_down_that_cannot_be_is_flagged(rapl):
     """No temperature here: the record says that the rest was left out."""
-    project.tests(METERED)
-    run_on(project, rapl, "--energy-idle=0", "--energy-cooldown=temp:50").assert_outcomes(passed=1)
-    assert any("no temperature can be read" in flag for flag in project.records()[0]["meter"]["flags"])
+    rapl.tests(METERED)
+    rapl.run("--energy-idle=0", "--energy-cooldown=temp:50").assert_outcomes(passed=1)
+    assert any("no temperature can be read" in flag for flag in rapl.records()[0]["meter"]["flags"])
 
 
-def test_governor_that_cannot_be_set_is_flagged(project, rapl):
+def test_governor_that_cannot_be_set_is_flagged(rapl):
     """A machine without governor is measured all the same, and the record says why."""
-    project.tests(METERED)
-    run_on(project, rapl, "--energy-idle=0", "--energy-governor=performance").assert_outcomes(passed=1)
-    assert any("no frequency governor" in flag for flag in project.records()[0]["meter"]["flags"])
+    rapl.tests(METERED)
+    rapl.run("--energy-idle=0", "--energy-governor=performance").assert_outcomes(passed=1)
+    assert any("no frequency governor" in flag for flag in rapl.records()[0]["meter"]["flags"])
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_without_factors_there_are_no_costs():
         (carbon_factor, "much"),
         (carbon_factor, "5 lb/kWh"),
         (carbon_factor, "-5"),
-        (price_factor, "cheap"),
+        (price_factor, "0.3"),
         (price_factor, "0.3 EUR"),
         (pue_factor, "0.9"),
         (pue_factor, "1.2 x"),
@@ -230,7 +230,7 @@ def test_without_factors_there_are_no_costs():
 )
 def test_a_wrong_factor_is_refused(make, wrong):
     """What is no factor is an error that shows one."""
-    with pytest.raises(ConfigError, match=r"is not a|has no unit"):
+    with pytest.raises(ConfigError, match="energy_"):
         make(wrong)
 
 

@@ -1,0 +1,237 @@
+"""Sensors of others: AMD's library and third parties' entry points; and the energy of a command."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import types
+
+import pytest
+from contract import SensorContract
+
+from pytest_parallel_energy.energy.amd import open_amd
+from pytest_parallel_energy.energy.measure import measure_command, render_result
+from pytest_parallel_energy.energy.meter import EnergyMeter
+from pytest_parallel_energy.energy.probe import probe_sensors
+from pytest_parallel_energy.energy.result import Quality
+from pytest_parallel_energy.errors import ConfigError, SensorUnavailableError
+from pytest_parallel_energy.testing import FakeSensor, PowercapTree, PowerProfile, VirtualClock
+
+
+class AmdSmi(types.ModuleType):
+    """What of ``amdsmi`` 7 is used, with the same names and shapes."""
+
+    class AmdSmiException(Exception):  # noqa: N818 - the library calls it so
+        pass
+
+    def __init__(self, gpus=1, counter=True):
+        super().__init__("amdsmi")
+        self.gpus = gpus
+        self.counter = counter
+        self.energy = 1_000
+        self.open = 0
+
+    def amdsmi_init(self):
+        self.open += 1
+
+    def amdsmi_shut_down(self):
+        self.open -= 1
+
+    def amdsmi_get_processor_handles(self):
+        return [object() for _ in range(self.gpus)]
+
+    def amdsmi_get_energy_count(self, handle):
+        if not self.counter:
+            raise self.AmdSmiException("not supported")
+        return {"energy_accumulator": self.energy, "counter_resolution": 15.3, "timestamp": 0}
+
+    def amdsmi_get_power_info(self, handle):
+        return {"current_socket_power": "N/A", "socket_power": 250, "average_socket_power": "N/A"}
+
+    def amdsmi_get_power_cap_info(self, handle):
+        return {"max_power_cap": 300_000_000}
+
+    def amdsmi_get_gpu_device_uuid(self, handle):
+        return "9eff-74a1"
+
+
+@pytest.fixture
+def amdsmi(monkeypatch):
+    module = AmdSmi()
+    monkeypatch.setitem(sys.modules, "amdsmi", module)
+    return module
+
+
+class TestAmdSensor(SensorContract):
+    @pytest.fixture
+    def sensor(self, amdsmi):
+        (sensor,) = open_amd({})
+        yield sensor
+        sensor.close()
+        assert amdsmi.open == 0
+
+    @pytest.fixture
+    def spend(self, amdsmi):
+        def spend():
+            amdsmi.energy += 100_000
+
+        return spend
+
+
+class TestAmdPowerSensor(TestAmdSensor):
+    @pytest.fixture
+    def sensor(self, amdsmi):
+        amdsmi.counter = False
+        (sensor,) = open_amd({})
+        yield sensor
+        sensor.close()
+
+
+def test_amd_joules_and_limit(amdsmi):
+    """The accumulator's resolution is in microjoules; a jump above the power cap is not believed."""
+    clock = VirtualClock()
+    with EnergyMeter(open_amd({}), clock_ns=clock) as meter:
+        for step, joules in ((1_000_000, pytest.approx(15.3)), (100_000_000, None)):
+            window = meter.begin()
+            clock.advance(1.0)
+            amdsmi.energy += step
+            assert window.end().gpu_j == joules
+
+
+@pytest.mark.parametrize(
+    ("value", "names"), [("1", ["gpu-1"]), ("0,1", ["gpu-0", "gpu-1"]), ("GPU-x", ["gpu-0", "gpu-1"])]
+)
+def test_amd_visible_devices(amdsmi, value, names):
+    """Indices choose; other forms leave all."""
+    amdsmi.gpus = 2
+    sensors = open_amd({"HIP_VISIBLE_DEVICES": value})
+    assert [sensor.description.name for sensor in sensors] == names
+    for sensor in sensors:
+        sensor.close()
+    assert amdsmi.open == 0
+
+
+def test_amd_hidden_or_absent(amdsmi):
+    """No GPU is a reason, and the library is given back."""
+    with pytest.raises(SensorUnavailableError, match="hides"):
+        open_amd({"HIP_VISIBLE_DEVICES": ""})
+    amdsmi.gpus = 0
+    with pytest.raises(SensorUnavailableError, match="lists no GPU"):
+        open_amd({})
+    assert amdsmi.open == 0
+
+
+PLUGIN = {
+    "good": "def find():\n    from pytest_parallel_energy.testing import FakeSensor, PowerProfile\n"
+    "    return [FakeSensor(PowerProfile.constant(5.0))]\n",
+    "broken": "def find():\n    raise RuntimeError('no meter on USB')\n",
+    "strange": "def find():\n    return ['text']\n",
+    "absent": "from nowhere import nothing\n",
+}
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a plug-in with a sensor named like its text in PLUGIN."""
+
+    def install(name):
+        info = tmp_path / f"meter_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: meter-{name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[pytest_parallel_energy.sensors]\nusb-{name} = meter_{name}:find\n")
+        (tmp_path / f"meter_{name}.py").write_text(PLUGIN[name])
+
+    monkeypatch.syspath_prepend(tmp_path)
+    return install
+
+
+def test_a_plug_in_gives_a_sensor(install):
+    """Named in the entry-point group, it can be asked for by name."""
+    install("good")
+    (sensor,) = probe_sensors(("usb-good",)).found
+    assert isinstance(sensor, FakeSensor)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("broken", "RuntimeError: no meter on USB"), ("strange", "gave str"), ("absent", "ModuleNotFoundError")],
+)
+def test_a_plug_in_that_fails_is_refused(install, name, words):
+    """Whatever it does, it is a reason, and the others work."""
+    install(name)
+    probe = probe_sensors((f"usb-{name}", "estimate"))
+    assert words in probe.refused[0].reason
+    assert [sensor.description.source for sensor in probe.found] == ["estimate"]
+    for sensor in probe.found:
+        sensor.close()
+
+
+def test_the_docstring_example_is_a_sensor():
+    """The ten lines that the documentation shows obey the contract."""
+    import pytest_parallel_energy.energy.sensor as module
+
+    lines = module.__doc__.split("::\n\n")[1].split("\n\nName a function")[0]
+    code = "\n".join(line.removeprefix("    ") for line in lines.splitlines())
+    names = {**vars(module), "my_meter": types.SimpleNamespace(watts=lambda: 42.0, disconnect=lambda: None)}
+    exec(code, names)
+    wall = names["WallMeter"]()
+    assert isinstance(wall, module.Sensor)
+    clock = VirtualClock()
+    with EnergyMeter([wall], clock_ns=clock) as meter, meter.window() as window:
+        clock.advance(1.0)
+    assert window.result.total_j == pytest.approx(42.0)
+    assert window.result.boundary == "whole machine at the wall"
+
+
+def test_wall_meter_beside_rapl_is_not_added(tmp_path):
+    """The package is inside the wall's joules: one of them counts."""
+    clock = VirtualClock()
+    wall = FakeSensor(PowerProfile.constant(500.0), clock=clock)
+    package = FakeSensor(PowerProfile.constant(100.0), clock=clock)
+    from dataclasses import replace
+
+    wall._description = replace(wall.description, name="wall", kind="wall", contains=frozenset({"cpu", "dram", "gpu"}))
+    with EnergyMeter([wall, package], clock_ns=clock) as meter, meter.window() as window:
+        clock.advance(1.0)
+    assert window.result.total_j == pytest.approx(100.0)
+    assert [domain.counted for domain in window.result.domains] == [False, True]
+
+
+def test_measure_a_command(tmp_path):
+    """The command's exit status, and the energy with label, interval and boundary."""
+    with PowercapTree(tmp_path), EnergyMeter("powercap", sysfs_root=tmp_path) as meter:
+        measured = measure_command([sys.executable, "-c", "import time; time.sleep(0.2); raise SystemExit(3)"], meter)
+    assert measured.exit_status == 3
+    assert measured.result.total_j == pytest.approx(128 * measured.result.window_s, rel=0.2)
+    text = "\n".join(render_result(measured.result))
+    assert "±" in text
+    assert "[counter]" in text
+    assert "boundary: CPU packages + DRAM" in text
+    assert measured.result.quality is Quality.COUNTER
+
+
+def test_measure_a_command_that_a_signal_ends(tmp_path):
+    """As a shell tells it: 128 + number."""
+    with EnergyMeter("powercap", sysfs_root=tmp_path) as meter:
+        code = f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})"
+        measured = measure_command([sys.executable, "-c", code], meter)
+    assert measured.exit_status == 143
+    assert "missing" in render_result(measured.result)[0]
+
+
+@pytest.mark.parametrize("argv", [[], ["/no/such/program"]])
+def test_measure_nothing(tmp_path, argv):
+    """One sentence."""
+    with EnergyMeter("powercap", sysfs_root=tmp_path) as meter, pytest.raises(ConfigError):
+        measure_command(argv, meter)
+
+
+def test_measure_from_the_command_line():
+    """``pytest-parallel-energy measure -- COMMAND``: output of the command stays its own."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest_parallel_energy", "measure", "--sensors", "estimate", "--", "echo", "hello"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (run.stdout, run.returncode) == ("hello\n", 0)
+    assert "[estimated]" in run.stderr
