@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from . import __version__, answers
+from .commands import add_commands
 from .errors import ParallelEnergyError
 from .settings import Settings
 
@@ -35,14 +36,15 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("what", nargs="?", choices=("workloads", "sensors", "columns"), default="workloads")
     listing.add_argument("--models", action="append", default=[], metavar="FILE", help="a registry of workloads")
     listing.set_defaults(run=_list)
+    add_commands(commands)
+    kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
+    kill.set_defaults(run=_kill_background)
     measure = commands.add_parser("measure", help="run a command and tell the energy that was used meanwhile")
     measure.add_argument("--sensors", default="auto", metavar="NAMES", help="which sources, with commas between")
     measure.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command with its arguments"
     )
     measure.set_defaults(run=_measure)
-    kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
-    kill.set_defaults(run=_kill_background)
     return parser
 
 

@@ -10,6 +10,7 @@
     ├── ProcessError             a child could not be started or supervised
     ├── LoadError                the background load did not do its part
     ├── TrainingError            the foreground training did not succeed
+    ├── LimitError               a test used more energy or power than it allows itself
     └── RecordError              a results folder or record cannot be written or read
 
     ParallelEnergyWarning        something a person should know; the run goes on
@@ -24,6 +25,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ConfigError",
+    "LimitError",
     "LoadError",
     "ParallelEnergyError",
     "ParallelEnergyWarning",
@@ -80,6 +82,10 @@ class LoadError(ParallelEnergyError):
 
 class TrainingError(ParallelEnergyError):
     """The foreground training failed: exit code, timeout, or a metric that it did not report."""
+
+
+class LimitError(ParallelEnergyError):
+    """A test used more energy or power than its markers allow, or how much it used is unknown."""
 
 
 class RecordError(ParallelEnergyError):

@@ -13,21 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, SensorError, TrainingError
+from .errors import ConfigError, LimitError, SensorError, TrainingError, did_you_mean
 from .legs import BesideLoad
 from .markers import LoadMark
-from .processes.command import Command
+from .neighbours import command_load, registered_load
 from .recording import (
     StartedLoad,
     attribution_part,
     background_part,
     energy_part,
+    load_identity,
     meter_part,
     trained_part,
     workload_part,
 )
 from .results.cell import cell_id, host_class
 from .results.files import write_file
+from .results.limits import Limit, broken_limits
 from .results.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
 from .results.store import experiment_label
 from .results.trace import TRACE_NAME, trace_csv_gz
@@ -147,7 +149,7 @@ class Experiment:
         values = self.session.registry.workload(mark.name).values(
             profile_of(mark.profile, self.settings), **mark.hyperparameters
         )
-        return {"name": mark.name, "hyperparameters": values}
+        return load_identity(mark.name, values, mark.conditions)
 
     # --- one attempt after the other ---------------------------------------------------------------------------
 
@@ -238,6 +240,16 @@ class Experiment:
             reasons = "; ".join(f"{one.name}: {one.reason}" for one in result.domains if one.reason)
             raise SensorError(f"--energy-strict: the energy of this test is missing ({reasons or 'no sensor'})")
 
+    def check_limits(self, limits: tuple[Limit, ...]) -> None:
+        """Refuse more energy or power than the test allows itself.
+
+        Raises:
+            LimitError: a limit is broken, or cannot be checked because the value is unknown.
+        """
+        broken = broken_limits(energy_part(self._result, None), limits)
+        if broken:
+            raise LimitError("; ".join(broken))
+
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
         if self._status is Status.PASSED:
@@ -290,14 +302,10 @@ class Experiment:
             LoadError: it did not become ready; the message holds the tail of its log.
         """
         workload = self._beside_others(self.session.registry.workload(mark.name))
-        profile = profile_of(mark.profile, self.settings)
-        values = workload.values(profile, **mark.hyperparameters)
         threads = self.session.load_threads(sum(load.n for load in self.plan.loads))
-        folder = self._load_folder()
-        workload.prepare(folder / "outputs")
-        command = workload.command(values, output_dir=folder / "outputs", threads=threads, profile=profile)
-        load = self._load(command, mark.name, folder)
-        return self._start(StartedLoad(load=load, workload=workload, hyperparameters=values))
+        return self._start(
+            registered_load(workload, mark, folder=self._load_folder(), threads=threads, settings=self.settings)
+        )
 
     def _beside_others(self, workload: Workload) -> Workload:
         """The workload, in a copy of its checkout where another training writes into the same one."""
@@ -305,21 +313,26 @@ class Experiment:
         shared = any(other is not None and other.path == workload.path for other in others)
         return workload.isolated() if shared else workload
 
-    def start_command(self, argv: Sequence[str]) -> BackgroundLoad:
-        """Start a plain command as a background load."""
-        command = Command(argv=tuple(str(argument) for argument in argv))
-        return self._start(StartedLoad(load=self._load(command, Path(command.argv[0]).name, self._load_folder())))
+    def start_command(self, argv: Sequence[str], keywords: Mapping[str, Any]) -> BackgroundLoad:
+        """Start a plain command as a background load, under the conditions that ``keywords`` name.
+
+        Raises:
+            ConfigError: a keyword that is no condition: a command has no hyperparameters.
+        """
+        from .load.conditions import CONDITIONS, split_conditions
+
+        conditions, rest = split_conditions(keywords)
+        if rest:
+            name = next(iter(rest))
+            raise ConfigError(f"a command as background load takes no {name!r}; {did_you_mean(name, CONDITIONS)}")
+        words = tuple(str(argument) for argument in argv)
+        return self._start(
+            command_load(words, folder=self._load_folder(), conditions=conditions, settings=self.settings)
+        )
 
     def _load_folder(self) -> Path:
         number = len(self.loads) + 1
         return self.folder / ("background" if number == 1 else f"background-{number}")
-
-    def _load(self, command: Command, name: str, folder: Path) -> BackgroundLoad:
-        from .load.background import BackgroundLoad
-        from .load.settings import LoadSettings
-
-        settings = LoadSettings(coverage_min_ratio=self.settings.coverage_min)
-        return BackgroundLoad(command, name=name, folder=folder, settings=settings)
 
     def _start(self, started: StartedLoad) -> BackgroundLoad:
         self.loads.append(started)  # before it starts: whatever happens from here on, it will be stopped

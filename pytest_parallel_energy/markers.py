@@ -87,12 +87,26 @@ _DRAW_FIELDS = {"samples": "samples", "seed": "seed", "vary": "vary", "default":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadMark:
-    """``@pytest.mark.background_load("repository/model", n=1, **hyperparameters)``."""
+    """``@pytest.mark.background_load("repository/model", n=1, intensity=1.0, devices=None, …, **hyperparameters)``."""
 
     name: str
     n: int = 1
     profile: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of ``LoadSettings``: intensity, devices and the like."""
+
+    @classmethod
+    def of(cls, name: str, keywords: Mapping[str, Any], *, n: int = 1, profile: str | None = None) -> LoadMark:
+        """A load by name, with its conditions and hyperparameters as one mapping.
+
+        Raises:
+            ConfigError: a condition has a value that it cannot have.
+        """
+        from .load.conditions import split_conditions
+
+        conditions, rest = split_conditions(keywords)
+        return cls(name=name, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
 
     @classmethod
     def from_mark(cls, mark: MarkLike) -> LoadMark:
@@ -108,7 +122,7 @@ class LoadMark:
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ConfigError(f"background_load(n={n!r}): n is a whole number of 1 or more")
         profile = keywords.pop("profile", None)
-        return cls(name=_one_name("background_load", mark.args), n=n, profile=profile, hyperparameters=keywords)
+        return cls.of(_one_name("background_load", mark.args), keywords, n=n, profile=profile)
 
     @classmethod
     def from_parameter(cls, given: object) -> LoadMark:
@@ -120,7 +134,7 @@ class LoadMark:
         if isinstance(given, str) and given:
             return cls(name=given)
         if isinstance(given, Mapping) and isinstance(given.get("name"), str):
-            return cls(name=given["name"], hyperparameters={k: v for k, v in given.items() if k != "name"})
+            return cls.of(given["name"], {k: v for k, v in given.items() if k != "name"})
         raise ConfigError(
             "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
             f"'name'; it has {given!r}"

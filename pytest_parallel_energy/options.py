@@ -20,8 +20,13 @@ MARKERS: Mapping[str, str] = {
     "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): one item for each '
     "drawn set of hyperparameter values; names take the registered distributions, keywords give explicit ones "
     "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
-    "background_load": 'background_load("repository/model", n=1, profile=None, **hyperparameters): this training loops '
-    "beside the test; may stand several times",
+    "background_load": 'background_load("repository/model", n=1, profile=None, intensity=1.0, '
+    "target_gpu_utilisation=None, gpu_memory_fraction=None, devices=None, ready=None, ready_timeout=60, grace=10, "
+    '**hyperparameters): this training loops beside the test; may stand several times; batch_size="auto" fits the '
+    "batch to the free memory",
+    "limit_energy": 'limit_energy("500 J", kind="total"): the test fails when it uses more, of all or of "cpu", "gpu", '
+    '"dram"; also when that is unknown',
+    "limit_power": 'limit_power("250 W", peak=False): the test fails when its mean (or peak) power is higher',
     "energy": "energy(repeats=, warmup=, max_retries=, profile=, cooldown=, coverage_min=): settings of this test",
 }
 """The markers, and what ``pytest --markers`` says of them."""
@@ -96,6 +101,52 @@ def _label(text: str) -> str:
     key, equals, _ = text.partition("=")
     if not key or not equals:
         raise ConfigError(f"{text!r} is not KEY=VALUE")
+    return text
+
+
+def _threshold(text: str) -> str:
+    from .results.quantities import parse_threshold
+
+    return str(parse_threshold(text))
+
+
+def _report(text: str) -> str:
+    from .results.writers import parse_target
+
+    parse_target(text)
+    return text
+
+
+def _missing(text: str) -> str:
+    if text not in {"warn", "fail"}:
+        raise ConfigError(f"{text!r} is neither 'warn' nor 'fail'")
+    return text
+
+
+def _baseline(text: str) -> str:
+    from .results.baseline import check_name
+
+    return check_name(text) if text else text
+
+
+def _carbon(text: str) -> str:
+    from .results.costs import carbon_factor
+
+    carbon_factor(text)
+    return text
+
+
+def _price(text: str) -> str:
+    from .results.costs import price_factor
+
+    price_factor(text)
+    return text
+
+
+def _pue(text: str) -> str:
+    from .results.costs import pue_factor
+
+    pue_factor(text)
     return text
 
 
@@ -174,16 +225,6 @@ def _joules(text: str) -> float:
     if joules <= 0:
         raise ConfigError(f"{text!r} is not an energy above 0")
     return joules
-
-
-def _price(text: str) -> float:
-    try:
-        price = float(text)
-    except ValueError:
-        price = -1.0
-    if not 0 <= price < float("inf"):
-        raise ConfigError(f"{text!r} is not a price of 0 or more")
-    return price
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -361,13 +402,6 @@ OPTIONS: tuple[Option, ...] = (
         help="stop the run when it has used so much, such as 500kJ or 2kWh",
     ),
     Option(
-        field="price",
-        metavar="PRICE",
-        parse=_price,
-        ini="float",
-        help="price of a kWh, for the cost that --energy-plan expects",
-    ),
-    Option(
         field="governor",
         metavar="NAME",
         marker=True,
@@ -379,6 +413,63 @@ OPTIONS: tuple[Option, ...] = (
         metavar="HOW",
         parse=_progress,
         help="how the run tells where it is: line (on a terminal), heartbeat (one line a minute), off, or auto",
+    ),
+    Option(
+        field="compare",
+        bare="",
+        metavar="RUN",
+        help="compare with a run (its folder, its id, the beginning of its id) or a baseline by name; alone: with this "
+        "machine's default baseline, else with the latest run",
+    ),
+    Option(
+        field="compare_fail",
+        metavar="QUANTITY:CHANGE",
+        parse=_threshold,
+        ini="args",
+        repeatable=True,
+        help="exit with 1 when a cell is worse than in the run compared with, such as total_j:5%% or, where a fall is "
+        "worse, test_accuracy:-2%%; implies --energy-compare",
+    ),
+    Option(
+        field="save_baseline",
+        bare="",
+        metavar="NAME",
+        parse=_baseline,
+        help="keep this run's records as a baseline of this machine; alone: the default one",
+    ),
+    Option(
+        field="baseline_missing",
+        default="warn",
+        metavar="warn|fail",
+        parse=_missing,
+        help="what to do when there is nothing to compare with",
+    ),
+    Option(
+        field="report",
+        metavar="TYPE[:PATH]",
+        parse=_report,
+        ini="args",
+        repeatable=True,
+        help="write a report: html, md, json, csv, github, gha-benchmark or openmetrics (term, the table, is always "
+        "printed); without a path into the run's folder",
+    ),
+    Option(
+        field="carbon_intensity",
+        metavar="'G/kWh; SOURCE'",
+        parse=_carbon,
+        help="grams of CO2 equivalent a kWh and where the number is from, to show carbon; nothing is guessed",
+    ),
+    Option(
+        field="price",
+        metavar="'CURRENCY/kWh; SOURCE'",
+        parse=_price,
+        help="price of a kWh such as '0.31 EUR/kWh; contract of 2026', to show costs",
+    ),
+    Option(
+        field="pue",
+        metavar="'PUE; SOURCE'",
+        parse=_pue,
+        help="power usage effectiveness of the data centre, 1 or more, that carbon and price are multiplied with",
     ),
 )
 

@@ -16,6 +16,7 @@ __all__ = [
     "background_load",
     "energy_meter",
     "hyperparameters",
+    "pytest_addhooks",
     "pytest_addoption",
     "pytest_cmdline_main",
     "pytest_collection_finish",
@@ -28,6 +29,13 @@ _COLLECTION: pytest.StashKey[Collection] = pytest.StashKey()
 
 _LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
 """Options of pytest's under which no test runs."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Offer the hooks that others may implement."""
+    from .hooks import specs
+
+    pluginmanager.add_hookspecs(specs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,3 +111,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     collection.prepare()
     session.config.pluginmanager.register(Running(collection), "parallel_energy_running")
+    if not (collection.settings.disable or hasattr(session.config, "workerinput")):
+        from .hooks.progress import LiveProgress
+
+        names = frozenset(item.nodeid for item in session.items if collection.is_experiment(item))
+        # Capture is suspended between items, so this is the terminal or the pipe that the person looks at.
+        live = LiveProgress(collection, names, os.dup(1))
+        session.config.pluginmanager.register(live, "parallel_energy_progress")

@@ -21,6 +21,7 @@ __all__ = [
     "attribution_part",
     "background_part",
     "energy_part",
+    "load_identity",
     "meter_part",
     "trained_part",
     "workload_part",
@@ -34,14 +35,27 @@ class StartedLoad:
     load: BackgroundLoad
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    conditions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     solo_mean_w: float | None = None
     """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
 
     def identity(self) -> dict[str, Any]:
         """What a repetition of the cell would have to start again."""
         if self.workload is None:
-            return {"command": list(self.load.command.argv)}
-        return {"name": self.workload.name, "hyperparameters": dict(self.hyperparameters)}
+            return {"command": list(self.load.command.argv)} | conditions_identity(self.conditions)
+        return load_identity(self.workload.name, self.hyperparameters, self.conditions)
+
+
+def load_identity(name: str, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """What a registered load is, for the identity of a cell."""
+    return {"name": name, "hyperparameters": dict(values)} | conditions_identity(conditions)
+
+
+def conditions_identity(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """What a load's conditions add to its identity: nothing where there are none."""
+    if not conditions:
+        return {}
+    return {"conditions": {field: str(value) for field, value in sorted(conditions.items())}}
 
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:

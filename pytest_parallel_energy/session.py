@@ -156,9 +156,11 @@ class EnergySession:
         """
         if self.resumed_folder is None:
             return ()
-        from .results.reader import read_records
+        from .results.reader import RECORDS_NAME, iter_records
 
-        return read_records(self.resumed_folder).records
+        # Without what a crash cut off: that is adopted into this file when the run ends.
+        by_id = {record.record_id: record for record in iter_records(self.resumed_folder / RECORDS_NAME, [])}
+        return tuple(by_id.values())
 
     @cached_property
     def finished(self) -> Finished:

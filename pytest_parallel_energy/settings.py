@@ -52,9 +52,17 @@ class Settings:
     plan: bool = False
     budget: float | None = None
     """Joules."""
-    price: float | None = None
-    """Of a kWh."""
     progress: str = "auto"
+    compare: str | None = None
+    """A run or baseline; empty for the default."""
+    compare_fail: tuple[str, ...] = ()
+    save_baseline: str | None = None
+    """Its name; empty for the default."""
+    baseline_missing: str = "warn"
+    report: tuple[str, ...] = ()
+    carbon_intensity: str | None = None
+    price: str | None = None
+    pue: str | None = None
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:

@@ -133,8 +133,8 @@ class Loads:
             LoadError: it did not become ready.
         """
         if isinstance(what, str):
-            return self._experiment.start_load(LoadMark(name=what, hyperparameters=hyperparameters))
-        return self._experiment.start_command(what)
+            return self._experiment.start_load(LoadMark.of(what, hyperparameters))
+        return self._experiment.start_command(what, hyperparameters)
 
     def __iter__(self) -> Iterator[BackgroundLoad]:
         return iter([started.load for started in self._experiment.loads])

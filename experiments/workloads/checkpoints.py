@@ -33,7 +33,7 @@ def load_checkpoint(model: nn.Module, arguments: argparse.Namespace) -> None:
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, TypeError, AttributeError, pickle.UnpicklingError) as error:
-        raise DataError(f"--checkpoint: {path} is no state_dict of this model: {str(error).splitlines()[0]}") from error
+        raise DataError(f"--checkpoint: {path} is no state_dict of this model: {_first_line(error)}") from error
     say(f"checkpoint: {path}")
 
 
@@ -44,3 +44,8 @@ def save_checkpoint(model: nn.Module, arguments: argparse.Namespace, setup: Setu
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), path)
         say(f"saved: {path}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -55,11 +55,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--droprate", type=float, default=0.5)
     parser.add_argument("--batchsize", type=int, default=32)
     parser.add_argument("--trunk_lr_factor", type=float, default=0.1, help="the trunk's learning rate in units of --lr")
-    parser.add_argument("--height", type=int, help="of the images in pixels, twice their width; 256, pcb: 384")
+    parser.add_argument(
+        "--height", type=_height, help="of the pictures in pixels, twice their width, at least 64; 256, pcb: 384"
+    )
     parser.add_argument("--limit", type=int, help="train on LIMIT images only, taking each person in turn")
     add_common_flags(parser, seed=1334, data_variable="EXPERIMENTS_MARKET1501")
     add_checkpoint_flags(parser)
     return parser
+
+
+def _height(text: str) -> int:
+    height = int(text)
+    if height < 64:
+        raise argparse.ArgumentTypeError(f"the networks halve a picture five times: 64 pixels at least, not {height}")
+    return height
 
 
 def _crops(setup: Setup, arguments: argparse.Namespace) -> dict[str, Crops]:

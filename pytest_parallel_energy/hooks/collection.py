@@ -17,6 +17,7 @@ from ..options import MARKERS, any_given
 if TYPE_CHECKING:
     from ..cells import CellParam, Plan
     from ..experiment import Experiment
+    from ..results.limits import Limit
     from ..session import EnergySession
     from ..settings import Settings
 
@@ -46,7 +47,8 @@ class Collection:
         self.config = config
         self._settings: Settings | None = None
         self._session: EnergySession | None = None
-        self._measures_all = any_given(config, os.environ) and self.settings.measure_all
+        self._given = any_given(config, os.environ)
+        self._measures_all = self._given and self.settings.measure_all
 
     @property
     def settings(self) -> Settings:
@@ -56,6 +58,11 @@ class Collection:
 
             self._settings = settings_from(self.config, os.environ)
         return self._settings
+
+    @property
+    def settings_if_any(self) -> Settings | None:
+        """What the user asked for; ``None`` where that is nothing, which costs nothing to find out."""
+        return self.settings if self._given else None
 
     @property
     def session(self) -> EnergySession:
@@ -127,6 +134,18 @@ class Collection:
             mutates=tuple(MutateMark.from_mark(mark) for mark in marks if mark.name == "mutate"),
             loads=tuple(loads),
         )
+
+    @staticmethod
+    def limits_of(item: pytest.Item) -> tuple[Limit, ...]:
+        """The limits that the item's markers set on its own energy and power.
+
+        Raises:
+            ConfigError: a marker says something that is not understood.
+        """
+        from ..results.limits import limit_from_mark
+
+        marks = [mark for mark in item.iter_markers() if mark.name in {"limit_energy", "limit_power"}]
+        return tuple(limit_from_mark(mark.name, mark.args, mark.kwargs) for mark in marks)
 
     @staticmethod
     def param_of(item: pytest.Item) -> CellParam:

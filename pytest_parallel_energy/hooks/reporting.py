@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import RecordError
+from ..errors import ParallelEnergyError, RecordError
 from .collection import FINISHED_INPUT, RECORD_PROPERTY, RUN_INPUT
 
 if TYPE_CHECKING:
+    from ..conclusion import Conclusion, Reference
     from ..results.record import Record
     from .collection import Collection
 
 __all__ = ["Reporting"]
 
+_WIDTH = 80
+"""Where there is no terminal to ask."""
 _MARKUP = {
     "head": {"bold": True},
     "good": {"green": True},
@@ -35,7 +38,28 @@ class Reporting:
         self._collection = collection
         self.records: list[Record] = []
         self.problems: list[str] = []
+        self._reference: Reference | None = None
+        self._conclusion: Conclusion | None = None
         self._told = False
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Find what the run will be compared with, before hours of training, and before the run itself is the latest.
+
+        Raises:
+            pytest.UsageError: there is none, and ``--energy-baseline-missing=fail``; or SciPy is missing for a gate.
+        """
+        settings = self._collection.settings_if_any
+        if settings is None or settings.disable or session.config.option.collectonly:
+            return
+        if settings.compare is None and not settings.compare_fail:
+            return
+        from ..conclusion import find_reference
+
+        energy = self._collection.session
+        try:
+            self._reference = find_reference(settings, energy.results_dir, energy.host)
+        except ParallelEnergyError as error:
+            raise pytest.UsageError(str(error)) from error
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -61,30 +85,64 @@ class Reporting:
         report.user_properties.extend(junit_properties(record))
 
     def _keep(self, record: Record) -> None:
-        self.records.append(record)
         try:
             self._collection.session.store.append(record)
         except RecordError as error:
             self.problems.append(str(error))
+        self._pass_on(record)
+
+    def _pass_on(self, record: Record) -> None:
+        """Give the record to other plugins; what they do wrong costs nobody a record or the session."""
+        self.records.append(record)
+        config = self._collection.config
+        try:
+            config.hook.pytest_energy_record(config=config, record=record)
+        except Exception as error:  # noqa: BLE001 - somebody else's code; said below the table
+            self.problems.append(f"a hook pytest_energy_record failed: {type(error).__name__}: {error}")
 
     # Inside the terminal's wrapper, which prints the summary, and around Running's, which was registered later.
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int | pytest.ExitCode) -> Generator[None, Any, Any]:
-        """After the last experiment has ended: adopt what crashed or was interrupted, and close the results folder."""
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int | pytest.ExitCode
+    ) -> Generator[None, Any, Any]:
+        """After the last experiment has ended: adopt what crashed, close the results folder, compare and report.
+
+        A gate that closed sets the session's exit status, where it would be 0.
+        """
         try:
             return (yield)
         finally:
             if self._collection.has_session and self._collection.session.has_store:
                 self._close(int(exitstatus))
+                self._conclude()
+                if self._conclusion and self._conclusion.failed and exitstatus == pytest.ExitCode.OK:
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _close(self, exit_status: int) -> None:
         store = self._collection.session.store
         try:
-            self.records.extend(store.adopt_unfinished())
+            for record in store.adopt_unfinished():
+                self._pass_on(record)
             store.finish(exit_status)
         except RecordError as error:
             self.problems.append(str(error))
         self.problems.extend(store.problems)
+
+    def _conclude(self) -> None:
+        """Do what was asked for with the whole run; a suite that asked for nothing does not pay for it."""
+        from ..conclusion import conclude, wants_conclusion
+
+        settings, energy, config = self._collection.settings, self._collection.session, self._collection.config
+        if not wants_conclusion(settings):
+            return
+        shown = config.pluginmanager.has_plugin("terminalreporter")
+        width = config.get_terminal_writer().fullwidth if shown else _WIDTH
+        try:
+            self._conclusion = conclude(settings, energy.results_dir, energy.store.folder, self._reference, width=width)
+        except ParallelEnergyError as error:
+            self.problems.append(str(error))
+        else:
+            self.problems.extend(self._conclusion.problems)
 
     def pytest_report_collectionfinish(self, config: pytest.Config) -> list[str]:
         """Say what will measure, what was left out and why, and where the results go."""
@@ -108,7 +166,20 @@ class Reporting:
             terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
         for problem in self.problems:
             terminalreporter.write_line(f"problem: {problem}", red=True)
+        if self._conclusion is not None:
+            self._tell_conclusion(terminalreporter, self._conclusion)
         terminalreporter.write_line(f"results: {self._collection.session.store.folder}")
+
+    @staticmethod
+    def _tell_conclusion(terminalreporter: pytest.TerminalReporter, conclusion: Conclusion) -> None:
+        for sentence in conclusion.costs:
+            terminalreporter.write_line(sentence)
+        if conclusion.comparison:
+            terminalreporter.section("energy compared", "=", red=conclusion.failed, bold=conclusion.failed)
+        for line in conclusion.comparison:
+            terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
+        for sentence in (*conclusion.written, *conclusion.annotations):
+            terminalreporter.write_line(sentence)
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Print the table after all where pytest prints no summary: a session that SIGTERM or SIGHUP ended."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import LoadError, ParallelEnergyError, SensorError
+from ..errors import LimitError, LoadError, ParallelEnergyError, SensorError
 from ..fixtures import EXPERIMENT
 from ..gate import Gate
 from ..results.record import Status
@@ -19,6 +19,7 @@ from .collection import RECORD_PROPERTY
 
 if TYPE_CHECKING:
     from ..experiment import Experiment
+    from ..results.limits import Limit
     from .collection import Collection
 
 __all__ = ["Running"]
@@ -39,6 +40,7 @@ class Running:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._experiment: Experiment | None = None
+        self._limits: tuple[Limit, ...] = ()
         self._handlers: dict[int, Any] = {}
         self._last_words: threading.Timer | None = None
         self._gate = Gate(collection.session, self._tell)
@@ -80,6 +82,7 @@ class Running:
         try:
             experiment = collection.experiment_of(item)
             experiment.flags.extend(self._gate_flags)
+            self._limits = collection.limits_of(item)
             item.stash[EXPERIMENT] = experiment
             experiment.begin()
             if experiment.measured:
@@ -101,7 +104,8 @@ class Running:
         try:
             experiment.check_coverage()
             experiment.check_measured()
-        except (LoadError, SensorError) as error:
+            experiment.check_limits(self._limits)
+        except (LoadError, SensorError, LimitError) as error:
             pytest.fail(str(error), pytrace=False)
         return outcome
 

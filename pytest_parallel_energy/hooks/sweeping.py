@@ -186,6 +186,7 @@ class Sweeping:
         return True
 
     def _run_table(self, items: Iterable[pytest.Item]) -> list[str]:
+        from ..results.costs import price_factor
         from ..sweep.expectation import Past, PlannedCell
         from ..sweep.run_table import run_table
 
@@ -208,10 +209,9 @@ class Sweeping:
             )
             for ((name, cell), count), (workload, loads) in zip(counts.items(), about.values(), strict=True)
         ]
-        settings = self._collection.settings
-        return run_table(
-            cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price_per_kwh=settings.price
-        )
+        given = self._collection.settings.price
+        price = price_factor(given) if given else None
+        return run_table(cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price=price)
 
     def _past_records(self) -> Iterable[Any]:
         from ..results.reader import RECORDS_NAME, read_records

@@ -61,6 +61,8 @@ class BackgroundLoad:
         self._outcome: Outcome | None = None
         self._opened: tuple[float, float] | None = None
         self._closed: tuple[float, float] | None = None
+        self._batches_before = 0
+        self._window_flags: tuple[str, ...] = ()
 
     @property
     def script(self) -> Path:
@@ -111,6 +113,7 @@ class BackgroundLoad:
             max_processes=self.settings.max_processes,
             intensity=self.settings.intensity,
             target_gpu_percent=self.settings.target_gpu_utilisation,
+            batch=None if self.settings.batch is None else self.settings.batch.first,
             nvml=self.settings.nvml,
         )
 
@@ -129,7 +132,7 @@ class BackgroundLoad:
 
     def _write_script(self, program: str) -> None:
         command = replace(self.command, argv=(program, *self.command.argv[1:]))
-        text = loop_script(command, name=self.name, folder=self.log_dir)
+        text = loop_script(command, name=self.name, folder=self.log_dir, batch=self.settings.batch)
         try:
             self.log_dir.mkdir(parents=True, exist_ok=True)
             self.script.write_bytes(os.fsencode(text))
@@ -168,12 +171,19 @@ class BackgroundLoad:
 
     def window_opened(self) -> None:
         """From now on it counts whether the load runs."""
+        if self._child is not None:
+            self._child.freeze_batch()
         self._opened, self._closed = self._mark(), None
+        self._batches_before = len(self.report().batch_sizes)
 
     def window_closed(self) -> None:
         """The coverage stays what it is now."""
         if self._closed is None:
             self._closed = self._mark()
+            changed = self.report().batch_sizes[max(0, self._batches_before - 1) :]
+            if len(changed) > 1:
+                words = ", ".join(map(str, changed))
+                self._window_flags = (f"its batch size changed during the window: {words}",)
 
     def _mark(self) -> tuple[float, float]:
         """The monotonic clock, and the seconds that the load has run up to now."""
@@ -263,7 +273,7 @@ class BackgroundLoad:
         )
 
     def _flags(self, status: Status | None) -> tuple[str, ...]:
-        flags = [] if status is None else list(status.flags)
+        flags = [*self._window_flags, *(() if status is None else status.flags)]
         if status is not None and status.lost_log_bytes:
             flags.append(f"the disk did not take {status.lost_log_bytes} bytes of its log")
         if self._outcome is not None:

@@ -43,6 +43,8 @@ class LoadReport:
     """Most GPU memory that it really held; ``None`` without an NVIDIA GPU."""
     gpu_percent: float | None = None
     """Mean GPU utilisation of its processes; ``None`` where the driver tells none."""
+    batch_sizes: tuple[int, ...] = ()
+    """Where the batch was fitted to the memory: all its sizes, in order, each change once."""
     level: str | None = None
     """What was held: ``intensity`` (a share) or ``target_gpu_utilisation`` (percent); ``None`` for neither."""
     level_asked: float | None = None
@@ -75,6 +77,7 @@ def figures(status: Status, settings: LoadSettings) -> dict[str, Any]:
         "gpu_memory_fraction": settings.gpu_memory_fraction,
         "gpu_memory_bytes": status.gpu_memory_bytes,
         "gpu_percent": status.gpu_percent,
+        "batch_sizes": status.batch_sizes,
         **_level(status, settings),
     }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..processes.command import Command
+from .settings import AutoBatch
 
 __all__ = ["loop_script"]
 
@@ -30,13 +31,15 @@ train() {{
     {command}
 }}
 
+batch={batch}
 supervised=${{PARALLEL_ENERGY_SUPERVISED:-}}
 round=${{PARALLEL_ENERGY_ROUND:-0}}
 unset PARALLEL_ENERGY_SUPERVISED PARALLEL_ENERGY_ROUND
 while true; do
     if [ -n "$supervised" ]; then
         echo "ready" >&3
-        read -r go <&4 || exit 0
+        read -r go fitted <&4 || exit 0
+        batch=${{fitted:-$batch}}
         round=$((round + 1))
         train 3>&- 4<&-
         echo "end $round $?" >&3
@@ -49,13 +52,14 @@ done
 """
 
 
-def loop_script(command: Command, *, name: str, folder: Path) -> str:
+def loop_script(command: Command, *, name: str, folder: Path, batch: AutoBatch | None = None) -> str:
     """The text of ``loop.sh``.
 
     Args:
         command: one round; ``cwd`` must be set.
         name: of the load, for people.
         folder: where the script and its logs are.
+        batch: the argument that each round gets anew; ``None`` for none.
 
     Raises:
         ConfigError: a variable's name is none that a shell could export, or its value holds a NUL.
@@ -72,8 +76,17 @@ def loop_script(command: Command, *, name: str, folder: Path) -> str:
         here=shlex.quote(str(folder)),
         cwd=shlex.quote(str(command.cwd)),
         exports="\n".join(exports),
-        command=shlex.join(command.argv),
+        batch="" if batch is None else batch.first,
+        command=" ".join(_word(argument, batch) for argument in command.argv),
     )
+
+
+def _word(argument: str, batch: AutoBatch | None) -> str:
+    """An argument as the shell must read it; the batch size is the one thing that it may fill in."""
+    if batch is None or not argument.endswith(batch.placeholder):
+        return shlex.quote(argument)
+    before = argument.removesuffix(batch.placeholder)
+    return f'{shlex.quote(before) if before else ""}"$batch"'
 
 
 def _one_line(text: str) -> str:

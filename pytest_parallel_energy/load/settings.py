@@ -9,13 +9,33 @@ from ..errors import ConfigError
 from ..processes.supervision import Container, Ready, RoundRules
 from ..units import parse_seconds
 
-__all__ = ["LoadSettings", "parse_ready"]
+__all__ = ["AutoBatch", "LoadSettings", "parse_ready"]
 
 DRIVER = Path("/proc/driver/nvidia/version")
 """Exists where an NVIDIA driver is loaded."""
 
 AUTO = Ready(kind="activity")
 """What readiness is when nobody says: the load was seen to work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoBatch:
+    """A batch size that is fitted to the free memory before each round.
+
+    Args:
+        first: the size asked for, 1 or more, and the ceiling.
+        placeholder: the argument of the command (or its end, as in ``--batch=N``) for which the size is put.
+
+    Raises:
+        ConfigError: ``first`` is below 1.
+    """
+
+    first: int
+    placeholder: str
+
+    def __post_init__(self) -> None:
+        if self.first < 1:
+            raise ConfigError(f"a batch has a size of 1 or more, not {self.first}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +57,7 @@ class LoadSettings:
             of the GPU; ``None`` leaves it. Not together with an intensity.
         devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` writes them; ``None`` leaves them.
         gpu_memory_fraction: share of a GPU's memory that PyTorch may take, above 0 to 1; ``None`` leaves it.
+        batch: the argument that is fitted to the free memory before each round; ``None`` for none.
         nvml: NVIDIA's library, for tests; empty takes the driver's.
 
     Raises:
@@ -55,6 +76,7 @@ class LoadSettings:
     target_gpu_utilisation: float | None = None
     devices: str | None = None
     gpu_memory_fraction: float | None = None
+    batch: AutoBatch | None = None
     nvml: str = ""
 
     def __post_init__(self) -> None:

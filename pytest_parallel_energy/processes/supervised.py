@@ -299,6 +299,10 @@ class Supervised:
                 return _status(answer)
             return self._last_status()
 
+    def freeze_batch(self) -> None:
+        """From now on a fitted batch size may only shrink."""
+        self._say({"do": "freeze_batch"})
+
     def _last_status(self) -> Status | None:
         return None if self.outcome is None else self.outcome.status
 

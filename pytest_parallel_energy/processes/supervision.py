@@ -85,6 +85,7 @@ class Supervision:
         intensity: share of the time that the child may run once it is ready, above 0 to 1: all its processes are
             stopped and continued many times a second.
         target_gpu_percent: GPU utilisation, above 0 to 100, to which that share is moved; ``None`` leaves it.
+        batch: of a loop script whose rounds get a batch size fitted to the free memory: the size asked for.
         nvml: NVIDIA's library, for tests; empty takes the driver's.
         lifetime_s: the longest it may run, whatever its owner does; ``None`` is for ever.
     """
@@ -100,6 +101,7 @@ class Supervision:
     max_processes: int | None = None
     intensity: float = 1.0
     target_gpu_percent: float | None = None
+    batch: int | None = None
     nvml: str = ""
     lifetime_s: float | None = None
 
@@ -136,6 +138,8 @@ class Status:
     """During which the rounds ran that have ended."""
     longest_s: float | None
     shortest_s: float | None
+    batch_sizes: tuple[int, ...]
+    """All batch sizes of a load whose batch is fitted, in order, each change once."""
     share_ran: float | None
     """Share of the time during which it was let run, where an intensity or a target was asked for."""
     stalled_s: float

@@ -12,7 +12,7 @@ from .files import write_file
 from .reader import Records, read_records, records_file
 from .record import HostPart, Record
 
-__all__ = ["DEFAULT_NAME", "baseline_path", "find_run", "save_baseline"]
+__all__ = ["DEFAULT_NAME", "baseline_path", "find_path", "find_run", "save_baseline"]
 
 DEFAULT_NAME = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -24,9 +24,18 @@ def baseline_path(base_dir: Path, host: HostPart, name: str = DEFAULT_NAME) -> P
     Raises:
         ConfigError: the name is no file name of letters, digits, ``.``, ``_`` and ``-``.
     """
+    return base_dir / "baselines" / _machine(host) / f"{check_name(name)}.jsonl"
+
+
+def check_name(name: str) -> str:
+    """The name itself, when it can be a baseline's.
+
+    Raises:
+        ConfigError: it is no file name of letters, digits, ``.``, ``_`` and ``-``.
+    """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} cannot name a baseline: use letters, digits, '.', '_' and '-', up to 80 of them")
-    return base_dir / "baselines" / (host.machine_id or "unknown-machine") / f"{name}.jsonl"
+    return name
 
 
 def save_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT_NAME) -> tuple[Path, ...]:
@@ -45,17 +54,32 @@ def save_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT
 
 
 def find_run(base_dir: Path, wanted: str, host: HostPart | None = None) -> Records:
-    """The records that a person means by ``wanted``: a path, a run's id or its beginning, ``latest``, or a baseline.
-
-    A baseline of this machine comes before one of another machine, which the comparison then calls not comparable.
+    """The records of :func:`find_path`.
 
     Raises:
         ConfigError: nothing has that name; the message lists what there is.
         RecordError: it is there and cannot be read.
     """
+    return read_records(find_path(base_dir, wanted, host))
+
+
+def find_path(base_dir: Path, wanted: str, host: HostPart | None = None) -> Path:
+    """The file of records that a person means by ``wanted``: a path, a run's id or its beginning, or a baseline.
+
+    ``latest`` is a path too; an empty ``wanted`` is this machine's default baseline, else the latest run.
+
+    A baseline of this machine comes before one of another machine, which the comparison then calls not comparable.
+
+    Raises:
+        ConfigError: nothing has that name; the message lists what there is.
+        RecordError: it is there and holds no records.
+    """
+    if not wanted:
+        default = base_dir / "baselines" / _machine(host) / f"{DEFAULT_NAME}.jsonl"
+        return default if default.is_file() else find_path(base_dir, "latest", host)
     for candidate in (Path(wanted), base_dir / wanted):
         if candidate.exists():
-            return read_records(candidate)
+            return records_file(candidate).resolve()
     baselines = sorted(base_dir.glob(f"baselines/*/{wanted}.jsonl")) if _NAME.fullmatch(wanted) else []
     own = [
         path for path in baselines if host is not None and path.parent.name == (host.machine_id or "unknown-machine")
@@ -66,7 +90,11 @@ def find_run(base_dir: Path, wanted: str, host: HostPart | None = None) -> Recor
         raise ConfigError(f"no run or baseline {wanted!r} under {base_dir}: {did_you_mean(wanted, _known(base_dir))}")
     if found is runs and len(runs) > 1:
         raise ConfigError(f"{wanted!r} begins {len(runs)} runs: {', '.join(path.name for path in runs)}")
-    return read_records(found[0])
+    return records_file(found[0]).resolve()
+
+
+def _machine(host: HostPart | None) -> str:
+    return (host.machine_id if host else None) or "unknown-machine"
 
 
 def _known(base_dir: Path) -> set[str]:

@@ -131,7 +131,7 @@ def _verdict_line(rows: Sequence[Row]) -> Line:
     return Line(text=f"verdicts: {text}", severity=worst)
 
 
-def _flat(row: Row) -> Mapping[str, Any]:
+def _flat(row: Row) -> dict[str, Any]:
     """A row as names and plain values, the same for CSV and JSON."""
     found = row.difference
     names = ("ratio_low", "ratio_high", "welch_p", "mann_whitney_p", "permutation_p", "cliffs_delta")
@@ -155,9 +155,9 @@ def _flat(row: Row) -> Mapping[str, Any]:
     }
 
 
-def comparison_csv(comparison: Comparison) -> str:
-    """One row a cell and quantity; an unknown value is an empty field. Nothing for no rows."""
-    rows = [_flat(row) for row in comparison.rows]
+def comparison_csv(comparisons: Sequence[Comparison]) -> str:
+    """One row a comparison, cell and quantity; an unknown value is an empty field. Nothing for no rows."""
+    rows = [{"old": c.old_name, "new": c.new_name} | _flat(row) for c in comparisons for row in c.rows]
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]))
@@ -166,18 +166,21 @@ def comparison_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def comparison_json(comparison: Comparison) -> str:
+def comparison_json(comparisons: Sequence[Comparison]) -> str:
     """An object with ``format_version`` first; an unknown value is ``null``."""
     import msgspec
 
-    content = {
-        "format_version": 1,
-        "old": comparison.old_name,
-        "new": comparison.new_name,
-        "only_old": comparison.only_old,
-        "only_new": comparison.only_new,
-        "rows": [_flat(row) for row in comparison.rows],
-    }
+    found = [
+        {
+            "old": comparison.old_name,
+            "new": comparison.new_name,
+            "only_old": comparison.only_old,
+            "only_new": comparison.only_new,
+            "rows": [_flat(row) for row in comparison.rows],
+        }
+        for comparison in comparisons
+    ]
+    content = {"format_version": 1, "comparisons": found}
     return msgspec.json.format(encode_value(content), indent=2).decode() + "\n"
 
 
@@ -223,9 +226,13 @@ def escape(text: str) -> str:
     return " ".join(text.split())
 
 
-FORMATS: Mapping[str, Callable[[Comparison], str]] = {
+def _markdown(comparisons: Sequence[Comparison]) -> str:
+    return "\n".join(comparison_markdown(comparison) for comparison in comparisons)
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Comparison]], str]] = {
     "csv": comparison_csv,
     "json": comparison_json,
-    "md": comparison_markdown,
+    "md": _markdown,
 }
-"""Writers by name, apart from the terminal's, which needs a width."""
+"""Writers of several comparisons by name, apart from the terminal's, which needs a width."""

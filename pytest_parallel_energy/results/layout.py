@@ -95,7 +95,10 @@ def format_interval(value: float | None, u95: float | None, unit: str) -> str:
         return f"{value / factor:.4g} {prefix}{unit} ± {_DASH}"
     scaled = u95 / factor
     decimals = _decimals(scaled) if scaled else 3
-    return f"{value / factor:.{decimals}f} ± {scaled:.{decimals}f} {prefix}{unit}"
+    text = f"{value / factor:.{decimals}f}"
+    if value and not text.strip("-0."):  # far below its own interval, but not 0
+        text = f"{value / factor:.1g}"
+    return f"{text} ± {scaled:.{decimals}f} {prefix}{unit}"
 
 
 def format_share(ratio: float | None) -> str:

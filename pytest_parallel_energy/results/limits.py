@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ConfigError, did_you_mean
 from ..units import format_joules, format_watts, parse_joules, parse_watts
 from .record import EnergyPart
 
-__all__ = ["Limit", "broken_limits", "energy_limit", "power_limit"]
+__all__ = ["Limit", "broken_limits", "energy_limit", "limit_from_mark", "power_limit"]
 
 _KINDS = ("total", "cpu", "gpu", "dram")
 
@@ -41,6 +43,22 @@ def power_limit(limit: str, *, peak: bool = False) -> Limit:
         ConfigError: no power.
     """
     return Limit(quantity="peak_w" if peak else "mean_w", most=parse_watts(limit))
+
+
+def limit_from_mark(marker: str, args: Sequence[Any], keywords: Mapping[str, Any]) -> Limit:
+    """The limit that a marker's arguments give.
+
+    Raises:
+        ConfigError: not one quantity as text, an argument that the marker does not have, or a value it cannot have.
+    """
+    known = {"limit_energy": "kind", "limit_power": "peak"}[marker]
+    if len(args) != 1 or not isinstance(args[0], str):
+        example = "500 J" if marker == "limit_energy" else "250 W"
+        raise ConfigError(f"the marker {marker!r} takes one quantity, such as {example!r}; it has {tuple(args)!r}")
+    for name in keywords:
+        if name != known:
+            raise ConfigError(f"the marker {marker!r} has no argument {name!r}; {did_you_mean(name, [known])}")
+    return energy_limit(args[0], **keywords) if marker == "limit_energy" else power_limit(args[0], **keywords)
 
 
 def broken_limits(energy: EnergyPart, limits: tuple[Limit, ...]) -> tuple[str, ...]:

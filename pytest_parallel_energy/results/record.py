@@ -179,6 +179,8 @@ class BackgroundPart:
     gpu_memory_bytes: int | None = None
     gpu_percent: float | None = None
     """Mean GPU utilisation of the load's own processes."""
+    batch_sizes: tuple[int, ...] = ()
+    """Where the batch was fitted to the memory: all its sizes, in order, each change once."""
     level: str | None = None
     """What a control loop held: ``intensity`` (a share) or ``target_gpu_utilisation`` (percent)."""
     level_asked: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from ..results.costs import Factor
 from ..units import JOULES_PER_KWH, format_joules, format_seconds
 from .expectation import Expectation, Past, PlannedCell, detectable_ratio
 
@@ -14,9 +15,7 @@ _UNKNOWN = "–"
 _HEAD = ("cell", "runs", "time each", "energy each", "from", "time", "energy", "shows from")
 
 
-def run_table(
-    cells: Sequence[PlannedCell], past: Past, *, now: dt.datetime, price_per_kwh: float | None = None
-) -> list[str]:
+def run_table(cells: Sequence[PlannedCell], past: Past, *, now: dt.datetime, price: Factor | None = None) -> list[str]:
     """Lines of text: one a cell, then the sums, the cost, and when it would be done.
 
     ``shows from`` is the smallest difference in joules between two such cells that the repetitions will show.
@@ -32,7 +31,7 @@ def run_table(
         ).rstrip()
         for row in rows
     ]
-    return [*lines, "", *_sums(expected, now, price_per_kwh)]
+    return [*lines, "", *_sums(expected, now, price)]
 
 
 def _row(cell: PlannedCell, expected: Expectation) -> tuple[str, ...]:
@@ -50,9 +49,7 @@ def _row(cell: PlannedCell, expected: Expectation) -> tuple[str, ...]:
     )
 
 
-def _sums(
-    expected: Sequence[tuple[PlannedCell, Expectation]], now: dt.datetime, price_per_kwh: float | None
-) -> list[str]:
+def _sums(expected: Sequence[tuple[PlannedCell, Expectation]], now: dt.datetime, price: Factor | None) -> list[str]:
     runs = sum(cell.runs for cell, _ in expected)
     timed = [(cell.runs, one.seconds) for cell, one in expected if one.seconds is not None]
     metered = [(cell.runs, one.joules) for cell, one in expected if one.joules is not None]
@@ -65,7 +62,8 @@ def _sums(
     if metered:
         joules = sum(count * each for count, each in metered)
         left_out = _left_out(runs - sum(count for count, _ in metered))
-        cost = f", {joules / JOULES_PER_KWH * price_per_kwh:.2f} at the price given" if price_per_kwh else ""
+        currency = price.unit.partition("/")[0] if price else ""
+        cost = f", {joules / JOULES_PER_KWH * price.value:.2f} {currency} at {price}" if price else ""
         lines.append(f"energy: {format_joules(joules)} ({joules / JOULES_PER_KWH:.3g} kWh{cost}){left_out}")
     if not timed:
         lines.append("nothing is known of them: no earlier run in the results folder trained these workloads")

@@ -34,7 +34,7 @@ def experiment_schema() -> dict[str, Any]:
 
 
 def experiment_schema_text() -> str:
-    """The schema as it is checked in: ``experiments/settings/experiment.schema.json``."""
+    """The schema as it is checked in: ``experiments/experiment.schema.json``."""
     return json.dumps(experiment_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -49,3 +49,7 @@ def _object(keys: Iterable[FileKey]) -> dict[str, Any]:
         "patternProperties": {_PEOPLE: True},
         "additionalProperties": False,
     }
+
+
+if __name__ == "__main__":
+    print(experiment_schema_text(), end="")  # noqa: T201 - how the file that is checked in is made

@@ -214,12 +214,12 @@ def test_the_table_fits_and_counts(run, make_record):
 def test_each_format_holds_the_verdict(run):
     """CSV, JSON and Markdown tell the same story; unknown is empty or null."""
     comparison = compare_runs(run(TIGHT), run([v * 1.1 for v in TIGHT]), FIVE_PERCENT)
-    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"](comparison)))
-    content = json.loads(FORMATS["json"](comparison))
-    assert row["verdict"] == content["rows"][0]["verdict"] == "worse"
-    assert float(row["holm_p"]) == content["rows"][0]["holm_p"]
+    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"]([comparison])))
+    content = json.loads(FORMATS["json"]([comparison]))
+    assert row["verdict"] == content["comparisons"][0]["rows"][0]["verdict"] == "worse"
+    assert float(row["holm_p"]) == content["comparisons"][0]["rows"][0]["holm_p"]
     assert content["format_version"] == 1
-    text = FORMATS["md"](comparison)
+    text = FORMATS["md"]([comparison])
     assert "**worse**" in text
     assert "lr=0.0123\\]" in text
 
@@ -228,9 +228,9 @@ def test_an_empty_comparison_is_written_too():
     """Nothing to compare is an answer in each format."""
     nothing = compare_runs(("a", []), ("b", []), FIVE_PERCENT)
     assert comparison_lines(nothing, width=80)[-1].text == "verdicts: nothing to compare"
-    assert json.loads(FORMATS["json"](nothing))["rows"] == []
-    assert FORMATS["md"](nothing)
-    assert not FORMATS["csv"](nothing)
+    assert json.loads(FORMATS["json"]([nothing]))["comparisons"][0]["rows"] == []
+    assert FORMATS["md"]([nothing])
+    assert not FORMATS["csv"]([nothing])
 
 
 def test_a_baseline_is_kept_by_machine(tmp_path, run):

@@ -7,6 +7,7 @@ import datetime as dt
 
 import pytest
 
+from pytest_parallel_energy.results.costs import price_factor
 from pytest_parallel_energy.results.record import EnergyPart, Record, Status, WorkloadPart
 from pytest_parallel_energy.sweep.expectation import Past, PlannedCell, detectable_ratio
 from pytest_parallel_energy.sweep.progress import Progress, Reading
@@ -56,7 +57,7 @@ def test_the_table():
     """Runs with their warm-ups, sums, what they leave out, the cost and the end."""
     past = Past.of([record("aaa", joules, 600.0) for joules in (99_000.0, 100_000.0, 101_000.0)])
     unknown = PlannedCell(name="test_b", cell="bbb", workload="other/net", repetitions=2)
-    lines = run_table([CELL, unknown], past, now=NOW, price_per_kwh=0.5)
+    lines = run_table([CELL, unknown], past, now=NOW, price=price_factor("0.5 EUR/kWh; test"))
     assert lines[1].split("  ")[0] == "test_a"
     assert lines[1].split()[1:] == [
         *(
@@ -84,7 +85,7 @@ def test_the_table():
     assert lines[-3:] == [
         "2 cells, 6 runs",
         "time: 40 min 0 s, without 2 runs of which nothing is known; started now, done at 2026-01-01 12:40",
-        "energy: 400 kJ (0.111 kWh, 0.06 at the price given), without 2 runs of which nothing is known",
+        "energy: 400 kJ (0.111 kWh, 0.06 EUR at 0.5 EUR/kWh (test)), without 2 runs of which nothing is known",
     ]
     assert "nothing is known of them" in run_table([unknown], Past(), now=NOW)[-1]
 

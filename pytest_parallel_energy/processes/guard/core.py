@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .batch import Batch, ran_out_of_memory
 from .container import Container, choose
 from .duty import Duty
 from .kernel import become_subreaper, make_high, set_parent_death_signal
@@ -100,6 +101,7 @@ class Guard:
         self._duty: Duty | None = None
         self._pulse: Pulse | None = None
         self._beat_s = 0.0
+        self._batch: Batch | None = None
         self._stopping = False
         self._done = False
 
@@ -151,6 +153,8 @@ class Guard:
         self._rounds = Rounds(**{name: rounds[name] for name in ("min_round_s", "backoff_s", "backoff_max_s")})
         self._readiness = Readiness(self._spec["ready"])
         self._pulse = Pulse(self._spec)
+        if self._spec["batch"] is not None:
+            self._batch = Batch(self._spec["batch"])
         if self._spec["intensity"] < 1 or self._spec["target_gpu_percent"] is not None:
             self._duty = Duty(self._spec["intensity"])
         try:
@@ -171,6 +175,10 @@ class Guard:
 
     def _do_status(self, message: dict[str, Any]) -> None:
         self._send({"event": "status", "id": message["id"], **self._figures()})
+
+    def _do_freeze_batch(self, _message: dict[str, Any]) -> None:
+        if self._batch is not None:
+            self._batch.freeze()
 
     def _do_stop(self, message: dict[str, Any]) -> None:
         self._stopping = True
@@ -278,6 +286,7 @@ class Guard:
         self._heed(self._pump.drain())
         self._rounds.end(now_s, code)
         self._rest(now_s)
+        self._learn_batch(code)
         if not self._readiness.ready:
             self._judge_early_end()
 
@@ -291,7 +300,7 @@ class Guard:
 
     def _judge_early_end(self) -> None:
         bad = self._rounds.bad_in_a_row
-        if not bad and self._spec["ready"]["kind"] == "activity":
+        if not bad and self._rounds.last_code == 0 and self._spec["ready"]["kind"] == "activity":
             self._become_ready()  # a whole round went well, and faster than activity could be seen
         elif bad >= self._spec["rounds"]["vain_after"] and self._spec["marks"]:
             self._send({"event": "vain", "rounds": bad, "code": self._rounds.last_code, "tail": self._tail()})
@@ -360,7 +369,7 @@ class Guard:
     def _at_round(self, now_s: float) -> None:
         self._open_log()
         self._begin_round(now_s)
-        self._order({"do": "answer", "text": "go"})
+        self._order({"do": "answer", "text": f"go {self._fit_batch()}".strip()})
 
     def _at_duty(self, now_s: float) -> None:
         if self._duty is None:
@@ -381,6 +390,18 @@ class Guard:
         target = self._spec["target_gpu_percent"]
         if self._duty is not None and target is not None and percent is not None and self._readiness.ready:
             self._duty.steer(percent, target)
+
+    def _fit_batch(self) -> str:
+        if self._batch is None or self._pulse is None:
+            return ""
+        return str(self._batch.fit(self._pulse.free_bytes()))
+
+    def _learn_batch(self, code: int) -> None:
+        if self._batch is None or self._pulse is None or self._pump is None or self._pump.log is None:
+            return
+        self._batch.learn(self._pulse.take_round_bytes())
+        if ran_out_of_memory(code, self._pump.log.tail(_TAIL_SENT_BYTES)) and self._batch.halve():
+            self._rounds.bad_in_a_row = 0  # with half of the batch it is another load
 
     def _at_restart(self, _now_s: float) -> None:
         self._start_leader()
@@ -410,6 +431,7 @@ class Guard:
             **self._rounds.figures(now_s),
             "running": self._rounds.began_s is not None,
             "cpu_s": self._load_cpu_s(),
+            "batch_sizes": self._batch.sizes if self._batch is not None else [],
             "share_ran": self._duty.reached() if self._duty is not None else None,
             **(self._pulse or Pulse({"nvml": "", "env": {}})).figures(),
             "ready": self._readiness.ready,

@@ -11,6 +11,7 @@ import math
 __all__ = ["Duty", "LevelTally"]
 
 _PERIOD_S = 0.1
+_LONGEST_STOP_S = 1.0
 _LEAST_SHARE = 0.02
 _LEAST_SWITCH_S = 0.002  # shorter stops are neither kept by the clock nor felt by the load
 _STEP_PER_POINT = 0.005  # half of the way per second: below the gain at which a loop with one second of delay swings
@@ -56,7 +57,7 @@ class Duty:
         on_s = min(_PERIOD_S, max(0.0, self.share * _PERIOD_S + self._debt_s))
         if not self.frozen and _PERIOD_S - on_s > _LEAST_SWITCH_S and self._debt_s <= 0:
             self.frozen = True
-            return now_s + max(_LEAST_SWITCH_S, min(_PERIOD_S, -self._debt_s / self.share + self._rest_s()))
+            return now_s + max(_LEAST_SWITCH_S, min(_LONGEST_STOP_S, -self._debt_s / self.share + self._rest_s()))
         self.frozen = False
         return now_s + max(_LEAST_SWITCH_S, on_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .batch import free_ram_bytes
 from .duty import LevelTally
 from .gpu import Gpus, open_gpus
 from .procfs import memory_bytes, read_stat
@@ -56,6 +57,15 @@ class Pulse:
         if use.percent is not None:
             self._gpu.add(use.percent)
         return use.percent
+
+    def free_bytes(self) -> int | None:
+        """Memory that the next round could take: of the GPUs where there are some, else of the machine."""
+        return free_ram_bytes() if self.gpus is None else self.gpus.free_bytes()
+
+    def take_round_bytes(self) -> int:
+        """Most memory held in the round that ended, counted anew from now on."""
+        held, self.round_bytes = self.round_bytes, 0
+        return held
 
     @staticmethod
     def _is_stopped(pid: int) -> bool:

@@ -1,0 +1,191 @@
+"""Under which conditions a load runs: intensity, devices, memory, batch."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from pytest_parallel_energy.errors import ConfigError
+from pytest_parallel_energy.load.background import BackgroundLoad
+from pytest_parallel_energy.load.conditions import AUTO_BATCH, split_conditions
+from pytest_parallel_energy.load.devices import device_environment, device_list, memory_environment
+from pytest_parallel_energy.load.script import loop_script
+from pytest_parallel_energy.load.settings import AutoBatch, LoadSettings
+from pytest_parallel_energy.processes.command import Command
+from pytest_parallel_energy.processes.supervision import Ready
+
+STARTED = Ready(kind="started")
+
+
+def python(code, *arguments):
+    return Command(argv=(sys.executable, "-I", "-S", "-c", code, *arguments))
+
+
+def eventually(condition, timeout_s=20.0):
+    deadline_s = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline_s, "it never came true"
+        time.sleep(0.01)
+    return result
+
+
+@pytest.mark.parametrize("container", ["auto", "subreaper"])
+def test_intensity_is_held_and_told(tmp_path, container):
+    """A load at a third of its time runs a third of its time, and the report says what was reached."""
+    code = "import os\nos.fork()\nwhile True: pass"
+    settings = LoadSettings(ready=STARTED, intensity=0.33, container=container)
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
+        load.window_opened()
+        time.sleep(2)
+        load.window_closed()
+    report = load.report()
+    assert (report.level, report.level_asked) == ("intensity", 0.33)
+    assert report.level_reached == pytest.approx(0.33, abs=0.06)
+    assert report.coverage_ratio > 0.99  # it ran all the time, as slowly as it was asked to
+    assert report.stop == "graceful"
+
+
+def test_a_load_that_was_stopped_from_outside_is_not_covered(tmp_path):
+    """A load that stops itself does nothing: that time is no coverage."""
+    code = "import os, signal; os.kill(0, signal.SIGSTOP)"
+    settings = LoadSettings(ready=STARTED, grace_s=0.2)
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
+        load.window_opened()
+        eventually(lambda: (load.report().stalled_s or 0) > 1.5)
+        assert load.coverage_ratio < 0.6
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [(1, "1"), ("0,2", "0,2"), (["GPU-8a2c-11", "GPU-9"], "GPU-8a2c-11,GPU-9"), ("MIG-ab/1/0", "MIG-ab/1/0")],
+)
+def test_devices_are_shown_to_the_load(tmp_path, given, shown):
+    """A load sees the devices that it was given, by index, UUID or instance, and the script says so."""
+    conditions, rest = split_conditions({"devices": given, "epochs": 1})
+    assert rest == {"epochs": 1}
+    code = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(0.1)"
+    settings = LoadSettings(ready=STARTED, **conditions)
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
+        eventually(lambda: load.rounds_completed)
+    assert (tmp_path / "round-1.log").read_text() == f"{shown}\n"
+    assert f"export CUDA_VISIBLE_DEVICES={shown}\n" in load.script.read_text()
+    assert load.report().devices == shown
+
+
+@pytest.mark.parametrize("wrong", ["gpu0", "0;1", "-1", ["MIG-a", "MIG-b"], "0,,1"])
+def test_devices_that_are_none_are_refused(wrong):
+    """What CUDA would silently read as "no device" is refused."""
+    with pytest.raises(ConfigError):
+        device_list(wrong)
+
+
+def test_indices_count_in_bus_order():
+    """Indices mean what NVML means by them; UUIDs need no order."""
+    assert device_environment("0")["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert device_environment("GPU-1") == {"CUDA_VISIBLE_DEVICES": "GPU-1"}
+    assert device_environment("") == {"CUDA_VISIBLE_DEVICES": ""}
+    assert device_environment(None) == {}
+
+
+def test_memory_fraction_is_the_allocators(tmp_path):
+    """The share is set for PyTorch's allocator beside what a user has set, in place of an older share."""
+    driver = tmp_path / "version"
+    driver.touch()
+    env = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True,per_process_memory_fraction:0.9"}
+    found = memory_environment(0.25, env, driver=driver)
+    assert found["PYTORCH_CUDA_ALLOC_CONF"] == "expandable_segments:True,per_process_memory_fraction:0.25"
+    assert found["PYTORCH_ALLOC_CONF"] == "per_process_memory_fraction:0.25"
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0, 1.5])
+def test_memory_fraction_without_a_gpu_is_refused(tmp_path, fraction):
+    """Where nothing can enforce it, a share of GPU memory is refused, and says why."""
+    with pytest.raises(ConfigError, match=r"cannot be enforced: there is no NVIDIA GPU|a share above 0, up to 1"):
+        memory_environment(fraction, {}, driver=tmp_path / "no driver")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"intensity": 0},
+        {"intensity": 1.1},
+        {"intensity": "half"},
+        {"devices": "gpu0"},
+        {"ready": "soon"},
+        {"gpu_memory_fraction": 2},
+    ],
+)
+def test_conditions_that_cannot_be_are_refused(wrong):
+    """A condition is refused where it is written, with its name and its value."""
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        split_conditions(wrong)
+
+
+def test_conditions_are_apart_from_hyperparameters():
+    """What is no condition is a hyperparameter; None says nothing; the automatic batch is a condition."""
+    keywords = {"intensity": 0.5, "devices": None, "ready": "3 s", "grace": "1 min", "lr": 0.1, "batch_size": "auto"}
+    conditions, rest = split_conditions(keywords)
+    assert conditions == {
+        "intensity": 0.5,
+        "ready": Ready(kind="seconds", seconds=3),
+        "grace_s": 60.0,
+        AUTO_BATCH: True,
+    }
+    assert rest == {"lr": 0.1}
+    assert split_conditions({"batch_size": 32}) == ({}, {"batch_size": 32})
+
+
+OUT_OF_MEMORY = """
+import sys, time
+batch = int(sys.argv[1].removeprefix("--batch="))
+print("batch", batch, flush=True)
+time.sleep(0.05)
+if batch > 20:
+    sys.exit("torch.OutOfMemoryError: CUDA out of memory")
+"""
+
+
+def test_batch_is_halved_until_it_fits(tmp_path):
+    """Rounds out of memory halve the batch until a round passes; the report has all sizes; start waits for it."""
+    settings = LoadSettings(batch=AutoBatch(first=128, placeholder="1000003"))
+    command = python(OUT_OF_MEMORY, "--batch=1000003")
+    with BackgroundLoad(command, name="n", folder=tmp_path, settings=settings) as load:
+        assert load.rounds_completed >= 1
+    report = load.report()
+    assert report.batch_sizes == (128, 64, 32, 16)
+    assert report.exit_codes[:4] == (1, 1, 1, 0)
+    assert (tmp_path / "round-4.log").read_text() == "batch 16\n"
+
+
+def test_a_batch_that_changes_in_the_window_is_flagged(tmp_path):
+    """The batch is part of the condition: a change while it is measured stands in the flags."""
+    full = str(tmp_path / "full")
+    code = f"import pathlib\nout = pathlib.Path({full!r}).exists()" + OUT_OF_MEMORY.replace("batch > 20", "out")
+    settings = LoadSettings(ready=STARTED, batch=AutoBatch(first=8, placeholder="1000003"))
+    with BackgroundLoad(python(code, "--batch=1000003"), name="n", folder=tmp_path / "b", settings=settings) as load:
+        eventually(lambda: load.rounds_completed)
+        load.window_opened()
+        (tmp_path / "full").touch()
+        eventually(lambda: len(load.report().batch_sizes) > 1)
+        load.window_closed()
+    assert any("batch size changed during the window: 8, 4" in flag for flag in load.report().flags)
+
+
+def test_script_with_a_batch_runs_by_hand(tmp_path):
+    """By hand the script uses the size that was asked for; the rest of the line stays quoted."""
+    command = Command(argv=("/bin/echo", "$x", "--batch=1000003", "1000003"), cwd=tmp_path)
+    text = loop_script(command, name="n", folder=tmp_path, batch=AutoBatch(first=64, placeholder="1000003"))
+    assert "batch=64\n" in text
+    assert """/bin/echo '$x' --batch="$batch" "$batch"\n""" in text
+
+
+def test_a_target_without_a_gpu_is_refused():
+    """A utilisation that nobody can measure is refused when it is asked for."""
+    from pytest_parallel_energy.load.settings import DRIVER
+
+    if DRIVER.exists():
+        pytest.skip("there is an NVIDIA GPU here")
+    with pytest.raises(ConfigError, match="no NVIDIA GPU"):
+        LoadSettings(target_gpu_utilisation=60)

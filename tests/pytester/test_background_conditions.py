@@ -1,0 +1,134 @@
+"""What the marker and the fixture say about a load, from the test to its record."""
+
+from __future__ import annotations
+
+import pytest
+
+BESIDE = """
+import pytest
+
+@pytest.mark.background_load("toy/net", {arguments})
+def test_beside(background_load, energy_meter):
+    import time
+    time.sleep({seconds})
+    assert background_load.alive
+"""
+
+
+def beside(project, arguments, seconds=1.2):
+    project.tests(BESIDE.format(arguments=arguments, seconds=seconds))
+
+
+def test_intensity_is_in_the_record(project):
+    """A load at half of its time is recorded with what was asked and what was reached, and is another cell."""
+    beside(project, "intensity=0.5, epochs=50")
+    project.run().assert_outcomes(passed=1)
+    slow = project.records()[0]
+    (load,) = slow["background"]
+    assert (load["level"], load["level_asked"]) == ("intensity", 0.5)
+    assert load["level_reached"] == pytest.approx(0.5, abs=0.15)
+    beside(project, "epochs=50")
+    project.run().assert_outcomes(passed=1)
+    assert project.records()[0]["cell"] != slow["cell"]
+
+
+def test_several_loads_have_their_own(project):
+    """Three loads of one marker and one of another: four scripts, logs and counts."""
+    project.tests("""
+import pytest
+
+@pytest.mark.background_load("toy/net", n=3, devices=0, epochs=2)
+@pytest.mark.background_load("toy/net", devices="GPU-12ab", epochs=1)
+def test_beside(background_load):
+    assert len(background_load) == 4
+    assert len({load.script for load in background_load}) == 4
+    import time
+    time.sleep(0.5)
+""")
+    project.run().assert_outcomes(passed=1)
+    (record,) = project.records()
+    assert [load["devices"] for load in record["background"]] == ["0", "0", "0", "GPU-12ab"]
+    assert len({load["log_dir"] for load in record["background"]}) == 4
+    assert all(load["rounds_completed"] >= 1 for load in record["background"])
+
+
+def test_a_command_takes_conditions_and_nothing_else(project):
+    """A plain command may be slowed down; a hyperparameter is refused by name."""
+    project.tests("""
+import sys
+
+def test_slow(background_load):
+    load = background_load([sys.executable, "-c", "while True: pass"], intensity=0.4)
+    assert load.alive
+
+def test_wrong(background_load):
+    background_load(["true"], intensty=0.4)
+""")
+    result = project.run()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*takes no 'intensty'; did you mean 'intensity'*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("intensity=2", "*background_load(intensity=2): a share above 0, up to 1*"),
+        ("devices='gpu0'", "*background_load(devices='gpu0'): 'gpu0' names no GPU*"),
+        ("ready='soon'", "*background_load(ready='soon'): readiness cannot be 'soon'*"),
+        ("gpu_memory_fraction=0.5, epochs=1", "*gpu_memory_fraction=0.5 cannot be enforced: there is no NVIDIA GPU*"),
+        ("batch_size='auto'", "*toy/net has no hyperparameter batch_size*"),
+        ("target_gpu_utilisation=60", "*target_gpu_utilisation=60 cannot be held: there is no NVIDIA GPU*"),
+    ],
+)
+def test_wrong_conditions_are_one_message(project, arguments, message):
+    """A condition that cannot be is refused with its name and value; nothing runs."""
+    from pytest_parallel_energy.load.settings import DRIVER
+
+    if "GPU*" in message and DRIVER.exists():
+        pytest.skip("there is an NVIDIA GPU here")
+    beside(project, arguments)
+    result = project.run()
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([message])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_a_load_that_fails_in_the_window_fails_the_test(project):
+    """Coverage under the limit fails the experiment with the reason; the record keeps the figures."""
+    project.tests("""
+import pathlib, sys, time
+
+CODE = '''
+import pathlib, sys
+if pathlib.Path("broken").exists(): sys.exit("no more")
+while not pathlib.Path("broken").exists(): pass
+'''
+
+def test_beside(background_load):
+    background_load([sys.executable, "-c", CODE])
+    pathlib.Path("broken").touch()
+    time.sleep(2.5)
+""")
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the background load * ran *% of the window, and must run 90%*", "*no more*"])
+    (record,) = project.records()
+    assert record["status"] == "failed"
+    assert min(load["coverage_ratio"] for load in record["background"]) < 0.9
+
+
+def test_a_load_in_vain_is_told_within_seconds(project):
+    """A load that dies at once fails the test with the tail of its log, and leaves a record."""
+    project.tests("""
+import pytest
+
+@pytest.mark.background_load("toy/broken", epochs=1)
+def test_beside(background_load):
+    pass
+""")
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*background load 'toy/broken' loops in vain: 3 rounds in a row*", "*out of luck*"])
+    (record,) = project.records()
+    assert record["status"] == "failed"
+    assert record["background"][0]["rounds_failed"] >= 3
