@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Column", "Line", "fit_columns", "format_interval", "format_number", "format_share", "shorten", "wrap"]
 
@@ -30,10 +30,11 @@ class Column:
     right: bool = True
     optional: bool = False
 
-    @property
-    def width(self) -> int:
-        """Characters of the widest text."""
-        return max(len(self.head), *(len(text) for text in self.texts), 0)
+    width: int = field(init=False)
+    """Characters of the widest text."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "width", max(map(len, (self.head, *self.texts))))
 
     def cell(self, text: str) -> str:
         """``text`` padded to the column's width."""
