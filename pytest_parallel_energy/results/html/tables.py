@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...units import format_joules, format_seconds
 from ..analysis import hyperparameter_effects, load_pairs
@@ -50,6 +50,10 @@ class Table:
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
+
+    def first(self, most: int) -> Table:
+        """The same table with at most so many rows."""
+        return self if len(self.rows) <= most else replace(self, rows=self.rows[:most])
 
     def markup(self) -> str:
         """The table as HTML, numbers to the right, with a box that filters its rows where there are several."""
