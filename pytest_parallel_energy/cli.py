@@ -37,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--models", action="append", default=[], metavar="FILE", help="a registry of workloads")
     listing.set_defaults(run=_list)
     add_commands(commands)
+    plan = commands.add_parser("plan", help="what would run, how long, and what it would use: pytest --energy-plan")
+    plan.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="files and options for pytest")
+    plan.set_defaults(run=_plan)
     kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
     kill.set_defaults(run=_kill_background)
     measure = commands.add_parser("measure", help="run a command and tell the energy that was used meanwhile")
@@ -55,6 +58,13 @@ def _kill_background(_options: argparse.Namespace) -> int:
     for line in answers.sweep_lines(ended, left) or ["nothing was left behind"]:
         print(line)  # noqa: T201 - the answer itself
     return 1 if left else 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    import subprocess
+
+    # A process of its own: pytest configures the interpreter it runs in.
+    return subprocess.run([sys.executable, "-m", "pytest", "--energy-plan", *options.arguments], check=False).returncode
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, LimitError, TrainingError, did_you_mean
+from .errors import ConfigError, LimitError, SensorError, TrainingError, did_you_mean
 from .legs import BesideLoad
 from .markers import LoadMark
 from .neighbours import command_load, registered_load
@@ -239,6 +239,17 @@ class Experiment:
         if broken:
             raise LimitError("; ".join(broken))
 
+    def check_measured(self) -> None:
+        """Under ``--energy-strict``, refuse a window whose energy is not known.
+
+        Raises:
+            SensorError: a sensor failed during the window; the message has the reasons.
+        """
+        result = self._result
+        if self.settings.strict and result is not None and result.total_j is None:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in result.domains if one.reason)
+            raise SensorError(f"--energy-strict: the energy of this test is missing ({reasons or 'no sensor'})")
+
     def note(self, status: Status, reason: str) -> None:
         """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
         if self._status is Status.PASSED:
@@ -251,14 +262,20 @@ class Experiment:
         self._discarded = True
 
     def finish(self) -> tuple[Record, ...]:
-        """Close what is open, and give the records of all attempts."""
+        """Close what is open, and give the records of all attempts; whoever appends them keeps the last one."""
         self.close_window()
         if self._discarded:
             self.session.store.remove_experiment(self.folder)
             return tuple(self._records)
         record = self._record(self._status, self._reason, self._result)
-        self._keep(record)
+        if not self.session.owns_store:  # should this worker die before the controller has it
+            self._keep(record)
         return (*self._records, record)
+
+    def finish_unappended(self) -> None:
+        """Close what is open where nobody is there any more to append: the records go to the experiments' folders."""
+        for record in self.finish():
+            self._keep(record)
 
     def keep_last_words(self, status: Status, reason: str) -> None:
         """Keep the attempt in progress as if it ended now: the process is about to end without tear-down.

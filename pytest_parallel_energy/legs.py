@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .energy.attribution import Attribution, Leg, Legs
+    from .energy.attribution import Attribution, Leg, Legs, Shares
+    from .energy.gpu_share import GpuWatch
+    from .energy.idle import IdleLeg
     from .energy.meter import EnergyMeter
     from .energy.result import WindowResult
     from .load.background import BackgroundLoad
@@ -46,6 +48,7 @@ class BesideLoad:
     closed: CpuMoment | None = None
     loads_opened_s: float | None = None
     loads_closed_s: float | None = None
+    gpus: GpuWatch | None = None
 
     @property
     def loads_cpu_s(self) -> float | None:
@@ -80,14 +83,19 @@ class LegBook:
             noted.solo_rate = (after_s - before_s) / self.leg_s
         return noted
 
-    @staticmethod
-    def open_window(noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
+    def open_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
         """Just before the window opens."""
+        if loads and any(sensor.description.kind == "gpu" for sensor in self.meter.sensors):
+            from .energy.gpu_share import GpuWatch
+
+            noted.gpus = self.meter.watch = GpuWatch(self.meter.sensors, _Owners(loads).owner_of)
         noted.loads_opened_s, noted.opened = _cpu_s(loads), CpuMoment.now()
 
-    @staticmethod
-    def close_window(noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
+    def close_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
         """Just after the window closed. A load that has ended by then is among the ended children: no split then."""
+        if noted.gpus is not None:
+            self.meter.watch = None
+            noted.gpus.poll()
         ended = any(not load.alive for load in loads)
         noted.loads_closed_s, noted.closed = None if ended else _cpu_s(loads), CpuMoment.now()
 
@@ -110,7 +118,7 @@ class LegBook:
             return asdict(self._attribute_alone(result, what, idle_w))
         legs = None if idle_w is None else self._legs(result, what, noted, idle_w)
         if legs is None or legs.background is None:
-            return asdict(_by_cpu_time(result, noted))
+            return asdict(_by_shares(result, noted, self.meter.idle))
         found = _by_legs(legs, result)
         seen = interaction(legs)
         if seen is None:
@@ -148,14 +156,33 @@ def _by_legs(legs: Legs, result: WindowResult) -> Attribution:
     return attribute_legs(legs, result.window_s)
 
 
-def _by_cpu_time(result: WindowResult, noted: BesideLoad) -> Attribution:
-    """Split by CPU time, where no GPU is in the total: its use has nothing to do with CPU time."""
-    from .energy.attribution import Attribution, Shares, attribute_shares
+def _by_shares(result: WindowResult, noted: BesideLoad, idle: IdleLeg | None) -> Attribution:
+    """Split each counted GPU by who used it, and all the rest by CPU time."""
+    from .energy.attribution import Attribution, attribute_shares, combine
 
-    has_gpu = any(domain.counted and domain.kind in {"gpu", "module"} for domain in result.domains)
+    parts, resources = [], set()
+    for domain in result.domains:
+        if not domain.counted or domain.joules is None:
+            continue
+        on_gpu = domain.kind in {"gpu", "module"}
+        gpu_shares = None if noted.gpus is None else noted.gpus.shares(domain.name)
+        shares = gpu_shares if on_gpu else _cpu_shares(noted)
+        if shares is None:
+            return Attribution()
+        idle_w = None if idle is None else idle.domains_w.get(domain.name)
+        idle_j = None if idle_w is None else idle_w * result.window_s
+        parts.append(attribute_shares(domain.joules, idle_j, shares))
+        resources.add("GPU use" if on_gpu else "CPU time")
+    method = f"share of {' and '.join(sorted(resources))}"
+    return combine(parts, method if idle is not None else f"{method}, idle power included")
+
+
+def _cpu_shares(noted: BesideLoad) -> Shares | None:
+    from .energy.attribution import Shares
+
     loads_s = noted.loads_cpu_s
-    if has_gpu or loads_s is None or noted.opened is None or noted.closed is None or result.total_j is None:
-        return Attribution()
+    if loads_s is None or noted.opened is None or noted.closed is None:
+        return None
     own_s = noted.closed.own_s - noted.opened.own_s
     machine_s = 0.0
     if noted.closed.machine_s is not None and noted.opened.machine_s is not None:
@@ -163,9 +190,24 @@ def _by_cpu_time(result: WindowResult, noted: BesideLoad) -> Attribution:
     # in a container /proc/stat may show less than all, and it counts in ticks
     busy_s = max(machine_s, own_s + loads_s)
     if busy_s <= 0:
-        return Attribution()
-    shares = Shares(foreground_ratio=own_s / busy_s, background_ratio=loads_s / busy_s)
-    return attribute_shares(result.total_j, result.idle_j, shares)
+        return None
+    return Shares(foreground_ratio=own_s / busy_s, background_ratio=loads_s / busy_s)
+
+
+class _Owners:
+    """Whose a process is that was seen on a GPU."""
+
+    def __init__(self, loads: Sequence[BackgroundLoad]) -> None:
+        self._loads = loads
+
+    def owner_of(self, pid: int) -> str:
+        """``background`` for the loads' processes, ``foreground`` for ours and our children's, else ``other``."""
+        from .energy.cpu_time import process_times
+        from .energy.devices import descends
+
+        if any(pid in load.pids for load in self._loads):
+            return "background"
+        return "foreground" if descends(pid, os.getpid(), process_times()) else "other"
 
 
 def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:

@@ -9,6 +9,8 @@ parameters with
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from resnet_imagenet import BasicBlock, Bottleneck
@@ -84,10 +86,7 @@ class _Module(nn.Module):
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         results = []
         for target, paths in zip(maps, self.exchange, strict=True):
-            parts = [
-                F.interpolate(path(x), size=target.shape[2:], mode="nearest")
-                for path, x in zip(paths, maps, strict=True)
-            ]
+            parts = [_enlarged(path(x), target) for path, x in zip(paths, maps, strict=True)]
             results.append(F.relu(torch.stack(parts).sum(dim=0)))
         return results
 
@@ -109,6 +108,16 @@ class _Head(nn.Module):
             x = down(x) + widen(finer)
         result: Tensor = self.last(x)
         return result
+
+
+def _enlarged(x: Tensor, target: Tensor) -> Tensor:
+    """Each pixel copied until the maps have the target's size; unlike ``interpolate`` this repeats exactly on CUDA."""
+    height, width = target.shape[2:]
+    factor = max(math.ceil(height / x.shape[2]), math.ceil(width / x.shape[3]))
+    if factor == 1:
+        return x
+    copies = x[:, :, :, None, :, None].expand(-1, -1, -1, factor, -1, factor)
+    return copies.flatten(4, 5).flatten(2, 3)[:, :, :height, :width]
 
 
 def _exchange(source: int, target: int) -> nn.Module:

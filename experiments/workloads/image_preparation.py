@@ -1,24 +1,51 @@
-"""Images for training: normalised once, augmented anew in every epoch."""
+"""Images for training: scaled, and augmented anew in every epoch."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from labelled_set import LabelledSet
 from torch import Tensor
 
-__all__ = ["augmented", "normalised"]
+__all__ = ["PixelScale", "augmented", "normalised"]
 
 
-def normalised(images: np.ndarray, labels: np.ndarray, *, like: np.ndarray, device: torch.device) -> LabelledSet:
-    """Bytes (N, channels, height, width) to floats, with the mean and deviation of each channel of ``like``.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PixelScale:
+    """Turns bytes into floats of mean 0 and deviation 1 in each channel, as they are in the training images.
 
-    ``like`` are the training images, so that nothing is learnt from the test images.
+    Args:
+        mean: (channels, 1, 1), 0 to 255.
+        deviation: (channels, 1, 1), 0 to 255.
     """
-    mean = torch.tensor(like.mean(axis=(0, 2, 3)), dtype=torch.float32)[:, None, None]
-    deviation = torch.tensor(like.std(axis=(0, 2, 3)), dtype=torch.float32)[:, None, None]
-    floats = (torch.tensor(images, dtype=torch.float32) - mean) / deviation
-    return LabelledSet(inputs=floats.to(device), labels=torch.tensor(labels, dtype=torch.int64, device=device))
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, images: np.ndarray, device: torch.device) -> PixelScale:
+        """The scale of bytes (N, channels, height, width), found part by part: a large set has no room as floats."""
+        counts = np.zeros((images.shape[1], 256))
+        for part in np.array_split(images, max(len(images) // 1000, 1)):
+            counts += [np.bincount(part[:, channel].ravel(), minlength=256) for channel in range(len(counts))]
+        shares, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256)
+        mean = shares @ values
+        deviation = np.sqrt(shares @ values**2 - mean**2)
+        as_tensor = [torch.tensor(row, dtype=torch.float32, device=device)[:, None, None] for row in (mean, deviation)]
+        return cls(mean=as_tensor[0], deviation=as_tensor[1])
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (images.to(self.mean) - self.mean) / self.deviation
+
+
+def normalised(images: np.ndarray, labels: np.ndarray, *, scale: PixelScale) -> LabelledSet:
+    """A set whose images are scaled once and stay on the training's device."""
+    device = scale.mean.device
+    return LabelledSet(
+        inputs=scale(torch.tensor(images)), labels=torch.tensor(labels, dtype=torch.int64, device=device)
+    )
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> Tensor:

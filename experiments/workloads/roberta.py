@@ -50,7 +50,8 @@ class RobertaClassifier(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         visible = tokens != PAD
-        positions = visible.cumsum(dim=1) * visible + PAD
+        # padding stands at the end alone, so counting needs no cumulative sum (which CUDA cannot repeat exactly)
+        positions = torch.arange(1, tokens.shape[1] + 1, device=tokens.device) * visible + PAD
         x = self.dropout(self.norm(self.words(tokens) + self.positions(positions) + self.kind))
         for layer in self.layers:
             x = layer(x, visible)

@@ -18,7 +18,7 @@ from classification import predictions, train_epoch
 from data_cache import cached_folder
 from forward_forward import ForwardForward
 from idx_files import Digits, read_mnist
-from image_preparation import normalised
+from image_preparation import PixelScale, normalised
 from labelled_set import LabelledSet, shuffled_batches
 from mnist_networks import MnistCnn, MnistRnn
 from plain_lines import say, say_applied, say_metrics
@@ -68,9 +68,9 @@ def _digit_sets(setup: Setup, *, limit: int | None) -> tuple[LabelledSet, Labell
     train = Digits(images=train.images[:limit], labels=train.labels[:limit])
     say(f"data: {'small digits of scikit-learn' if setup.data is None else 'MNIST'} in {folder}")
     say(f"data: {len(train.labels)} training, {len(test.labels)} test digits")
-    like = train.images[:, None]
-    known = normalised(like, train.labels, like=like, device=setup.device)
-    return known, normalised(test.images[:, None], test.labels, like=like, device=setup.device)
+    scale = PixelScale.of(train.images[:, None], setup.device)
+    known, unseen = (normalised(part.images[:, None], part.labels, scale=scale) for part in (train, test))
+    return known, unseen
 
 
 def _model(arguments: argparse.Namespace) -> nn.Module:

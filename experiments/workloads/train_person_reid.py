@@ -15,7 +15,7 @@ import torch
 from checkpoints import add_checkpoint_flags, load_checkpoint, save_checkpoint
 from classification import train_epoch
 from data_cache import cached_folder
-from image_preparation import augmented, normalised
+from image_preparation import PixelScale, augmented
 from labelled_set import LabelledSet, shuffled_batches
 from market1501 import Crops, read_market1501
 from painted_people import SET_NAME, write_people
@@ -30,18 +30,18 @@ def main() -> None:
     arguments = build_parser().parse_args()
     setup = set_up(arguments)
     crops = _crops(setup, arguments)
-    train = _training_set(crops["train"], setup)
+    scale = PixelScale.of(crops["train"].images, setup.device)
     model = reid_network(
         arguments.name, identities=len(np.unique(crops["train"].identities)), dropout=arguments.droprate
     )
     model.to(setup.device)
     load_checkpoint(model, arguments)
     say(f"model: {arguments.name}, {sum(parameter.numel() for parameter in model.parameters())} parameters")
-    untrained = _scores(model, crops, setup)
+    untrained = _scores(model, crops, scale)
     say(f"before training: rank-1 {untrained.rank_1:.4f}, mAP {untrained.mean_ap:.4f}, {untrained.queries} queries")
-    _train(model, train, arguments)
+    _train(model, crops["train"], scale, arguments)
     save_checkpoint(model, arguments, setup)
-    scores = _scores(model, crops, setup)
+    scores = _scores(model, crops, scale)
     say_metrics(rank_1=scores.rank_1, rank_5=scores.rank_5, mAP=scores.mean_ap)
     say_metrics(untrained_rank_1=untrained.rank_1, untrained_mAP=untrained.mean_ap)
 
@@ -79,13 +79,10 @@ def _crops(setup: Setup, arguments: argparse.Namespace) -> dict[str, Crops]:
     return crops
 
 
-def _training_set(crops: Crops, setup: Setup) -> LabelledSet:
-    """Identities are numbered from 0, because a classifier needs it; junk and distractors do not occur in training."""
+def _train(model: ReidNetwork, crops: Crops, scale: PixelScale, arguments: argparse.Namespace) -> None:
+    # bytes until they are needed: the real set is 5 GB as floats
     _, numbers = np.unique(crops.identities, return_inverse=True)
-    return normalised(crops.images, numbers, like=crops.images, device=setup.device)
-
-
-def _train(model: ReidNetwork, train: LabelledSet, arguments: argparse.Namespace) -> None:
+    train = LabelledSet(inputs=torch.tensor(crops.images), labels=torch.tensor(numbers))
     generator = torch.Generator().manual_seed(arguments.seed)
     groups = [
         {"params": model.parts.parameters(), "lr": arguments.lr},
@@ -101,15 +98,15 @@ def _train(model: ReidNetwork, train: LabelledSet, arguments: argparse.Namespace
     for epoch in range(1, arguments.total_epoch + 1):
         title = f"epoch {epoch}/{arguments.total_epoch}"
         batches = shuffled_batches(train, arguments.batchsize, generator)
-        pairs = ((augmented(images, generator), identities) for images, identities in batches)
+        pairs = ((augmented(scale(images), generator), who.to(scale.mean.device)) for images, who in batches)
         result = train_epoch(model, pairs, optimizer, title=title, loss_of=reid_loss)
         schedule.step()
         say(f"{title}: loss {result.loss:.4f}, {result.seconds:.1f} s")
     say_metrics(train_loss=result.loss)
 
 
-def _scores(model: ReidNetwork, crops: dict[str, Crops], setup: Setup) -> RetrievalScores:
-    query, gallery = (_features(model, crops[part], crops["train"], setup) for part in ("query", "gallery"))
+def _scores(model: ReidNetwork, crops: dict[str, Crops], scale: PixelScale) -> RetrievalScores:
+    query, gallery = (_features(model, crops[part].images, scale) for part in ("query", "gallery"))
     return score_retrieval(
         query @ gallery.T,
         query_identities=crops["query"].identities,
@@ -120,10 +117,10 @@ def _scores(model: ReidNetwork, crops: dict[str, Crops], setup: Setup) -> Retrie
 
 
 @torch.no_grad()
-def _features(model: ReidNetwork, crops: Crops, like: Crops, setup: Setup) -> np.ndarray:
+def _features(model: ReidNetwork, images: np.ndarray, scale: PixelScale) -> np.ndarray:
     model.eval()
-    data = normalised(crops.images, crops.identities, like=like.images, device=setup.device)
-    vectors: np.ndarray = torch.cat([model.features(part) for part in data.inputs.split(64)]).cpu().numpy()
+    parts = torch.tensor(images).split(64)
+    vectors: np.ndarray = torch.cat([model.features(scale(part)) for part in parts]).cpu().numpy()
     return vectors
 
 

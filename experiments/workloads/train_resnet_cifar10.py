@@ -14,7 +14,7 @@ from checkpoints import add_checkpoint_flags, load_checkpoint, save_checkpoint
 from cifar10 import Batch, read_cifar10
 from classification import predictions, train_epoch
 from data_cache import cached_folder
-from image_preparation import augmented, normalised
+from image_preparation import PixelScale, augmented, normalised
 from labelled_set import LabelledSet, shuffled_batches
 from plain_lines import say, say_applied, say_metrics
 from resnet_cifar import DEPTHS, cifar_resnet
@@ -61,10 +61,8 @@ def _image_sets(setup: Setup, *, limit: int | None) -> tuple[LabelledSet, Labell
     validation = _part(known, slice(len(known.labels) - validation_images, None))
     train = _part(train, slice(0, limit))
     say(f"data: {len(train.labels)} training, {len(validation.labels)} validation, {len(test.labels)} test images")
-    sets = [
-        normalised(part.images, part.labels, like=train.images, device=setup.device)
-        for part in (train, validation, test)
-    ]
+    scale = PixelScale.of(train.images, setup.device)
+    sets = [normalised(part.images, part.labels, scale=scale) for part in (train, validation, test)]
     return sets[0], sets[1], sets[2]
 
 

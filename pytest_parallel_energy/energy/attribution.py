@@ -14,6 +14,7 @@ share by -26 to +18 % on SMT and concave power curves; DRAM is not split (16 % e
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Shares",
     "attribute_legs",
     "attribute_shares",
+    "combine",
     "interaction",
     "share_u95_ratio",
 ]
@@ -153,6 +155,25 @@ def attribute_shares(total_j: float, idle_j: float | None, shares: Shares, *, wh
         idle_j=idle_j,
         low_j=max(0.0, (foreground_j - slack_j) / (1 + _SHARE_HIGH_RATIO)),
         high_j=min(active_j, (foreground_j + slack_j) / (1 + _SHARE_LOW_RATIO)),
+        method=method,
+    )
+
+
+def combine(parts: Sequence[Attribution], method: str) -> Attribution:
+    """The sum over resources; a value that one part lacks is unknown in the sum."""
+
+    def total(name: str) -> float | None:
+        values = [getattr(part, name) for part in parts]
+        known = [value for value in values if value is not None]
+        return sum(known) if values and len(known) == len(values) else None
+
+    return Attribution(
+        foreground_j=total("foreground_j"),
+        background_j=total("background_j"),
+        other_j=total("other_j"),
+        idle_j=total("idle_j"),
+        low_j=total("low_j"),
+        high_j=total("high_j"),
         method=method,
     )
 

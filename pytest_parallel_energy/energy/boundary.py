@@ -17,10 +17,13 @@ __all__ = ["boundary_words", "counted"]
 def counted(sensors: Sequence[SensorDescription]) -> tuple[bool, ...]:
     """For each sensor whether it is part of the total.
 
-    Parts are preferred to the whole that contains them, as long as the CPU is among the parts; otherwise the whole
-    is counted and its parts are not.
+    A GPU's memory is part of its board. Parts are preferred to the whole that contains them, as long as the CPU is
+    among the parts; otherwise the whole is counted and its parts are not.
     """
-    chosen = [about for about in sensors if not _outclassed(about, sensors)]
+    boards = any(about.kind == "gpu" for about in sensors)
+    chosen = [
+        about for about in sensors if not (_outclassed(about, sensors) or (about.kind == "gpu-memory" and boards))
+    ]
     kinds = {about.kind for about in chosen}
     wholes = [about for about in chosen if about.contains and not ("cpu" in about.contains and "cpu" in kinds)]
     # of several wholes the widest: a wall meter rather than psys

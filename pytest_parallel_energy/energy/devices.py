@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from .cpu_time import ProcessTimes, process_times
 from .sensor import Observation, Observer, Sensor
 
-__all__ = ["device_flags"]
+__all__ = ["descends", "device_flags"]
 
 _NAMED = 5
 """So many foreign processes are named; of the others the number."""
@@ -41,10 +41,11 @@ def _foreign(pids: Sequence[int]) -> list[str]:
     if not pids:
         return []
     table = process_times()
-    return [f"{pid} ({_program(pid)})" for pid in pids if not _descends(pid, os.getpid(), table)]
+    return [f"{pid} ({_program(pid)})" for pid in pids if not descends(pid, os.getpid(), table)]
 
 
-def _descends(pid: int, ancestor: int, table: Mapping[int, ProcessTimes]) -> bool:
+def descends(pid: int, ancestor: int, table: Mapping[int, ProcessTimes]) -> bool:
+    """Whether a process is another, or descends from it."""
     seen = set[int]()
     while pid in table and pid not in seen:
         if pid == ancestor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..units import NS_PER_S, format_seconds
 from .aliasing import LEAST_COVERAGE_RATIO, step_coverage_ratio
 from .edges import Edge, waits_for_edges
+from .result import Quality
 from .sensor import SensorDescription
 from .track import Account
 from .uncertainty import ASSUMED_UPDATE_S, Budget, Power, WindowEnds, budget
@@ -185,7 +186,7 @@ class Column:
             and measured_s > max(_INTERVAL_MATTERS_S, _INTERVAL_OFF_RATIO * said_s)
         ):
             yield f"{name} updates every {format_seconds(measured_s)}, not every {format_seconds(said_s)}"
-        if self._blur_s > _SHORT_RATIO * self.window_s:
+        if self._blur_s > _SHORT_RATIO * self.window_s and self.about.quality is not Quality.ESTIMATED:
             percent = min(100.0, 100 * self._blur_s / self.window_s) if self.window_s > 0 else 100.0
             yield (
                 f"{name}: a window of {format_seconds(self.window_s)} is short: its ends are known to "

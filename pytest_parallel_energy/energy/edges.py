@@ -119,8 +119,10 @@ def _await_changes(
             if len(changes[number]) < 2:  # noqa: PLR2004 - two edges
                 at_ns, moved = _poll(one, clock_ns)
                 if moved:
-                    middle_ns = (seen_ns[number] + at_ns) // 2
-                    change = _Change(at_ns=middle_ns, blur_ns=at_ns - middle_ns, account=one.track.account())
+                    # a poll that came late may have missed changes: the last one is not older than one interval
+                    doubt_ns = min(at_ns - seen_ns[number], round(_update_s(one) * NS_PER_S))
+                    blur_ns = doubt_ns // 2
+                    change = _Change(at_ns=at_ns - blur_ns, blur_ns=blur_ns, account=one.track.account())
                     changes[number].append(change)
                 seen_ns[number] = at_ns
     return changes

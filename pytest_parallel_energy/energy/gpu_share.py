@@ -6,14 +6,16 @@ unknown processes, above 100 %, or not newer than the last are dropped (driver h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 from ..errors import SensorError
 from .attribution import Shares, share_u95_ratio
+from .sensor import Sensor
 
-__all__ = ["GpuShareCounter", "UtilisationSample", "nvml_utilisation"]
+__all__ = ["GpuShareCounter", "GpuWatch", "UtilisationSample", "Utilised"]
 
 _SAMPLE_US = 139_000
 _GAP_US = 2 * _SAMPLE_US
@@ -31,60 +33,108 @@ class UtilisationSample:
 
 
 class GpuShareCounter:
-    """Adds up the ring's samples by process.
+    """Adds up the ring's samples by owner.
 
     Args:
         fetch: gives the samples after a time stamp (µs); raises SensorError when there is none or it cannot.
+        owner_of: whose process it is: ``foreground``, ``background`` or anything else; asked once a process.
     """
 
-    def __init__(self, fetch: Callable[[int], Sequence[UtilisationSample]]) -> None:
+    def __init__(self, fetch: Callable[[int], Sequence[UtilisationSample]], owner_of: Callable[[int], str]) -> None:
         self._fetch = fetch
-        self._last_us = self._polled_us = 0
-        self._first_us: int | None = None
-        self._use: dict[int, int] = {}
+        self._owner_of = owner_of
+        self._owners: dict[int, str] = {}
+        self._last_us = 0
+        self._first_poll_us: int | None = None
+        self._polled_us = 0
+        self._use: dict[str, int] = {}
         self.lost = False
         """Whether samples fell out of the ring between two polls."""
 
     def poll(self, now_us: int) -> None:
-        """Take in what is new. Call it more often than every 10 s."""
+        """Take in what is new. Call it more often than every 10 s.
+
+        Args:
+            now_us: monotonic microseconds; the samples' own time stamps are of another clock.
+        """
         try:
             samples = sorted(self._fetch(self._last_us), key=lambda sample: sample.at_us)
         except SensorError:
             samples = []  # an idle GPU answers so
         fresh = [sample for sample in samples if sample.at_us > self._last_us and 0 <= sample.sm_percent <= _FULL]
-        if self._first_us is None:
+        gap_us, self._polled_us = now_us - self._polled_us, now_us
+        newest_us = max([self._last_us, *(sample.at_us for sample in fresh)])
+        before_us, self._last_us = self._last_us, newest_us
+        if self._first_poll_us is None:
             # what the ring holds of the time before is nobody's business
-            self._first_us = self._last_us = self._polled_us = now_us
+            self._first_poll_us = now_us
             return
-        if fresh and now_us - self._polled_us > _RING_US and fresh[0].at_us - self._last_us > _GAP_US:
+        if fresh and before_us and gap_us > _RING_US and fresh[0].at_us - before_us > _GAP_US:
             self.lost = True
-        self._polled_us = now_us
         for sample in fresh:
-            self._use[sample.pid] = self._use.get(sample.pid, 0) + sample.sm_percent
-        self._last_us = max([self._last_us, *(sample.at_us for sample in fresh)])
+            owner = self._owners.setdefault(sample.pid, "") or self._owner_of(sample.pid)
+            self._owners[sample.pid] = owner
+            self._use[owner] = self._use.get(owner, 0) + sample.sm_percent
 
-    def shares(self, foreground: Collection[int], background: Collection[int]) -> Shares | None:
-        """Who had how much of the use since the first poll; ``None`` if nothing was seen, or samples were lost."""
-        total = sum(self._use.values())
-        if not total or self.lost or self._first_us is None:
+    def shares(self) -> Shares | None:
+        """Who had how much of the use since the first poll; all 0 for an unused GPU, ``None`` if samples were lost."""
+        if self.lost or self._first_poll_us is None:
             return None
-        mine = sum(use for pid, use in self._use.items() if pid in foreground) / total
-        theirs = sum(use for pid, use in self._use.items() if pid in background) / total
-        seen_s = (self._polled_us - self._first_us) / 1e6
-        return Shares(foreground_ratio=mine, background_ratio=theirs, u95_ratio=share_u95_ratio(mine, seen_s))
+        total = sum(self._use.values())
+        if not total:
+            return Shares(foreground_ratio=0.0, background_ratio=0.0)
+        mine = self._use.get("foreground", 0) / total
+        seen_s = (self._polled_us - self._first_poll_us) / 1e6
+        return Shares(
+            foreground_ratio=mine,
+            background_ratio=self._use.get("background", 0) / total,
+            u95_ratio=share_u95_ratio(mine, seen_s),
+        )
 
 
-def nvml_utilisation(ask: Callable[[int], Sequence[Any]]) -> Callable[[int], Sequence[UtilisationSample]]:
-    """Turns NVML's structures into samples: ``ask`` calls ``nvmlDeviceGetProcessUtilization`` from a time stamp on."""
+@runtime_checkable
+class Utilised(Protocol):
+    """A sensor of a GPU that can tell which process used it."""
 
-    def fetch(last_us: int) -> Sequence[UtilisationSample]:
-        return [
-            UtilisationSample(
-                pid=getattr(entry, "pid", 0),
-                sm_percent=getattr(entry, "smUtil", 0),
-                at_us=getattr(entry, "timeStamp", 0),
-            )
-            for entry in ask(last_us)
-        ]
+    def utilisation(self, last_us: int) -> Sequence[UtilisationSample]:
+        """The samples after a time stamp.
 
-    return fetch
+        Raises:
+            SensorError: there is none, or the driver cannot tell.
+        """
+        ...
+
+
+class GpuWatch:
+    """Follows every GPU of a meter that can tell who uses it.
+
+    Args:
+        sensors: the meter's.
+        owner_of: as in ``GpuShareCounter``.
+        clock_ns: monotonic nanoseconds.
+    """
+
+    def __init__(
+        self,
+        sensors: Sequence[Sensor],
+        owner_of: Callable[[int], str],
+        *,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._clock_ns = clock_ns
+        self._counters = {
+            sensor.description.name: GpuShareCounter(sensor.utilisation, owner_of)
+            for sensor in sensors
+            if isinstance(sensor, Utilised)
+        }
+        self.poll()
+
+    def poll(self) -> None:
+        """Take in what is new of every GPU."""
+        for counter in self._counters.values():
+            counter.poll(self._clock_ns() // 1000)
+
+    def shares(self, name: str) -> Shares | None:
+        """The shares of one GPU by its sensor's name; ``None`` where they are not known."""
+        counter = self._counters.get(name)
+        return None if counter is None else counter.shares()

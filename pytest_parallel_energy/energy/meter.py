@@ -21,6 +21,7 @@ from ..errors import ParallelEnergyError
 from ..units import NS_PER_S
 from .assemble import Span, assemble
 from .domain import Column
+from .gpu_share import GpuWatch
 from .idle import BusyMeter, IdleLeg, busy_or_none, filtering_words, idle_leg
 from .ledger import Ledger, Mark
 from .probe import Probe, Refusal, probe_sensors
@@ -76,6 +77,8 @@ class EnergyMeter:
         self._refused: tuple[Refusal, ...] = ()
         self.idle: IdleLeg | None = None
         """The idle leg, once ``measure_idle`` was called: windows then tell what is above idle."""
+        self.watch: GpuWatch | None = None
+        """Follows who uses the GPUs, polled with every sample, while somebody set it."""
         self.open_windows: list[Window] = []
         """The windows that are open, oldest first."""
 
@@ -159,6 +162,8 @@ class EnergyMeter:
         ledger = self._ledger
         if ledger is not None:
             ledger.tick(started_ns)
+        if self.watch is not None:
+            self.watch.poll()
 
     def ledger(self) -> Ledger:
         """The open meter's account of readings (windows use it)."""

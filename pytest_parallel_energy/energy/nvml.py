@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import SensorError, SensorUnavailableError
 from ..units import J_PER_MJ, W_PER_MW
+from .gpu_share import UtilisationSample
 from .nvml_devices import GpuIdentity, visible_gpus
 from .result import Quality
 from .sensor import Observation, Reading, Sensor, SensorDescription
@@ -160,6 +161,15 @@ class NvmlSensor:
             power_limit_w=None if limit_mw is None else limit_mw * W_PER_MW,
             process_ids=tuple(sorted({process.pid for process in processes})),
         )
+
+    def utilisation(self, last_us: int) -> Sequence[UtilisationSample]:
+        """Who used the board since a time stamp of the driver (``nvmlDeviceGetProcessUtilization``).
+
+        Raises:
+            SensorError: nobody did, or the driver cannot tell (under MIG, for one).
+        """
+        samples = self._library.call("nvmlDeviceGetProcessUtilization", self._handle, last_us)
+        return [UtilisationSample(pid=one.pid, sm_percent=one.smUtil, at_us=one.timeStamp) for one in samples]
 
     def close(self) -> None:
         """Let go of the library."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .. import fixtures
 from ..errors import ConfigError, ParallelEnergyError
-from ..fixtures import FIXTURES
 from ..options import MARKERS, any_given
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class Collection:
         if self._measures_all:
             return True
         names = getattr(item, "fixturenames", ()) if fixture_names is None else fixture_names
-        return not FIXTURES.isdisjoint(names) or any(mark.name in MARKERS for mark in item.iter_markers())
+        return any(_is_ours(item, name) for name in fixtures.FIXTURES.intersection(names)) or any(
+            mark.name in MARKERS for mark in item.iter_markers()
+        )
 
     def settings_of(self, item: pytest.Item) -> Settings:
         """The settings of one test.
@@ -178,7 +180,7 @@ class Collection:
         if file_path.suffix.lower() not in _DOCUMENTS:
             return None
         own = Path(file_path.stem).suffix == ".energy"
-        if not (own or parent.session.isinitpath(file_path) or any_given(self.config, os.environ)):
+        if not (own or parent.session.isinitpath(file_path) or self._given):
             return None
         from ..cells import profile_of
         from ..files import ExperimentFile, is_experiment_file
@@ -249,6 +251,16 @@ class Collection:
                 self.session.sweep()
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
+    """Whether the fixture of that name is ours here: a suite may have its own called ``train``.
+
+    pytest has no public way to ask before set-up; without the private one the name decides.
+    """
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    definitions = known.get(fixture_name)
+    return not definitions or definitions[-1].func.__module__ == fixtures.__name__
 
 
 def _take_marks(items: Iterable[pytest.Item], name: str) -> list[tuple[list[pytest.Mark], int, pytest.Mark]]:

@@ -30,6 +30,8 @@ _ROOM = "\x1bD\x1b[A"
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
 _COLUMNS = 80
 """Of a terminal that does not say."""
+_STATUS_REST_S = 0.5
+"""Least time between two writes of status.json: a suite of short tests must not pay for a file a test."""
 _BOTTOM = "\x1b[999;1H\x1b[2K"
 
 
@@ -62,6 +64,7 @@ class LiveProgress:
         self._item: pytest.Item | None = None
         self._last = (0.0, 0.0)
         self._drawn = False
+        self._status_due_s = 0.0
         self._joules: float | None = None
         self._measured = False
         self._lock = threading.Lock()
@@ -188,8 +191,11 @@ class LiveProgress:
         from ..results.files import write_file
 
         now_s = time.monotonic()
+        if state == "running" and now_s < self._status_due_s:
+            return
+        self._status_due_s = now_s + _STATUS_REST_S
         status = self._progress.status(self._read(), now_s, state)
         status |= {"run_id": session.store.run_id, "pid": os.getpid()}
         status["updated_at"] = dt.datetime.now().astimezone().isoformat(timespec="seconds")
         with contextlib.suppress(ParallelEnergyError):  # a full disk: the records say so, this file only repeats them
-            write_file(session.store.folder / "status.json", json.dumps(status, indent=1) + "\n")
+            write_file(session.store.folder / "status.json", json.dumps(status, indent=1) + "\n", synced=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,16 @@ class Reporting:
         for text in carried:
             record = decode(str(text).encode())
             self._keep(record)
+        self._begin_progress()
         report.user_properties.extend(junit_properties(record))
+
+    def _begin_progress(self) -> None:
+        """Under xdist: tell where the run is, once it is known that it measures."""
+        manager = self._collection.config.pluginmanager
+        if manager.hasplugin("dsession") and not manager.hasplugin("parallel_energy_progress"):
+            from .progress import LiveProgress
+
+            manager.register(LiveProgress(self._collection, None, os.dup(1)), "parallel_energy_progress")
 
     def _keep(self, record: Record) -> None:
         try:
@@ -164,11 +174,22 @@ class Reporting:
         width = terminalreporter.config.get_terminal_writer().fullwidth
         for line in render_table(self.records, width=width):
             terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
+        self._tell_loads(terminalreporter)
         for problem in self.problems:
             terminalreporter.write_line(f"problem: {problem}", red=True)
         if self._conclusion is not None:
             self._tell_conclusion(terminalreporter, self._conclusion)
         terminalreporter.write_line(f"results: {self._collection.session.store.folder}")
+
+    def _tell_loads(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from ..results.load_lines import render_loads
+
+        lines = render_loads(self.records)
+        if lines:
+            terminalreporter.write_line("")
+            terminalreporter.write_line("background loads:", bold=True)
+        for line in lines:
+            terminalreporter.write_line(f"  {line.text}", **_MARKUP.get(line.severity, {}))
 
     @staticmethod
     def _tell_conclusion(terminalreporter: pytest.TerminalReporter, conclusion: Conclusion) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import LimitError, LoadError, ParallelEnergyError
+from ..errors import ParallelEnergyError
 from ..fixtures import EXPERIMENT
 from ..gate import Gate
 from ..results.record import Status
@@ -103,8 +103,9 @@ class Running:
             experiment.close_window()
         try:
             experiment.check_coverage()
+            experiment.check_measured()
             experiment.check_limits(self._limits)
-        except (LoadError, LimitError) as error:
+        except ParallelEnergyError as error:
             pytest.fail(str(error), pytrace=False)
         return outcome
 
@@ -180,7 +181,7 @@ class Running:
         finally:
             if self._experiment is not None:
                 self._experiment.note(Status.INTERRUPTED, "the session was interrupted")
-                self._experiment.finish()
+                self._experiment.finish_unappended()
                 self._experiment = None
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import ConfigError, ParallelEnergyError
+from ..errors import ConfigError, ParallelEnergyError, RecordError
 from .collection import RECORD_PROPERTY
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Sweeping:
         self._left_out = {"finished": 0, "known": 0}
         self._declared: dict[str, int] = {}
         self._budget: Budget | None = None
+        self._read_bytes = 0
 
     # --- the start of a session --------------------------------------------------------------------------------
 
@@ -57,7 +59,8 @@ class Sweeping:
             records = self._collection.session.resumed_records
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-resume: {error}") from error
-        self._reporting.records.extend(records)
+        if not session.config.option.collectonly:
+            self._reporting.records.extend(records)
         for record in records if self._budget else ():
             self._budget.add(record)  # type: ignore[union-attr]
 
@@ -249,6 +252,8 @@ class Sweeping:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Stop the session after an experiment that spent the budget."""
         result = yield
+        if self._budget is not None and hasattr(item.config, "workerinput"):
+            self._count_others(self._budget)
         if self._budget is not None and self._budget.is_spent:
             item.session.shouldstop = f"{self._budget.words()}; --energy-resume goes on with the run"
         return result
@@ -256,6 +261,22 @@ class Sweeping:
     def _tell(self, problem: str) -> None:
         if self._reporting is not None and problem not in self._reporting.problems:
             self._reporting.problems.append(problem)
+
+    def _count_others(self, budget: Budget) -> None:
+        """In a worker of xdist: count what the others have measured, from what the controller has kept so far."""
+        from ..results.codec import decode
+        from ..results.reader import RECORDS_NAME
+
+        try:
+            with (self._collection.session.run_folder / RECORDS_NAME).open("rb") as file:
+                file.seek(self._read_bytes)
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return  # nothing is kept yet
+        for line in lines[:-1]:  # the last one has no end yet
+            self._read_bytes += len(line) + 1
+            with contextlib.suppress(RecordError):
+                budget.add(decode(line))
 
     # --- the end ---------------------------------------------------------------------------------------------------
 

@@ -257,7 +257,7 @@ class BackgroundLoad:
 
     def report(self) -> LoadReport:
         """All that is known up to now."""
-        status = self._status()
+        status = None if self._child is None else self._child.status(spans=True)
         child, outcome = self._child, self._outcome
         return LoadReport(
             name=self.name,
@@ -269,8 +269,18 @@ class BackgroundLoad:
             stop=None if outcome is None else outcome.stopped,
             container=None if child is None else child.container,
             flags=self._flags(status),
+            round_spans_s=self._spans_in_window(status),
             **({} if status is None else figures(status, self.settings)),
         )
+
+    def _spans_in_window(self, status: Status | None) -> tuple[tuple[float, float], ...]:
+        """The rounds that touch the window, in seconds since it opened."""
+        if status is None or self._opened is None:
+            return ()
+        opened_s = self._opened[0]
+        closed_s = self._closed[0] if self._closed is not None else float("inf")
+        touching = (span for span in status.spans_s if span[1] > opened_s and span[0] < closed_s)
+        return tuple((round(begin - opened_s, 4), round(end - opened_s, 4)) for begin, end in touching)
 
     def _flags(self, status: Status | None) -> tuple[str, ...]:
         flags = [*self._window_flags, *(() if status is None else status.flags)]

@@ -23,6 +23,8 @@ class LoadReport:
     rounds_failed: int = 0
     exit_codes: tuple[int, ...] = ()
     """Of the first 1000 rounds, as a shell tells them (128 + number of the signal that ended it)."""
+    round_spans_s: tuple[tuple[float, float], ...] = ()
+    """Begin and end of the first 500 rounds, seconds since the window opened; empty before it did."""
     uptime_s: float | None = None
     """During which a round ran."""
     coverage_ratio: float | None = None

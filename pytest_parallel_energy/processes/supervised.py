@@ -277,8 +277,11 @@ class Supervised:
             self._listen(deadline_s - time.monotonic())
         return True
 
-    def status(self) -> Status | None:
+    def status(self, *, spans: bool = False) -> Status | None:
         """Its figures now, or the last ones once it has ended; ``None`` when its guard was killed.
+
+        Args:
+            spans: whether ``spans_s`` is wanted of a child that still runs; else it is empty.
 
         Raises:
             ProcessError: the guard does not answer (it was stopped by somebody).
@@ -288,7 +291,7 @@ class Supervised:
                 return self._last_status()
             self._question += 1
             question = self._question
-            self._say({"do": "status", "id": question})
+            self._say({"do": "status", "id": question, "spans": spans})
             deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
             while question not in self._answers and not self._has_ended():
                 self._listen(deadline_s - time.monotonic())
@@ -385,8 +388,12 @@ def _status(message: dict[str, Any]) -> Status:
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(Status):
         value = message[field.name]
-        fields[field.name] = tuple(value) if isinstance(value, list) else value
+        fields[field.name] = _tuples(value)
     return Status(**fields)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _watched_pidfds() -> list[int]:

@@ -130,6 +130,8 @@ class Status:
     failed: int
     exit_codes: tuple[int, ...]
     """Of the first 1000 rounds that ended; a signal that ended a plain command counts negative."""
+    spans_s: tuple[tuple[float, float], ...]
+    """Begin and end of each of the first 500 rounds on the monotonic clock; empty where nobody asked."""
     ran_s: float
     """During which a round ran, in all."""
     gap_s: float | None

@@ -147,20 +147,18 @@ class RunStore:
         self._pending.append(encode(record) + b"\n")
         self._flush()
         try:
-            self.write_experiment(record, synced=False)
+            self.write_experiment(record)
         except RecordError as error:
             self.problems.append(f"{error}; the record itself is in {RECORDS_NAME}")
 
-    def write_experiment(self, record: Record, *, synced: bool = True) -> None:
+    def write_experiment(self, record: Record) -> None:
         """Write ``experiment.json`` in the record's folder; also for an attempt that has not ended yet.
-
-        It need not be ``synced`` where ``records.jsonl`` holds the record already.
 
         Raises:
             RecordError: it cannot be written.
         """
         if record.folder is not None:
-            write_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record), synced=synced)
+            write_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record), synced=False)
 
     def adopt_unfinished(self) -> tuple[Record, ...]:
         """Append the records of attempts that left only an ``experiment.json``: crashed or interrupted in a worker.

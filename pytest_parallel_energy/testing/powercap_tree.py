@@ -55,6 +55,9 @@ class PowercapTree:
         self._interval_s = interval_s
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._shift_uj = {zone.path: zone.start_uj for zone in self.zones}
+        self._broken: set[str] = set()
+        self._started_ns = time.monotonic_ns()
         links = root / "class" / "powercap"
         links.mkdir(parents=True)
         for zone in self.zones:
@@ -66,7 +69,9 @@ class PowercapTree:
             self.write(zone.path, zone.start_uj)
             (links / zone.path).symlink_to(folder)
         for control_type in {zone.path.partition(":")[0] for zone in self.zones}:
-            (links / control_type).symlink_to(root / "devices" / "virtual" / "powercap" / control_type)
+            place = root / "devices" / "virtual" / "powercap" / control_type
+            (links / control_type).symlink_to(place)
+            (place / "subsystem").symlink_to(links)
 
     def folder(self, path: str) -> Path:
         """Where a zone lives: ``…/intel-rapl/intel-rapl:0/intel-rapl:0:1``."""
@@ -85,11 +90,18 @@ class PowercapTree:
             os.close(fd)
 
     def break_zone(self, path: str) -> None:
-        """Empty one counter's file, as a vanished device shows itself to a kept descriptor."""
+        """Empty one counter's file for good, as a vanished device shows itself to a kept descriptor."""
+        self._broken.add(path)
         os.truncate(self.folder(path) / "energy_uj", 0)
+
+    def set_now(self, path: str, energy_uj: int) -> None:
+        """Let a running counter go on from this value."""
+        (zone,) = (zone for zone in self.zones if zone.path == path)
+        self._shift_uj[path] = energy_uj - self._passed_uj(zone)
 
     def __enter__(self) -> Self:
         self._stopping.clear()
+        self._started_ns = time.monotonic_ns()
         self._thread = threading.Thread(target=self._run, name="powercap-writer", daemon=True)
         self._thread.start()
         return self
@@ -105,16 +117,19 @@ class PowercapTree:
         files = [
             (os.open(self.folder(zone.path) / "energy_uj", os.O_WRONLY), zone) for zone in self.zones if zone.watts
         ]
-        started_ns = time.monotonic_ns()
         try:
             while not self._stopping.wait(self._interval_s):
-                passed_s = (time.monotonic_ns() - started_ns) / NS_PER_S
                 for fd, zone in files:
-                    passed_uj = round(zone.watts * passed_s * 1e6)
-                    os.pwrite(fd, _line((zone.start_uj + passed_uj) % (zone.range_uj + 1)), 0)
+                    if zone.path in self._broken:
+                        continue
+                    value_uj = self._shift_uj[zone.path] + self._passed_uj(zone)
+                    os.pwrite(fd, _line(value_uj % (zone.range_uj + 1)), 0)
         finally:
             for fd, _ in files:
                 os.close(fd)
+
+    def _passed_uj(self, zone: FakeZone) -> int:
+        return round(zone.watts * (time.monotonic_ns() - self._started_ns) / NS_PER_S * 1e6)
 
 
 def _line(energy_uj: int) -> bytes:

@@ -147,6 +147,10 @@ def test_machine_and_processes_are_read():
     assert os.getpid() in process_times()
 
 
+def owner_of(pid):
+    return {1: "foreground", 2: "background"}.get(pid, "other")
+
+
 class Ring:
     """A GPU whose ring holds 72 samples, one every 139 ms, of two processes in turn by share."""
 
@@ -165,7 +169,7 @@ class Ring:
 
 def polled(ring, every_s, for_s):
     now_us = 0
-    counter = GpuShareCounter(lambda last_us: [one for one in ring.until(now_us) if one.at_us > last_us])
+    counter = GpuShareCounter(lambda last_us: [one for one in ring.until(now_us) if one.at_us > last_us], owner_of)
     while now_us <= for_s * 1e6:
         counter.poll(now_us)
         now_us += round(every_s * 1e6)
@@ -177,7 +181,7 @@ def test_v13_the_ring_is_read_in_time(every_s, lost):
     """Polled every 9 s nothing is lost; at 11 s the loss is noticed, and there is no share."""
     counter = polled(Ring(0.3), every_s, 99.0)
     assert counter.lost is lost
-    shares = counter.shares({1}, {2})
+    shares = counter.shares()
     if lost:
         assert shares is None
     else:
@@ -206,8 +210,8 @@ def test_odd_samples_are_dropped():
             raise SensorError("not found")
         return answer
 
-    counter = GpuShareCounter(fetch)
+    counter = GpuShareCounter(fetch, owner_of)
     for now_us in (1, 10, 20):
         counter.poll(now_us)
-    assert counter.shares({1}, ()).foreground_ratio == 1.0
+    assert counter.shares().foreground_ratio == 1.0
     assert not counter.lost

@@ -82,7 +82,7 @@ def test_the_file_is_for_everybody_and_stays(tmp_path):
     try:
         with HostLock(tmp_path) as lock:
             assert lock.path.stat().st_mode & 0o777 == 0o666
-            assert lock.path.read_text() == f"{os.getpid()}\n"
+            assert lock.path.read_text().strip() == str(os.getpid())
     finally:
         os.umask(old)
     assert lock.path.exists()

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from pytest_parallel_energy.energy.gpu_share import GpuWatch
 from pytest_parallel_energy.energy.meter import EnergyMeter
 from pytest_parallel_energy.energy.nvml import open_nvml
 from pytest_parallel_energy.energy.result import Quality
@@ -161,6 +162,23 @@ def test_other_processes_and_throttling_are_flagged(nvml):
             flags[pid] = " ".join(window.end().flags)
     assert "also used by other processes: 1 (" in flags[1]
     assert "other processes" not in flags[os.getpid()]
+
+
+def test_who_used_the_gpu(nvml):
+    """The driver's ring of utilisation, through the real bindings: an idle GPU raises, a busy one names its process."""
+    gpu = nvml.gpu()
+    (sensor,) = open_nvml()
+    watch = GpuWatch([sensor], lambda pid: "foreground" if pid == 77 else "other", clock_ns=nvml.now_ns)
+    gpu.update(pid=77, sm=80)
+    for pid in (77, 77, 78):
+        gpu["pid"] = pid
+        nvml.pass_time(1.0)
+        watch.poll()
+    shares = watch.shares("gpu-0")
+    sensor.close()
+    assert shares.foreground_ratio == pytest.approx(2 / 3)
+    assert shares.background_ratio == 0.0
+    assert watch.shares("gpu-9") is None
 
 
 def test_observation(nvml):

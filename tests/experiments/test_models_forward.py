@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the experiments extra is not installed")
 
 from forward_forward import ForwardForward, with_label
+from hrnet import _enlarged
 from labelled_set import LabelledSet, shuffled_batches
 from reid_networks import reid_loss, reid_network
 from resnet_cifar import cifar_resnet
@@ -43,6 +44,19 @@ def test_reid_networks_give_logits_and_features(name, stripes, length):
     assert reid_loss(logits, torch.tensor([0, 6])).item() > 0
     assert features.shape == (2, length)
     assert torch.allclose(features.norm(dim=1), torch.ones(2))
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 32), (96, 48), (70, 50)])
+def test_hrnet_takes_any_size(height, width):
+    """Branches whose sizes are no multiples of each other still meet."""
+    model = reid_network("hrnet18", identities=3, dropout=0.0).eval()
+    assert model(torch.rand(1, 3, height, width)).shape == (1, 1, 3)
+
+
+def test_enlarging_copies_pixels():
+    """The way up in HRNet is nearest-neighbour interpolation, written so that its gradient repeats."""
+    small, target = torch.rand(2, 3, 4, 2), torch.empty(2, 3, 8, 4)
+    assert torch.equal(_enlarged(small, target), torch.nn.functional.interpolate(small, size=(8, 4), mode="nearest"))
 
 
 def test_forward_forward_marks_the_label():

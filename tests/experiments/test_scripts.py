@@ -123,6 +123,15 @@ def test_the_data_path_may_stand_in_the_environment(run_script, monkeypatch):
         run_script("train_resnet_cifar10")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this PyTorch sees no CUDA device")
+@pytest.mark.parametrize(("script", "arguments"), [some for some in TINY if some.id != "bug-localization"])
+def test_training_on_cuda(run_script, script, arguments):
+    """Every network trains on a GPU when it is told to, and says so."""
+    log = run_script(script, *arguments, "--device", "cuda")
+    assert "device: cuda" in log
+    assert "train_loss: " in log
+
+
 def test_cuda_that_is_not_there_is_refused(run_script, monkeypatch):
     """``--device cuda`` never falls back in silence."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

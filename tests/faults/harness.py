@@ -41,6 +41,7 @@ PROCESSES = {
 }
 """How many processes each load has when it is up; 1 where nothing stands, 0 where it comes and goes."""
 
+PLUGIN = ("-p", "pytest_parallel_energy.plugin", "--energy-coverage-min=0")
 ROOT = Path(__file__).resolve().parents[2]
 
 CONFTEST = """
@@ -93,6 +94,16 @@ def load():
         load.stop()
 """
 
+PLUGIN_FIXTURE = """
+@pytest.fixture
+def load(background_load):
+    tell("starting", owner=os.getpid(), parent=os.getppid())
+    load = background_load(CASE["argv"], ready="started", grace=CASE["grace_s"])
+    tell("ready", owner=os.getpid(), parent=os.getppid(), guard=load._child.guard_pid, init=load._child.init_pid)
+    await_up()
+    return load
+"""
+
 TEST_HEAD = """
 import ctypes, os, sys, time
 from conftest import tell
@@ -119,6 +130,8 @@ class Case:
     break_setup: bool = False
     stop_twice: bool = False
     xdist: bool = False
+    plugin: bool = False
+    """Whether the load is started by the plugin's own fixture, with all that goes with it."""
 
 
 @dataclass
@@ -234,7 +247,7 @@ class Run:
 def started(case: Case, folder: Path) -> Iterator[Run]:
     """A pytest process that runs ``case``."""
     token = f"fault-{secrets.token_hex(8)}"
-    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "conftest.py").write_text(CONFTEST + (PLUGIN_FIXTURE if case.plugin else ""))
     body = "\n".join("    " + line for line in case.body.splitlines())
     (folder / "test_case.py").write_text(TEST_HEAD + body + "\n")
     facts = {
@@ -261,7 +274,9 @@ def started(case: Case, folder: Path) -> Iterator[Run]:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={folder}"),
-                *("-p", "no:cacheprovider", *(("-p", "xdist", "-n", "1") if case.xdist else ()), *case.options),
+                *("-p", "no:cacheprovider", *(("-p", "xdist", "-n", "1") if case.xdist else ())),
+                *(PLUGIN if case.plugin else ()),
+                *case.options,
                 str(folder / "test_case.py"),
             ],
             cwd=folder,

@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from pytest_parallel_energy.testing.misbehaving import MISBEHAVING
 from tests.faults.harness import Case, started
 from tests.faults.triggers import TRIGGERS
@@ -21,11 +23,13 @@ PAIRS = [
 ]
 
 
-def run_case(trigger_name: str, kind: str, container: str, folder: Path) -> tuple[list[str], float]:
+def run_case(
+    trigger_name: str, kind: str, container: str, folder: Path, *, plugin: bool = False
+) -> tuple[list[str], float]:
     """Survivors, and seconds from the trigger until the load was gone."""
     trigger = TRIGGERS[trigger_name]
     case = trigger.case()
-    case.kind, case.container = kind, container
+    case.kind, case.container, case.plugin = kind, container, plugin
     with started(case, folder) as run:
         if trigger.wait_for != "starting":
             run.wait_until_up(kind)
@@ -38,7 +42,7 @@ def run_case(trigger_name: str, kind: str, container: str, folder: Path) -> tupl
 
 
 def pytest_generate_tests(metafunc):
-    if "trigger" not in metafunc.fixturenames:
+    if "kind" not in metafunc.fixturenames:
         return
     pairs = PAIRS
     option = metafunc.config.getoption
@@ -58,6 +62,15 @@ def test_nothing_is_left(trigger, kind, container, tmp_path, fault_results):
     entry = {"trigger": trigger, "load": kind, "container": held, "seconds": seconds, "survivors": survivors}
     fault_results.add(entry | {"uid": os.geteuid()})
     shutil.rmtree(tmp_path)
+    assert survivors == []
+
+
+@pytest.mark.parametrize(
+    "trigger", ["sigkill", "sigterm", "ctrl-c", "ctrl-c-twice-0.05s", "timeout-thread", "os-exit", "xdist-group-killed"]
+)
+def test_nothing_is_left_by_the_plugin(trigger, tmp_path):
+    """The same with the plugin's own fixture, its signal handlers and its record-keeping around it."""
+    survivors, _seconds = run_case(trigger, "daemon", "auto", tmp_path, plugin=True)
     assert survivors == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import signal
@@ -165,6 +166,9 @@ def test_coverage_is_the_share_that_ran(tmp_path):
         load.check_coverage()
     assert 0.8 < ratio <= 1
     assert load.coverage_ratio == ratio
+    spans_s = load.report().round_spans_s
+    assert spans_s[0][0] <= 0 < spans_s[0][1]  # it ran when the window opened
+    assert all(end > begin and later[0] >= end for (begin, end), later in itertools.pairwise(spans_s))
     assert load.report().coverage_ratio == ratio
 
 

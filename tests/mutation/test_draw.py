@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_parallel_energy.errors import ConfigError, ParallelEnergyWarning
-from pytest_parallel_energy.mutation.distributions import Grid, as_distribution, choice, int_uniform, log_uniform
+from pytest_parallel_energy.mutation.distributions import (
+    Grid,
+    as_distribution,
+    choice,
+    int_uniform,
+    log_uniform,
+    uniform,
+)
 from pytest_parallel_energy.mutation.draw import Draw, draw_mutations, mutation_key
 from pytest_parallel_energy.mutation.labels import distinct_labels, value_label
 
@@ -40,6 +48,18 @@ def test_the_same_seed_gives_the_same_cells_in_another_process():
     ).stdout.strip()
     here = draw_mutations({"lr": log_uniform(1e-4, 1e-1), "n": int_uniform(1, 99)}, Draw(samples=5, seed=7))
     assert told == str(values(here))
+
+
+def test_the_draws_of_a_seed_are_pinned():
+    """5000 draws of every kind, to the last bit: the same on Python 3.11, 3.12 and 3.13 (all three were tried)."""
+    space = {
+        "lr": log_uniform(1e-4, 1e-1, 0.1),
+        "n": int_uniform(1, 10**6),
+        "d": uniform(0.1, 0.6),
+        "c": choice(["a", "b"]),
+    }
+    drawn = repr(values(draw_mutations(space, Draw(samples=5000, seed=7))))
+    assert hashlib.sha256(drawn.encode()).hexdigest().startswith("078406e9c1ffc551")
 
 
 def test_another_seed_gives_other_cells():

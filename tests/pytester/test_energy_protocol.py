@@ -190,3 +190,30 @@ def test_bad_values_are_refused_before_anything_runs(project, option, words):
     result = project.run(option)
     result.stderr.fnmatch_lines([words])
     assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+VANISHING = """
+import os
+from pathlib import Path
+
+def test_vanishing(energy_meter):
+    zone = Path(os.environ["PYTEST_ENERGY_SYSFS_ROOT"], "class/powercap/intel-rapl:0/energy_uj")
+    zone.rename(zone.with_name("gone"))
+    zone.with_name("gone").write_text("")
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_sensor_that_fails_in_a_test(rapl, strict):
+    """The window is missing with the reason, and the test goes on; under --energy-strict it fails."""
+    rapl.tests(VANISHING.replace('zone.with_name("gone").write_text("")', "os.truncate(zone.with_name('gone'), 0)"))
+    result = rapl.run("--energy-idle=0", *(["--energy-strict"] if strict else []))
+    (record,) = rapl.records()
+    assert record["energy"]["total_j"] is None
+    assert record["energy"]["quality"] == "missing"
+    assert record["energy"]["domains"][0]["reason"]
+    if strict:
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*--energy-strict: the energy of this test is missing*"])
+    else:
+        result.assert_outcomes(passed=1)

@@ -157,3 +157,21 @@ def test_keyword_load_means_a_background_load(project):
     )
     project.run("-k", "not load", "--energy-disable").assert_outcomes(passed=1, deselected=1)
     project.run("-m", "workload", "--energy-disable").assert_outcomes(passed=2)
+
+
+def test_a_fixture_of_the_same_name(project):
+    """A suite's own fixture called train is no experiment, and is left alone."""
+    project.tests(
+        """
+        import pytest
+
+        @pytest.fixture
+        def train():
+            return 42
+
+        def test_it(train):
+            assert train == 42
+        """
+    )
+    project.run().assert_outcomes(passed=1)
+    assert not (project.path / "energy-results").exists()

@@ -204,6 +204,17 @@ def test_a_budget_stops_the_run(project):
     wrong.stderr.fnmatch_lines(["ERROR: --energy-budget: 'lots' is not an energy*"])
 
 
+def test_a_budget_stops_the_workers_too(project):
+    """Under xdist each worker counts what all have measured, and the run tells where it is."""
+    cells(project, count=40, sleep=0.02)
+    result = project.run("-p", "xdist.plugin", "-n", "2", "--energy-budget=1 mJ")
+    assert result.ret == 2
+    assert len(project.records()) < 20
+    status = json.loads((project.run_folder / "status.json").read_text())
+    assert status["state"] == "finished"
+    assert 0 < status["finished"] < 20
+
+
 def test_a_governor_is_set_for_the_run(project, monkeypatch):
     """During the test the CPUs have it, afterwards what they had; without frequency scaling the run says so."""
     folder = project.path / "sys/devices/system/cpu/cpu0/cpufreq"

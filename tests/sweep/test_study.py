@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
@@ -414,7 +415,7 @@ def test_no_document_makes_the_reader_crash(tmp_path_factory, registry, changes)
         for step in path[:-1]:
             place = step_into(place, step)
         if isinstance(place, dict) or (isinstance(place, list) and path[-1] in range(len(place))):
-            place[path[-1]] = junk
+            place[path[-1]] = copy.deepcopy(junk)
     file = tmp_path_factory.mktemp("fuzz") / "any.json"
     file.write_text(json.dumps(document))
     assert_read_or_refused(file, registry)

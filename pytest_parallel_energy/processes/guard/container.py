@@ -10,10 +10,9 @@ from __future__ import annotations
 import functools
 import os
 import re
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .kernel import (
     CLONE_NEWNS,
@@ -34,8 +33,7 @@ _USER = "user"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory (shm_overview(7)), not a temporary file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(NamedTuple):
     """What was chosen."""
 
     kind: str
@@ -147,7 +145,7 @@ def _try_cgroup() -> str:
     own = re.search(r"^0::(/.*)$", Path("/proc/self/cgroup").read_text(encoding="utf-8"), re.MULTILINE)
     if root is None or own is None:
         raise OSError(0, "there is no cgroup v2 hierarchy")
-    folder = Path(root[1] + own[1].rstrip("/"), f"pytest-parallel-energy-{secrets.token_hex(6)}")
+    folder = Path(root[1] + own[1].rstrip("/"), f"pytest-parallel-energy-{os.urandom(6).hex()}")
     folder.mkdir()
     try:
         reason = "" if (folder / "cgroup.kill").exists() else "the kernel has no cgroup.kill"

@@ -13,16 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .batch import Batch, ran_out_of_memory
+from .conditions import Conditions
 from .container import Container, choose
-from .duty import Duty
 from .kernel import become_subreaper, make_high, set_parent_death_signal
 from .killing import kill_below, kill_cgroup, stuck
 from .launch import Launched, launch, wake_pipe
 from .lines import LineReader, send
-from .logfile import Pump, RingLog
+from .logs import Logs
 from .procfs import children, cpu_s, descendants, inner_pid
-from .pulse import PULSE_S, Pulse
 from .readiness import Readiness
 from .rounds import Rounds
 
@@ -31,8 +29,7 @@ __all__ = ["Guard", "main"]
 _LOOK_S = 0.025
 _STUCK_AFTER_S = 5.0
 _EVENT_PIPE_BYTES = 1 << 20
-_TAIL_SENT_BYTES = 4096
-_FIRST_LOGS_KEPT, _LAST_LOGS_KEPT = 20, 80
+_NO_CONDITIONS: dict[str, Any] = {"intensity": 1.0, "target_gpu_percent": None, "batch": None, "nvml": "", "env": {}}
 
 
 class OwnerGoneError(Exception):
@@ -86,7 +83,7 @@ class Guard:
         self._spec: dict[str, Any] = {}
         self._container = Container(kind="none")
         self._init: Launched | None = None
-        self._pump: Pump | None = None
+        self._logs: Logs | None = None
         self._rounds = Rounds(min_round_s=0, backoff_s=0, backoff_max_s=0)
         self._readiness = Readiness({"kind": "started"})
         self._deadlines: dict[str, float] = {}
@@ -96,12 +93,8 @@ class Guard:
         self._leader_pid: int | None = None
         self._code: int | None = None
         self._flags: list[str] = []
-        self._lost_bytes = 0
         self._trial_cpu_s = 0.0
-        self._duty: Duty | None = None
-        self._pulse: Pulse | None = None
-        self._beat_s = 0.0
-        self._batch: Batch | None = None
+        self._conditions = Conditions(_NO_CONDITIONS)
         self._stopping = False
         self._done = False
 
@@ -152,11 +145,7 @@ class Guard:
         rounds = self._spec["rounds"]
         self._rounds = Rounds(**{name: rounds[name] for name in ("min_round_s", "backoff_s", "backoff_max_s")})
         self._readiness = Readiness(self._spec["ready"])
-        self._pulse = Pulse(self._spec)
-        if self._spec["batch"] is not None:
-            self._batch = Batch(self._spec["batch"])
-        if self._spec["intensity"] < 1 or self._spec["target_gpu_percent"] is not None:
-            self._duty = Duty(self._spec["intensity"])
+        self._conditions = Conditions(self._spec)
         try:
             self._container = choose(self._spec["container"])
         except OSError as error:
@@ -164,9 +153,9 @@ class Guard:
             return
         self._trial_cpu_s = self._children_cpu_s()
         self._init = launch(self._spec, self._control.fd, self._watched, self._container)
-        self._pump = Pump(self._init.output)
+        self._logs = Logs(self._init.output, self._spec)
         if self._readiness.pattern is not None:
-            self._pump.seek_pattern(self._readiness.pattern)
+            self._logs.pump.seek_pattern(self._readiness.pattern)
         self._reports = LineReader(self._init.reports)
         self._watch(self._init.reports, self._on_reports)
         self._watch(self._init.output, self._on_output)
@@ -174,11 +163,13 @@ class Guard:
             self._deadlines["lifetime"] = time.monotonic() + self._spec["lifetime_s"]
 
     def _do_status(self, message: dict[str, Any]) -> None:
-        self._send({"event": "status", "id": message["id"], **self._figures()})
+        figures = self._figures()
+        if not message["spans"]:
+            figures["spans_s"] = []  # long, and seldom asked for
+        self._send({"event": "status", "id": message["id"], **figures})
 
     def _do_freeze_batch(self, _message: dict[str, Any]) -> None:
-        if self._batch is not None:
-            self._batch.freeze()
+        self._conditions.freeze_batch()
 
     def _do_stop(self, message: dict[str, Any]) -> None:
         self._stopping = True
@@ -217,7 +208,8 @@ class Guard:
         self._start_leader()
 
     def _start_leader(self) -> None:
-        self._open_log()
+        if self._logs is not None:
+            self._logs.open(self._rounds.number + 1)
         self._order({"do": "start", "env": {"PARALLEL_ENERGY_ROUND": str(self._rounds.number)}})
 
     def _hear_started(self, report: dict[str, Any]) -> None:
@@ -272,31 +264,25 @@ class Guard:
 
     def _begin_round(self, now_s: float) -> None:
         self._rounds.begin(now_s)
-        self._beat_s = now_s
-        self._deadlines["pulse"] = now_s + PULSE_S
+        self._deadlines["look_at_load"] = self._conditions.begin(now_s)
         if not self._readiness.ready:
             self._readiness.begin(self._load_cpu_s())
             self._deadlines["look"] = now_s
-        elif self._duty is not None:
+        elif self._conditions.paced:
             self._deadlines["duty"] = now_s
 
     def _end_round(self, now_s: float, code: int) -> None:
-        if self._rounds.began_s is None or self._pump is None:
+        if self._rounds.began_s is None or self._logs is None:
             return
-        self._heed(self._pump.drain())
+        self._heed(self._logs.pump.drain())
         self._rounds.end(now_s, code)
-        self._rest(now_s)
-        self._learn_batch(code)
+        for name in ("look_at_load", "duty"):
+            self._deadlines.pop(name, None)
+        self._conditions.rest(now_s)
+        if self._conditions.learn(code, self._logs.tail()):
+            self._rounds.bad_in_a_row = 0  # with half of the batch it is another load
         if not self._readiness.ready:
             self._judge_early_end()
-
-    def _rest(self, now_s: float) -> None:
-        """Between rounds nothing is held back, and nothing is looked at."""
-        self._deadlines.pop("pulse", None)
-        self._deadlines.pop("duty", None)
-        if self._duty is not None:
-            self._duty.pause(now_s)
-            self._duty.frozen = False
 
     def _judge_early_end(self) -> None:
         bad = self._rounds.bad_in_a_row
@@ -311,7 +297,7 @@ class Guard:
         now_s = time.monotonic()
         self._ready_s = now_s - (self._started_s if self._started_s is not None else now_s)
         self._send({"event": "ready", "ready_s": self._ready_s})
-        if self._duty is not None and self._rounds.began_s is not None:
+        if self._conditions.paced and self._rounds.began_s is not None:
             self._deadlines["duty"] = now_s
 
     def _heed(self, pattern_seen: bool) -> None:  # noqa: FBT001 - the answer of the pump
@@ -321,36 +307,11 @@ class Guard:
     # --- output --------------------------------------------------------------------------------------------------
 
     def _on_output(self) -> None:
-        if self._pump is not None:
-            self._heed(self._pump.move())
-
-    def _open_log(self) -> None:
-        path = self._spec["log"]
-        if self._spec["marks"]:
-            number = self._rounds.number + 1
-            path = str(Path(path, f"round-{number}.log"))
-            self._drop_log(number - _LAST_LOGS_KEPT)
-        self._close_log()
-        if self._pump is not None:
-            self._pump.log = RingLog(
-                path, limit_bytes=self._spec["log_limit_bytes"], tail_bytes=self._spec["log_tail_bytes"]
-            )
-
-    def _drop_log(self, number: int) -> None:
-        """A load that crashes for hours leaves its first and its last logs, not a million files."""
-        if number > _FIRST_LOGS_KEPT:
-            Path(self._spec["log"], f"round-{number}.log").unlink(missing_ok=True)
-
-    def _close_log(self) -> None:
-        if self._pump is not None and self._pump.log is not None:
-            self._pump.log.close()
-            self._lost_bytes += self._pump.log.lost_bytes
-            self._pump.log = None
+        if self._logs is not None:
+            self._heed(self._logs.pump.move())
 
     def _tail(self) -> str:
-        if self._pump is None or self._pump.log is None:
-            return ""
-        return self._pump.log.tail(_TAIL_SENT_BYTES).decode("utf-8", "replace")
+        return "" if self._logs is None else self._logs.tail().decode("utf-8", "replace")
 
     # --- the clock -----------------------------------------------------------------------------------------------
 
@@ -367,41 +328,19 @@ class Guard:
             self._deadlines["look"] = now_s + _LOOK_S
 
     def _at_round(self, now_s: float) -> None:
-        self._open_log()
+        if self._logs is not None:
+            self._logs.open(self._rounds.number + 1)
         self._begin_round(now_s)
-        self._order({"do": "answer", "text": f"go {self._fit_batch()}".strip()})
+        self._order({"do": "answer", "text": f"go {self._conditions.fit_batch()}".strip()})
 
     def _at_duty(self, now_s: float) -> None:
-        if self._duty is None:
-            return
-        before = self._duty.frozen
-        self._duty.begin(now_s)
-        self._deadlines["duty"] = self._duty.switch(now_s)
-        if self._duty.frozen != before:
-            self._order({"do": "freeze" if self._duty.frozen else "thaw"})
+        order, self._deadlines["duty"] = self._conditions.switch(now_s)
+        if order:
+            self._order({"do": order})
 
-    def _at_pulse(self, now_s: float) -> None:
-        if self._pulse is None or self._init is None:
-            return
-        frozen = self._duty is not None and self._duty.frozen
-        percent = self._pulse.beat(now_s - self._beat_s, descendants(self._init.pid), frozen=frozen)
-        self._beat_s = now_s
-        self._deadlines["pulse"] = now_s + PULSE_S
-        target = self._spec["target_gpu_percent"]
-        if self._duty is not None and target is not None and percent is not None and self._readiness.ready:
-            self._duty.steer(percent, target)
-
-    def _fit_batch(self) -> str:
-        if self._batch is None or self._pulse is None:
-            return ""
-        return str(self._batch.fit(self._pulse.free_bytes()))
-
-    def _learn_batch(self, code: int) -> None:
-        if self._batch is None or self._pulse is None or self._pump is None or self._pump.log is None:
-            return
-        self._batch.learn(self._pulse.take_round_bytes())
-        if ran_out_of_memory(code, self._pump.log.tail(_TAIL_SENT_BYTES)) and self._batch.halve():
-            self._rounds.bad_in_a_row = 0  # with half of the batch it is another load
+    def _at_look_at_load(self, now_s: float) -> None:
+        pids = descendants(self._init.pid) if self._init is not None else []
+        self._deadlines["look_at_load"] = self._conditions.look(now_s, pids, ready=self._readiness.ready)
 
     def _at_restart(self, _now_s: float) -> None:
         self._start_leader()
@@ -425,21 +364,19 @@ class Guard:
 
     def _figures(self) -> dict[str, Any]:
         now_s = time.monotonic()
-        lost = self._pump.log.lost_bytes if self._pump is not None and self._pump.log is not None else 0
         return {
             "now_s": now_s,
             **self._rounds.figures(now_s),
+            "spans_s": self._rounds.spans_s(now_s),
             "running": self._rounds.began_s is not None,
             "cpu_s": self._load_cpu_s(),
-            "batch_sizes": self._batch.sizes if self._batch is not None else [],
-            "share_ran": self._duty.reached() if self._duty is not None else None,
-            **(self._pulse or Pulse({"nvml": "", "env": {}})).figures(),
+            **self._conditions.figures(),
             "ready": self._readiness.ready,
             "ready_s": self._ready_s,
             "leader": self._leader_pid,
             "pids": descendants(self._init.pid) if self._init is not None else [],
-            "log_bytes": self._pump.total_bytes if self._pump is not None else 0,
-            "lost_log_bytes": self._lost_bytes + lost,
+            "log_bytes": self._logs.pump.total_bytes if self._logs is not None else 0,
+            "lost_log_bytes": self._logs.lost_bytes if self._logs is not None else 0,
             "flags": self._flags,
             "tail": self._tail(),
         }
@@ -447,10 +384,11 @@ class Guard:
     def finish(self) -> None:
         """Kill what is left, and only then write: the log's tail, and what happened to the owner."""
         clean = self._kill_all(time.monotonic() + _STUCK_AFTER_S)
-        if self._pump is not None:
-            self._pump.drain()
+        if self._logs is not None:
+            self._logs.pump.drain()
         tail = self._tail()
-        self._close_log()
+        if self._logs is not None:
+            self._logs.close()
         self._send({
             "event": "ended",
             **self._figures(),

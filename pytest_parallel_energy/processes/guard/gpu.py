@@ -6,7 +6,7 @@ Struct layouts and function names: nvml.h of driver 12 and newer.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Gpus", "open_gpus"]
 
@@ -40,8 +40,7 @@ class _Utilisation(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Use:
+class _Use(NamedTuple):
     memory_bytes: int
     percent: float | None
 
@@ -142,6 +141,8 @@ def _device(nvml: ctypes.CDLL, number: int) -> ctypes.c_void_p | None:
 
 def _named(nvml: ctypes.CDLL, devices: list[ctypes.c_void_p], word: str) -> ctypes.c_void_p | None:
     """A device by its index or by the beginning of its UUID."""
+    if not word:
+        return None
     if word.isdigit():
         return devices[int(word)] if int(word) < len(devices) else None
     for device in devices:

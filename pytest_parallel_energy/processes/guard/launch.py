@@ -6,8 +6,7 @@ import contextlib
 import fcntl
 import os
 import signal
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .container import Container, enter_namespace
 from .init import run_init
@@ -18,8 +17,7 @@ __all__ = ["Launched", "launch", "wake_pipe"]
 _PIPE_BYTES = 1 << 20  # the most that an ordinary user may ask for (pipe(7), pipe-max-size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
+class Launched(NamedTuple):
     """A running init, as the guard sees it."""
 
     pid: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,21 @@ class Pulse:
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        self.gpus: Gpus | None = None
-        if spec["nvml"]:
-            self.gpus = open_gpus(spec["env"].get("CUDA_VISIBLE_DEVICES"), spec["nvml"])
-        elif _DRIVER.exists():
-            self.gpus = open_gpus(spec["env"].get("CUDA_VISIBLE_DEVICES"))
+        self._spec = spec
         self.round_bytes = 0
         """Most memory held in the present round: of the GPUs where there are some, else resident."""
         self._stalled_s = 0.0
         self._memory_bytes = 0
         self._gpu_bytes: int | None = None
         self._gpu = LevelTally()
+
+    @functools.cached_property
+    def gpus(self) -> Gpus | None:
+        """The GPUs that the load may see, opened when they are first asked for; ``None`` without any."""
+        visible = self._spec["env"].get("CUDA_VISIBLE_DEVICES")
+        if self._spec["nvml"]:
+            return open_gpus(visible, self._spec["nvml"])
+        return open_gpus(visible) if _DRIVER.exists() else None
 
     def beat(self, passed_s: float, pids: list[int], *, frozen: bool) -> float | None:
         """Look at the load; gives its GPU utilisation in percent, ``None`` when there is no reading.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import select
-import socket
 from typing import Any
 
 __all__ = ["Readiness"]
@@ -70,6 +69,8 @@ class Readiness:
 
 
 def _accepts(port: int) -> bool:
+    import socket  # two milliseconds that only this sign of readiness pays
+
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         result = probe.connect_ex(("127.0.0.1", port))

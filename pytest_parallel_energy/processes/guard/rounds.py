@@ -7,6 +7,7 @@ from typing import Any
 __all__ = ["Rounds"]
 
 _KEPT_EXIT_CODES = 1000
+_KEPT_SPANS = 500
 
 
 class Rounds:
@@ -25,6 +26,7 @@ class Rounds:
         """When the present round began; ``None`` between rounds."""
         self.last_code: int | None = None
         self._exit_codes: list[int] = []
+        self._spans_s: list[tuple[float, float]] = []
         self._min_round_s = min_round_s
         self._backoff_s = backoff_s
         self._backoff_max_s = backoff_max_s
@@ -47,6 +49,7 @@ class Rounds:
         if self.began_s is None:
             return
         took_s = now_s - self.began_s
+        self._keep_span(self.began_s, now_s)
         self._ran_s += took_s
         self._longest_s = max(self._longest_s, took_s)
         self._shortest_s = took_s if self._shortest_s is None else min(self._shortest_s, took_s)
@@ -64,7 +67,17 @@ class Rounds:
         if self.began_s is not None:
             self._ran_s += now_s - self.began_s
             self._broken_off_s += now_s - self.began_s
+            self._keep_span(self.began_s, now_s)
             self.began_s, self._ended_s = None, now_s
+
+    def _keep_span(self, began_s: float, ended_s: float) -> None:
+        if len(self._spans_s) < _KEPT_SPANS:
+            self._spans_s.append((began_s, ended_s))
+
+    def spans_s(self, now_s: float) -> list[tuple[float, float]]:
+        """Begin and end of each of the first 500 rounds; the present one goes up to now."""
+        running = [] if self.began_s is None else [(self.began_s, now_s)]
+        return [*self._spans_s, *running][:_KEPT_SPANS]
 
     def delay_s(self) -> float:
         """How long to wait before the next round: 0 after a good one."""

@@ -1,0 +1,59 @@
+"""The logs of one load: one file for a command that runs once, one a round for a loop script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .logfile import Pump, RingLog
+
+__all__ = ["TAIL_SENT_BYTES", "Logs"]
+
+TAIL_SENT_BYTES = 4096
+_FIRST_KEPT, _LAST_KEPT = 20, 80
+
+
+class Logs:
+    """Where the load's output goes.
+
+    Args:
+        output: read end of the pipe that is the load's standard output and error.
+        spec: ``log marks log_limit_bytes log_tail_bytes``.
+    """
+
+    def __init__(self, output: int, spec: dict[str, Any]) -> None:
+        self.pump = Pump(output)
+        self._spec = spec
+        self._lost_bytes = 0
+
+    def open(self, number: int) -> None:
+        """Close the log of the moment, and begin that of round ``number``."""
+        path = self._spec["log"]
+        if self._spec["marks"]:
+            path = str(Path(path, f"round-{number}.log"))
+            self._drop(number - _LAST_KEPT)
+        self.close()
+        self.pump.log = RingLog(
+            path, limit_bytes=self._spec["log_limit_bytes"], tail_bytes=self._spec["log_tail_bytes"]
+        )
+
+    def _drop(self, number: int) -> None:
+        """A load that crashes for hours leaves its first and its last logs, not a million files."""
+        if number > _FIRST_KEPT:
+            Path(self._spec["log"], f"round-{number}.log").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write what belongs to the end of the log, and close it."""
+        if self.pump.log is not None:
+            self.pump.log.close()
+            self._lost_bytes += self.pump.log.lost_bytes
+            self.pump.log = None
+
+    @property
+    def lost_bytes(self) -> int:
+        """What the disk did not take."""
+        return self._lost_bytes + (self.pump.log.lost_bytes if self.pump.log is not None else 0)
+
+    def tail(self) -> bytes:
+        """The end of the log of the moment, 4 KiB at most."""
+        return b"" if self.pump.log is None else self.pump.log.tail(TAIL_SENT_BYTES)

@@ -1,0 +1,51 @@
+"""The background loads in the terminal."""
+
+from __future__ import annotations
+
+from pytest_parallel_energy.results.load_lines import render_loads
+from pytest_parallel_energy.results.record import BackgroundPart
+
+FULL = BackgroundPart(
+    name="VulBERTa/mlp",
+    rounds_completed=12,
+    round_mean_s=3.14,
+    gap_s=0.024,
+    coverage_ratio=0.996,
+    cpu_s=36.13,
+    level="intensity",
+    level_asked=0.5,
+    level_reached=0.4987,
+    batch_sizes=(64, 32),
+    stop="graceful",
+    container="namespace",
+)
+
+
+def test_a_load_is_one_line(make_record):
+    """All that is known of a load stands in one line; what went well has no colour."""
+    (line,) = render_loads([make_record(background=(FULL,))])
+    assert line.text.endswith(
+        "VulBERTa/mlp: 12 rounds, 3.1 s each, gaps up to 24 ms, ran >99 % of the window, 36.1 s of CPU, "
+        "intensity 0.5 (reached 0.499), batch 64 → 32, stopped: graceful, held by: namespace"
+    )
+    assert line.severity == "plain"
+
+
+def test_what_went_wrong_is_marked(make_record):
+    """Failed rounds, low or unknown coverage and force are warnings; what is unknown is no number."""
+    bad = BackgroundPart(name="b", rounds_failed=2, stop="forced")
+    (line,) = render_loads([make_record(background=(bad,))])
+    assert line.text.endswith("b: 0 rounds (2 failed), ran – of the window, stopped: forced")
+    assert line.severity == "warn"
+
+
+def test_many_loads_are_counted(make_record):
+    """A sweep of a thousand attempts does not fill the terminal."""
+    lines = render_loads([make_record(background=(FULL,)) for _ in range(50)])
+    assert len(lines) == 21
+    assert lines[-1].text == "… and 30 more, in records.jsonl"
+
+
+def test_no_load_is_no_line(make_record):
+    """Experiments without a load say nothing about loads."""
+    assert render_loads([make_record()]) == []
