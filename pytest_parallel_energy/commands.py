@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .conclusion import factors_of
 from .errors import ConfigError
 from .results.baseline import find_path
-from .results.compare import Comparison, compare_runs, default_threshold
+from .results.compare import Comparison, comparable, compare_runs, default_threshold
 from .results.compare_text import FORMATS, comparison_lines
 from .results.export import EXPORTS, export_records
 from .results.files import write_file
@@ -19,6 +19,7 @@ from .results.loading import ReportContext, load_report
 from .results.merge import check_target, merge_runs, merged_lines
 from .results.quantities import Threshold, parse_threshold
 from .results.reader import RECORDS_NAME, Records, read_records
+from .results.record import Record
 from .results.table import render_table
 from .results.writers import REPORTS, parse_target, write_report
 from .settings import Settings
@@ -91,8 +92,10 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     thresholds = _thresholds(options.quantity, options.fail)
-    old = _read(options.dir, options.old)
-    found = [_compared((options.old, old), (name, _read(options.dir, name)), thresholds) for name in options.new]
+    old = _read(options.dir, options.old, comparable)
+    found = [
+        _compared((options.old, old), (name, _read(options.dir, name, comparable)), thresholds) for name in options.new
+    ]
     if options.format == "table":
         width = shutil.get_terminal_size().columns
         text = "\n\n".join(_joined(comparison, width) for comparison in found) + "\n"
@@ -119,12 +122,12 @@ def _joined(comparison: Comparison, width: int) -> str:
 def _report(options: argparse.Namespace) -> int:
     targets = [parse_target(text) for text in options.to or ["html"]]
     base = Path(options.dir)
-    old = _read(options.dir, options.compare) if options.compare else None
+    old = _read(options.dir, options.compare, comparable) if options.compare else None
     for name in options.runs:
         path = find_path(base, name)
         comparison = None
         if old is not None:
-            comparison = _compared((options.compare, old), (name, read_records(path)), _thresholds([], []))
+            comparison = _compared((options.compare, old), (name, read_records(path, comparable)), _thresholds([], []))
         context = ReportContext(comparison=comparison, factors=factors_of(_with_factors(options)))
         report = load_report(path, context)
         for target in targets:
@@ -165,11 +168,11 @@ def _with_factors(options: argparse.Namespace) -> Settings:
     return Settings(carbon_intensity=options.carbon_intensity, price=options.price, pue=options.pue)
 
 
-def _read(base: str, name: str) -> Records:
+def _read(base: str, name: str, keep: Callable[[Record], Record] | None = None) -> Records:
     """The records of a run, with what could not be read said."""
     from .results.host import host_facts
 
-    records = read_records(find_path(Path(base), name, host_facts()))
+    records = read_records(find_path(Path(base), name, host_facts()), keep)
     for problem in records.problems:
         print(problem, file=sys.stderr)  # noqa: T201 - beside the answer, which may go into a pipe
     return records

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigError, ParallelEnergyError
 from .results.baseline import DEFAULT_NAME, find_path, save_baseline
-from .results.compare import Comparison, compare_runs, default_threshold
+from .results.compare import Comparison, comparable, compare_runs, default_threshold
 from .results.compare_text import comparison_lines
 from .results.costs import Factors, carbon_factor, cost_sentences, price_factor, pue_factor
 from .results.files import append_file
@@ -141,7 +141,7 @@ def _compared(settings: Settings, folder: Path, reference: Reference | None, pro
         return None
     thresholds = [parse_threshold(text) for text in settings.compare_fail] or [default_threshold("total_j")]
     try:
-        old, new = read_records(reference.path), read_records(folder)
+        old, new = read_records(reference.path, comparable), read_records(folder, comparable)
     except ParallelEnergyError as error:
         problems.append(f"no comparison: {error}")
         return None

@@ -198,4 +198,4 @@ class LiveProgress:
         status |= {"run_id": session.store.run_id, "pid": os.getpid()}
         status["updated_at"] = dt.datetime.now().astimezone().isoformat(timespec="seconds")
         with contextlib.suppress(ParallelEnergyError):  # a full disk: the records say so, this file only repeats them
-            write_file(session.store.folder / "status.json", json.dumps(status, indent=1) + "\n", durable=False)
+            write_file(session.store.folder / "status.json", json.dumps(status, indent=1) + "\n", synced=False)

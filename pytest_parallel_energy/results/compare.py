@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from . import stats
-from .cells import Cell, group_cells
+from .cells import Cell, all_metrics, group_cells, sample_sd
 from .quantities import Threshold, resolution_of, value_of
 from .record import HostPart, Record
 
-__all__ = ["Comparison", "Row", "Verdict", "compare_runs"]
+__all__ = ["Comparison", "Row", "Verdict", "comparable", "compare_runs", "default_threshold"]
 
 _DEFAULT_RATIO = 0.05
 """Change below which two means count as the same where no threshold was given."""
@@ -101,6 +101,18 @@ def compare_runs(
     pairs, only_old, only_new = _matched(group_cells(old[1]), group_cells(new[1]))
     rows = tuple(row for threshold in thresholds for row in _family(pairs, threshold))
     return Comparison(old_name=old[0], new_name=new[0], rows=rows, only_old=only_old, only_new=only_new)
+
+
+def comparable(record: Record) -> Record:
+    """What a comparison needs of a record: about a fifth of its memory, which counts from 100 000 of them on."""
+    return replace(
+        record,
+        metrics=all_metrics(record),
+        workload=None,
+        background=(),
+        labels={},
+        energy=replace(record.energy, windows=(), domains=tuple(d for d in record.energy.domains if d.counted)),
+    )
 
 
 def default_threshold(quantity: str) -> Threshold:
@@ -234,13 +246,18 @@ def _inside(row: Row) -> bool:
     return 1 - row.threshold.ratio < found.ratio_low and found.ratio_high < 1 + row.threshold.ratio
 
 
+def _cv_ratio(values: Sequence[float]) -> float:
+    mean = abs(statistics.fmean(values))
+    return sample_sd(values) / mean if mean else 0.0
+
+
 def _within(row: Row) -> str:
     return f"within {row.threshold.ratio * 100:.4g} %"
 
 
 def _too_noisy(row: Row) -> tuple[Verdict, str]:
     """The spread hides a change of the threshold's size: how many repeats would show it."""
-    spreads = [stats.describe(values).cv_ratio or 0.0 for values in (row.old_values, row.new_values) if len(values) > 1]
+    spreads = [_cv_ratio(values) for values in (row.old_values, row.new_values) if len(values) > 1]
     need = stats.repeats_for_spread(max(spreads, default=0.0), row.threshold.ratio)
     enough = min(len(row.old_values), len(row.new_values))
     return Verdict.INCONCLUSIVE, f"too noisy: need {max(need, enough + 1)}"

@@ -12,11 +12,11 @@ from ..errors import RecordError
 __all__ = ["append_file", "replace_symlink", "why", "write_file"]
 
 
-def write_file(path: Path, content: str | bytes, *, durable: bool = True) -> Path:
+def write_file(path: Path, content: str | bytes, *, synced: bool = True) -> Path:
     """Write ``content`` (text as UTF-8) and give the path; a reader sees the old file or the new one, never a half.
 
-    Missing folders above it are made. The content reaches the disk before the old file goes; without ``durable`` a
-    power cut may lose it (a crash of the process does not), which saves a sync where the records have the same.
+    Missing folders above it are made. The content reaches the disk before the old file goes, unless ``synced`` is off:
+    then a power cut (no crash of a process) may leave an empty file.
 
     Raises:
         RecordError: it cannot be written; the message names the path and the reason, and no half file stays.
@@ -29,7 +29,7 @@ def write_file(path: Path, content: str | bytes, *, durable: bool = True) -> Pat
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
             file.write(data)
-            if durable:
+            if synced:
                 file.flush()
                 os.fsync(file.fileno())
         beside.replace(path)

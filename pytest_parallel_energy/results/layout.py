@@ -29,11 +29,12 @@ class Column:
     texts: tuple[str, ...]
     right: bool = True
     optional: bool = False
+
     width: int = field(init=False)
-    """Characters of the widest text: worked out once, for a table of 10,000 rows asks for it in each row."""
+    """Characters of the widest text."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "width", max(len(self.head), *(len(text) for text in self.texts), 0))
+        object.__setattr__(self, "width", max(map(len, (self.head, *self.texts))))
 
     def cell(self, text: str) -> str:
         """``text`` padded to the column's width."""

@@ -158,7 +158,7 @@ class RunStore:
             RecordError: it cannot be written.
         """
         if record.folder is not None:
-            write_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record), durable=False)
+            write_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record), synced=False)
 
     def adopt_unfinished(self) -> tuple[Record, ...]:
         """Append the records of attempts that left only an ``experiment.json``: crashed or interrupted in a worker.

@@ -53,6 +53,9 @@ def test_p_values_agree_with_scipy():
     found = stats.difference(A, second)
     assert found.welch_p == pytest.approx(reference.ttest_ind(A, second, equal_var=False).pvalue)
     assert found.mann_whitney_p == pytest.approx(reference.mannwhitneyu(A, second, method="exact").pvalue)
+    ties = [round(value) for value in A], [round(value) for value in B] * 9
+    approximate = reference.mannwhitneyu(*ties, method="asymptotic").pvalue
+    assert stats.difference(*ties).mann_whitney_p == pytest.approx(approximate)
     exact = reference.permutation_test(
         (A, second), lambda x, y, axis: x.mean(axis) - y.mean(axis), n_resamples=math.inf
     )

@@ -21,6 +21,10 @@ from .charts import Chart
 
 __all__ = ["build_page"]
 
+_MOST_CELLS = 1000
+_MOST_DRAWN = 200
+_MOST_ATTEMPTS = 2000
+"""Bounds of a page that a browser can still open with pleasure."""
 _GLOBALS = "window.vegaEmbed = vegaEmbed;"
 
 _NO_CHARTS = "Charts need Altair and its offline bundle: pip install 'pytest-parallel-energy[report]'"
@@ -32,12 +36,13 @@ _POLICY = (
 
 
 def build_page(report: Report, *, style: str, script: str) -> str:
-    """The whole file."""
-    cells = group_cells(report.records)
+    """The whole file: of very large runs the first thousand cells; what is left out is counted, and in summary.csv."""
+    every = group_cells(report.records)
+    cells = every[:_MOST_CELLS]
     labels = cell_labels(cells)
-    drawn = _charts(cells, labels)
+    drawn = _charts(cells[:_MOST_DRAWN], labels[:_MOST_DRAWN])
     data = {"charts": {chart.key: _chart_data(chart) for chart in drawn}, **_traces(report, cells, labels)}
-    body = "\n".join(_sections(report, cells, labels, drawn))
+    body = "\n".join(_sections(report, every, labels, drawn))
     title = html.escape(f"Energy: {report.title}")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -101,7 +106,7 @@ def _charts(cells: Sequence[Cell], labels: Sequence[str]) -> list[Chart]:
         charts.energy_chart(cells, labels),
         charts.load_chart(cells, labels),
         *charts.hyperparameter_charts(cells),
-        charts.pareto_chart(cells, labels),
+        *charts.pareto_charts(cells, labels),
     ]
     return [chart for chart in found if chart is not None]
 
@@ -123,11 +128,13 @@ def _traces(report: Report, cells: Sequence[Cell], labels: Sequence[str]) -> dic
     return {"traces": charts.trace_data(report), "traceTitles": titles, "traceSpecs": charts.trace_specs()}
 
 
-def _sections(report: Report, cells: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart]) -> Iterator[str]:
+def _sections(report: Report, every: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart]) -> Iterator[str]:
+    cells = every[: len(labels)]
     by_key = {chart.key: chart for chart in drawn}
     yield _header(report)
     yield "<main>"
-    yield _section("summary", "Summary", _summary(report, cells))
+    yield _section("summary", "Summary", _summary(report, every))
+    yield from _left_out(every, len(cells))
     if report.comparison is not None:
         table = tables.comparison_table(report.comparison, dict(zip((c.cell for c in cells), labels, strict=True)))
         yield _section("comparison-section", "Comparison", table.markup() + _unmatched(report))
@@ -142,9 +149,13 @@ def _sections(report: Report, cells: Sequence[Cell], labels: Sequence[str], draw
         yield _section("traces", "Power over time", _TRACES)
     if any(record.background for record in report.records):
         names = dict(zip((cell.cell for cell in cells), labels, strict=True))
-        yield _section("background", "Background loads", tables.load_table(report.records, names).markup())
+        records = [record for cell in cells for record in cell.records][:_MOST_ATTEMPTS]
+        yield _section("background", "Background loads", tables.load_table(records, names).markup())
     if cells:
-        yield _section("all-attempts", "Attempts", tables.attempts_table(cells, labels).markup())
+        table = tables.attempts_table(cells, labels)
+        more = len(table.rows) - _MOST_ATTEMPTS
+        note = f'<p class="note">… and {more} more; all are in summary.csv.</p>' if more > 0 else ""
+        yield _section("all-attempts", "Attempts", table.first(_MOST_ATTEMPTS).markup() + note)
     yield _section("environment", "Environment and sensors", "".join(_environment(report)))
     yield "</main>"
 
@@ -169,8 +180,9 @@ def _studies(cells: Sequence[Cell], labels: Sequence[str], by_key: dict[str, Cha
         figures = "".join(_figure(chart) for key, chart in by_key.items() if key.startswith("hyperparameter-"))
         body = f'<div class="grid">{figures}</div>{correlations.markup()}'
         yield _section("hyperparameters", "Hyperparameters against energy", body)
-    if "pareto" in by_key:
-        yield _section("trade", by_key["pareto"].title, _figure(by_key["pareto"]))
+    fronts = "".join(_figure(chart) for key, chart in by_key.items() if key.startswith("pareto-"))
+    if fronts:
+        yield _section("trade", "Energy against accuracy", f'<div class="grid">{fronts}</div>')
 
 
 def _header(report: Report) -> str:
@@ -194,6 +206,14 @@ def _figure(chart: Chart | None) -> str:
         return ""
     caption = f"<figcaption>{html.escape(chart.caption or chart.title)}</figcaption>"
     return f'<figure>{caption}<div class="chart" id="chart-{chart.key}" data-chart="{chart.key}"></div></figure>'
+
+
+def _left_out(every: Sequence[Cell], shown: int) -> Iterator[str]:
+    """What the page does not show of a very large run."""
+    if len(every) > shown:
+        yield f'<p class="note">Tables show the first {shown} of {len(every)} cells; all are in summary.csv.</p>'
+    if len(every) > _MOST_DRAWN:
+        yield f'<p class="note">Charts show the first {_MOST_DRAWN} of {len(every)} cells.</p>'
 
 
 def _summary(report: Report, cells: Sequence[Cell]) -> str:
