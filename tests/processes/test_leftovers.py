@@ -126,10 +126,15 @@ def test_guard_and_init_killed_together_are_swept(token, tmp_path):
     owner = f"""
 import os, signal, sys, time
 from pytest_parallel_energy.processes.command import Command
+from pytest_parallel_energy.processes.guard.procfs import read_stat
 from pytest_parallel_energy.processes.supervised import start_supervised
 from pytest_parallel_energy.processes.supervision import Supervision
 child = start_supervised(Command(argv={misbehaving_argv("daemon", token)!r}), Supervision(container="subreaper"))
-time.sleep(0.5)
+def daemons():
+    stats = {{pid: read_stat(pid) for pid in child.status().pids if pid != child.pid}}
+    return [pid for pid, stat in stats.items() if stat is not None and stat.parent == child.init_pid]
+while not daemons():
+    time.sleep(0.01)
 for pid in (child.guard_pid, child.init_pid):
     os.kill(pid, signal.SIGSTOP)
 for pid in (child.guard_pid, child.init_pid):
