@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CpuInfo", "family_of", "read_cpu_info"]
+__all__ = ["CpuInfo", "family_of", "is_virtual", "read_cpu_info"]
 
 _INTEL_6 = {
     42: "Sandy Bridge", 45: "Sandy Bridge", 58: "Ivy Bridge", 62: "Ivy Bridge",
@@ -70,6 +70,18 @@ def family_of(cpu: CpuInfo) -> str | None:
     if (cpu.vendor, cpu.model) == ("0x41", 0xD0C):
         return "Neoverse N1"
     return None
+
+
+def is_virtual(sysfs_root: Path) -> bool:
+    """Whether a hypervisor runs this machine: RAPL is then a share of the host's at best.
+
+    A root other than ``/sys`` (a host's tree shown to a container) is judged by the ``proc`` beside it, if any.
+    """
+    proc_root = sysfs_root.parent / "proc"
+    try:
+        return read_cpu_info(proc_root).hypervisor
+    except OSError:
+        return False
 
 
 def _intel(cpu: CpuInfo) -> str | None:

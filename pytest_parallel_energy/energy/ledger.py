@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..errors import ParallelEnergyError
-from .devices import device_flags
 from .edges import Edge, Probed, seek_edges, waits_for_edges
 from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
@@ -95,7 +94,7 @@ class Ledger:
             self._open -= 1
             if edges:
                 mark.edges = self._seek(opening=False)
-                mark.device_flags = device_flags(self.sensors)
+                mark.device_flags = self._device_flags()
             return mark
 
     def peek(self) -> Mark:
@@ -148,6 +147,13 @@ class Ledger:
         mark.after_ns = self._clock_ns()
         self._pending.append(mark)
         return mark
+
+    def _device_flags(self) -> tuple[str, ...]:
+        if not any(hasattr(sensor, "observe") for sensor in self.sensors):
+            return ()
+        from .devices import device_flags
+
+        return device_flags(self.sensors)
 
     def _seek(self, *, opening: bool) -> tuple[Edge | None, ...]:
         """Wait for the edges of every counter; ``None`` for sensors that have none."""

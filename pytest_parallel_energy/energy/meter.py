@@ -15,20 +15,22 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ..errors import ParallelEnergyError
 from ..units import NS_PER_S
 from .assemble import Span, assemble
 from .domain import Column
-from .gpu_share import GpuWatch
-from .idle import BusyMeter, IdleLeg, busy_or_none, filtering_words, idle_leg
 from .ledger import Ledger, Mark
 from .probe import Probe, Refusal, probe_sensors
 from .result import Quality, WindowResult
 from .sampler import Sampler
 from .sensor import Sensor
 from .window import Window
+
+if TYPE_CHECKING:
+    from .gpu_share import GpuWatch
+    from .idle import IdleLeg
 
 __all__ = ["EnergyMeter"]
 
@@ -129,16 +131,20 @@ class EnergyMeter:
         """A window as a context manager: it opens on entering and closes on leaving; ``result`` is there afterwards."""
         return Window(self, name, edges=edges)
 
-    def measure_idle(self, seconds: float = 5.0, *, busy_s: Callable[[], float | None] = busy_or_none) -> IdleLeg:
+    def measure_idle(self, seconds: float = 5.0, *, busy_s: Callable[[], float | None] | None = None) -> IdleLeg:
         """Measure the power of the idle machine, and keep it for the windows that follow. Blocks for ``seconds``.
 
         Args:
             seconds: length of the leg, more than 0.
-            busy_s: the machine's CPU seconds so far, ``None`` when unknown.
+            busy_s: gives the machine's CPU seconds so far; by default those of ``/proc/stat``.
 
         Sensors whose noise gives away energy filtering lose their quality ``counter`` from here on.
         """
-        busy = BusyMeter(os.cpu_count() or 1, clock_s=lambda: self._clock_ns() / NS_PER_S, busy_s=busy_s)
+        from .idle import BusyMeter, busy_or_none, filtering_words, idle_leg
+
+        busy = BusyMeter(
+            os.cpu_count() or 1, clock_s=lambda: self._clock_ns() / NS_PER_S, busy_s=busy_s or busy_or_none
+        )
         window = self.begin("idle", edges=True)
         pause_s = min(_IDLE_SAMPLE_S, seconds / 10)
         for _ in range(round(seconds / pause_s)):

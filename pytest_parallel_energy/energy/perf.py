@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SensorError, SensorUnavailableError
+from .cpu_family import is_virtual
 from .rapl import RaplZone, rapl_description
 from .sensor import Reading, Sensor, SensorDescription
 from .still import refuse_still
-from .surroundings import is_virtual
 
 __all__ = ["PerfEvent", "PerfSensor", "find_events", "open_perf"]
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from ..errors import SensorError, SensorUnavailableError
 from ..units import J_PER_UJ
+from .cpu_family import is_virtual
 from .rapl import RaplZone, rapl_description
 from .sensor import Reading, Sensor, SensorDescription
 from .still import refuse_still
-from .surroundings import is_virtual
 
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
 

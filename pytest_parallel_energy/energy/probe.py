@@ -8,12 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, SensorUnavailableError, did_you_mean
-from .amd import open_amd
-from .entry_points import finders
-from .estimate import open_estimate
-from .nvml import open_nvml
-from .perf import open_perf
-from .powercap import open_powercap
 from .sensor import Sensor
 
 __all__ = ["BACKENDS", "Backend", "Probe", "Refusal", "backends", "close_sensors", "probe_sensors"]
@@ -48,18 +42,50 @@ class Backend:
     """Several of these would measure the same joules: the first that works is taken."""
 
 
+def _powercap(root: Path) -> Sequence[Sensor]:
+    from .powercap import open_powercap
+
+    return open_powercap(root)
+
+
+def _perf(root: Path) -> Sequence[Sensor]:
+    from .perf import open_perf
+
+    return open_perf(root)
+
+
+def _nvml(_root: Path) -> Sequence[Sensor]:
+    from .nvml import open_nvml
+
+    return open_nvml()
+
+
+def _amd(_root: Path) -> Sequence[Sensor]:
+    from .amd import open_amd
+
+    return open_amd()
+
+
+def _estimate(_root: Path) -> Sequence[Sensor]:
+    from .estimate import open_estimate
+
+    return open_estimate()
+
+
 BACKENDS: tuple[Backend, ...] = (
-    Backend(name="powercap", find=open_powercap, covers_cpu=True),
-    Backend(name="perf", find=open_perf, covers_cpu=True),
-    Backend(name="nvml", find=lambda _root: open_nvml(), covers_cpu=False),
-    Backend(name="amd", find=lambda _root: open_amd(), covers_cpu=False),
-    Backend(name="estimate", find=lambda _root: open_estimate(), covers_cpu=True),
+    Backend(name="powercap", find=_powercap, covers_cpu=True),
+    Backend(name="perf", find=_perf, covers_cpu=True),
+    Backend(name="nvml", find=_nvml, covers_cpu=False),
+    Backend(name="amd", find=_amd, covers_cpu=False),
+    Backend(name="estimate", find=_estimate, covers_cpu=True),
 )
 """In the order of ``auto``; the sensors of third parties come behind."""
 
 
 def backends() -> tuple[Backend, ...]:
     """Our own back ends and those of installed plug-ins; a plug-in cannot replace one of ours."""
+    from .entry_points import finders
+
     ours = {backend.name for backend in BACKENDS}
     plugins = (
         Backend(name=name, find=lambda _root, find=find: find(), covers_cpu=False)  # type: ignore[misc] # bound now
@@ -108,7 +134,9 @@ def close_sensors(sensors: Sequence[Sensor]) -> None:
 
 
 def _chosen(names: Sequence[str]) -> Iterator[Backend]:
-    table = {backend.name: backend for backend in backends()}
+    ours = {backend.name: backend for backend in BACKENDS}
+    # plug-ins are looked up only when one may be meant: it takes milliseconds
+    table = ours if names and set(names) <= ours.keys() else {backend.name: backend for backend in backends()}
     asked = [name.strip() for name in names if name.strip()]
     if not asked:
         raise ConfigError(f"no sensor is named; write 'auto', or some of: {', '.join(table)}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from .cpu_family import read_cpu_info
 from .governor import read_governors
 
-__all__ = ["Finding", "Surroundings", "clashing_packages", "is_virtual", "look_around"]
+__all__ = ["Finding", "Surroundings", "clashing_packages", "installed_distributions", "look_around"]
 
 _CLASHING = ("pynvml", "nvidia-ml-py3")
 """Distributions that install the same module as nvidia-ml-py."""
@@ -25,6 +24,16 @@ class Finding:
     remedy: str = ""
 
 
+def installed_distributions() -> Iterator[str]:
+    """The names of all installed distributions."""
+    # heavy, and this module is loaded with every RAPL sensor
+    from importlib import metadata
+
+    for distribution in metadata.distributions():
+        if distribution.name:
+            yield distribution.name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """Where to look; the defaults are this machine."""
@@ -32,7 +41,7 @@ class Surroundings:
     sysfs_root: Path = Path("/sys")
     proc_root: Path = Path("/proc")
     root: Path = Path("/")
-    installed: Callable[[], Iterable[str]] = lambda: (each.name for each in metadata.distributions() if each.name)
+    installed: Callable[[], Iterable[str]] = installed_distributions
 
 
 def look_around(where: Surroundings, *, busy_ratio: float | None = None) -> tuple[Finding, ...]:
@@ -49,18 +58,6 @@ def look_around(where: Surroundings, *, busy_ratio: float | None = None) -> tupl
         *_load(busy_ratio),
         *_packages(where),
     )
-
-
-def is_virtual(sysfs_root: Path) -> bool:
-    """Whether a hypervisor runs this machine: RAPL is then a share of the host's at best.
-
-    A root other than ``/sys`` (a host's tree shown to a container) is judged by the ``proc`` beside it, if any.
-    """
-    proc_root = sysfs_root.parent / "proc"
-    try:
-        return read_cpu_info(proc_root).hypervisor
-    except OSError:
-        return False
 
 
 def clashing_packages(installed: Iterable[str]) -> tuple[str, ...]:

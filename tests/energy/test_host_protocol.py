@@ -70,6 +70,14 @@ def test_waiting_has_a_deadline(tmp_path, holder):
         HostLock(tmp_path, deadline_s=1.0).acquire()
 
 
+def test_a_child_of_the_holder_passes(tmp_path):
+    """A measured test that runs pytest itself does not wait for itself."""
+    code = HOLDER.replace("time.sleep(60)", "pass")
+    with HostLock(tmp_path):
+        run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, timeout=30, check=True)
+    assert run.stdout == b"held\n"
+
+
 def test_off_locks_nothing(tmp_path, holder):
     """Switched off, nobody waits."""
     with HostLock(tmp_path, mode="off"):

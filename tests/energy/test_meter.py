@@ -255,6 +255,24 @@ def test_sampling_period_outside_its_range(interval_s):
         EnergyMeter(interval_s=interval_s)
 
 
+def test_a_foreground_that_hogs_the_gil():
+    """No sample for over three seconds: the counter's joules are right all the same, the integral is flagged."""
+    import ctypes
+
+    power = gpu(joules_per_count=None, quality=Quality.INTEGRATED)
+    sensors = [
+        FakeSensor(PowerProfile.constant(100.0)),
+        FakeSensor(PowerProfile.constant(300.0), description=power),
+    ]
+    with EnergyMeter(sensors, interval_s=0.1) as meter, meter.window() as window:
+        ctypes.PyDLL(None).usleep(3_200_000)  # PyDLL keeps the lock during the call
+    result = window.result
+    assert result.cpu_j == pytest.approx(100 * result.window_s, rel=1e-3)
+    assert result.max_gap_s > 3
+    assert any("gpu-0" in flag and "bridged" in flag for flag in result.flags)
+    assert not any("package-0" in flag and "bridged" in flag for flag in result.flags)
+
+
 def test_powercap_tree_end_to_end(tmp_path):
     """A real tree on disk, with a writer at 128 W and the real sampler thread: the energy of the window is right."""
     meter = EnergyMeter("powercap", sysfs_root=tmp_path, interval_s=0.05)
