@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
+import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
-from .errors import ConfigError, LimitError, SensorError, TrainingError, did_you_mean
-from .legs import BesideLoad
-from .markers import LoadMark
-from .neighbours import command_load, registered_load
-from .recording import (
-    StartedLoad,
-    attribution_part,
-    background_part,
-    energy_part,
-    load_identity,
-    meter_part,
-    trained_part,
-    workload_part,
-)
+from .errors import ConfigError, LimitError, SensorError, TrainingError
+from .neighbours import Neighbours
+from .recording import energy_part, meter_part, trained_part, workload_part
 from .results.cell import cell_id, host_class
 from .results.files import write_file
 from .results.limits import Limit, broken_limits
@@ -37,13 +26,14 @@ from .results.trace import TRACE_NAME, trace_csv_gz
 if TYPE_CHECKING:
     from .energy.result import WindowResult
     from .energy.window import Window
-    from .load.background import BackgroundLoad
     from .session import EnergySession
     from .settings import Settings
     from .training.foreground import TrainingResult
     from .training.workload import Workload
 
 __all__ = ["Experiment", "Trained"]
+
+_CRASHED = "the session ended before this attempt did"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +95,7 @@ class Experiment:
         self.param = param
         self.metrics: dict[str, float] = {}
         self.flags: list[str] = []
-        self.loads: list[StartedLoad] = []
+        self.neighbours = Neighbours(session, settings, plan)
         self.window: Window | None = None
         self._trained: tuple[Workload, dict[str, Any], TrainingResult] | None = None
         self._result: WindowResult | None = None
@@ -114,7 +104,8 @@ class Experiment:
         self._status = Status.PASSED
         self._reason: str | None = None
         self._discarded = False
-        self._beside = BesideLoad()
+        self._keeping = threading.Lock()
+        self._kept = False
         self._temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     # --- what this experiment is -------------------------------------------------------------------------------
@@ -141,15 +132,8 @@ class Experiment:
         workload = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
         if self.profile:
             workload = f"{workload}@{self.profile}"
-        marked = [self._identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
-        unmarked = [load.identity() for load in self.loads[len(marked) :]]
-        return cell_id(workload, self.hyperparameters, marked + unmarked, host_class(self.session.host))
-
-    def _identity(self, mark: LoadMark) -> dict[str, Any]:
-        values = self.session.registry.workload(mark.name).values(
-            profile_of(mark.profile, self.settings), **mark.hyperparameters
-        )
-        return load_identity(mark.name, values, mark.conditions)
+        beside = self.neighbours.identities()
+        return cell_id(workload, self.hyperparameters, beside, host_class(self.session.host))
 
     # --- one attempt after the other ---------------------------------------------------------------------------
 
@@ -182,7 +166,7 @@ class Experiment:
         )
         self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
         self._result = None
-        self._keep(self._record(Status.CRASHED, "the session ended before this attempt did", None))
+        self._keep(self._record(Status.CRASHED, _CRASHED, None))
 
     def _current(self) -> _Attempt:
         if self._attempt is None:
@@ -192,21 +176,18 @@ class Experiment:
     def open_window(self) -> None:
         """Open the window of the attempt in progress; the loads' coverage counts from here."""
         self._temperatures_c = (self._read_temperatures_c(), {})
-        loads = [started.load for started in self.loads]
-        self.session.legs.open_window(self._beside, loads)
+        self.neighbours.before_window()
         self.window = self.session.meter.begin("test", edges=True)
-        for started in self.loads:
-            started.load.window_opened()
+        self.neighbours.window_opened()
 
     def close_window(self) -> None:
         """Close the window, if one is open."""
         if self.window is None or self._result is not None:
             return
-        for started in self.loads:
-            started.load.window_closed()
+        self.neighbours.window_closes()
         self._result = self.window.end()
         self._temperatures_c = (self._temperatures_c[0], self._read_temperatures_c())
-        self.session.legs.close_window(self._beside, [started.load for started in self.loads])
+        self.neighbours.after_window()
 
     def _read_temperatures_c(self) -> Mapping[str, float]:
         from .energy.thermal import read_temperatures_c
@@ -218,33 +199,23 @@ class Experiment:
             return AttributionPart()
         name = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
         what = f"{name} {sorted(self.hyperparameters.items())}"
-        return attribution_part(self.session.legs.attribute(result, what, self._beside if self.loads else None))
+        return self.neighbours.attribution(result, what)
 
-    def check_coverage(self) -> None:
-        """Refuse a measurement beside a load that was not there.
+    def check(self, limits: tuple[Limit, ...]) -> None:
+        """Refuse a measurement that is worth nothing, or that the test does not allow itself.
 
         Raises:
             LoadError: a load ran for less of the window than ``coverage_min`` asks.
-        """
-        for started in self.loads:
-            started.load.check_coverage()
-
-    def check_limits(self, limits: tuple[Limit, ...]) -> None:
-        """Refuse more energy or power than the test allows itself.
-
-        Raises:
+            SensorError: under ``--energy-strict``, a sensor failed during the window.
             LimitError: a limit is broken, or cannot be checked because the value is unknown.
         """
+        self.neighbours.check_coverage()
+        self._check_measured()
         broken = broken_limits(energy_part(self._result, None), limits)
         if broken:
             raise LimitError("; ".join(broken))
 
-    def check_measured(self) -> None:
-        """Under ``--energy-strict``, refuse a window whose energy is not known.
-
-        Raises:
-            SensorError: a sensor failed during the window; the message has the reasons.
-        """
+    def _check_measured(self) -> None:
         result = self._result
         if self.settings.strict and result is not None and result.total_j is None:
             reasons = "; ".join(f"{one.name}: {one.reason}" for one in result.domains if one.reason)
@@ -264,6 +235,8 @@ class Experiment:
     def finish(self) -> tuple[Record, ...]:
         """Close what is open, and give the records of all attempts; whoever appends them keeps the last one."""
         self.close_window()
+        with self._keeping:
+            self._kept = True  # no heartbeat from here on
         if self._discarded:
             self.session.store.remove_experiment(self.folder)
             return tuple(self._records)
@@ -277,6 +250,12 @@ class Experiment:
         for record in self.finish():
             self._keep(record)
 
+    def keep_heartbeat(self) -> None:
+        """Write down the joules so far, for the case that this process dies without a word. From another thread."""
+        with self._keeping:
+            if not self._kept and self.window is not None and self._result is None:
+                self._keep(self._record(Status.CRASHED, f"{_CRASHED}; its last heartbeat", self.window.snapshot()))
+
     def keep_last_words(self, status: Status, reason: str) -> None:
         """Keep the attempt in progress as if it ended now: the process is about to end without tear-down.
 
@@ -284,79 +263,12 @@ class Experiment:
         has the same ``record_id`` and replaces this one.
         """
         result = self.window.snapshot() if self.window is not None and self._result is None else self._result
-        record = self._record(status, reason, result)
-        self._keep(record)
+        with self._keeping:
+            self._kept = True
+            record = self._record(status, reason, result)
+            self._keep(record)
         if self.session.owns_store:
             self.session.store.append(record)
-
-    # --- loads ---------------------------------------------------------------------------------------------------
-
-    def start_marked_loads(self) -> None:
-        """Start what the markers name, one after the other, each ready before the next."""
-        for mark in self.plan.loads:
-            for _ in range(mark.n):
-                self.start_load(mark)
-        if self.loads and self.measured:
-            self._beside = self.session.legs.measure_loads([started.load for started in self.loads])
-            self.loads[0] = dataclasses.replace(self.loads[0], solo_mean_w=self._beside.solo_w)
-
-    def start_load(self, mark: LoadMark) -> BackgroundLoad:
-        """Start one registered workload as a background load and wait until it is ready.
-
-        Raises:
-            ConfigError: an unknown workload or hyperparameter.
-            LoadError: it did not become ready; the message holds the tail of its log.
-        """
-        workload = self._beside_others(self.session.registry.workload(mark.name))
-        threads = self.session.load_threads(sum(load.n for load in self.plan.loads))
-        return self._start(
-            registered_load(workload, mark, folder=self._load_folder(), threads=threads, settings=self.settings)
-        )
-
-    def _beside_others(self, workload: Workload) -> Workload:
-        """The workload, in a copy of its checkout where another training writes into the same one."""
-        others = [load.workload for load in self.loads] + [self.workload]
-        shared = any(other is not None and other.path == workload.path for other in others)
-        return workload.isolated() if shared else workload
-
-    def start_command(self, argv: Sequence[str], keywords: Mapping[str, Any]) -> BackgroundLoad:
-        """Start a plain command as a background load, under the conditions that ``keywords`` name.
-
-        Raises:
-            ConfigError: a keyword that is no condition: a command has no hyperparameters.
-        """
-        from .load.conditions import CONDITIONS, split_conditions
-
-        conditions, rest = split_conditions(keywords)
-        if rest:
-            name = next(iter(rest))
-            raise ConfigError(f"a command as background load takes no {name!r}; {did_you_mean(name, CONDITIONS)}")
-        words = tuple(str(argument) for argument in argv)
-        return self._start(
-            command_load(words, folder=self._load_folder(), conditions=conditions, settings=self.settings)
-        )
-
-    def _load_folder(self) -> Path:
-        number = len(self.loads) + 1
-        return self.folder / ("background" if number == 1 else f"background-{number}")
-
-    def _start(self, started: StartedLoad) -> BackgroundLoad:
-        self.loads.append(started)  # before it starts: whatever happens from here on, it will be stopped
-        started.load.start()
-        if self.window is not None and self._result is None:
-            started.load.window_opened()
-        return started.load
-
-    def stop_loads(self) -> None:
-        """Stop all loads, the last one first; each is stopped even when another's stopping fails."""
-        errors = []
-        for started in reversed(self.loads):
-            try:
-                started.load.stop()
-            except Exception as error:  # noqa: BLE001 - raised below, after the others were stopped too
-                errors.append(error)
-        if errors:
-            raise errors[0]
 
     # --- the foreground training -----------------------------------------------------------------------------------
 
@@ -417,10 +329,11 @@ class Experiment:
             self._begin_attempt(self._current().number + 1)
             return
         self.close_window()
-        record = self._record(Status(failed.status), failed.reason, self._result)
-        self._keep(record)
-        self._records.append(record)
-        self._begin_attempt(self._current().number + 1)
+        with self._keeping:
+            record = self._record(Status(failed.status), failed.reason, self._result)
+            self._keep(record)
+            self._records.append(record)
+            self._begin_attempt(self._current().number + 1)
         self.open_window()
 
     @contextmanager
@@ -453,7 +366,7 @@ class Experiment:
             metrics=dict(self.metrics),
             workload=self._workload_part(),
             energy=energy_part(result, self._keep_trace(result)),
-            background=tuple(background_part(started) for started in self.loads),
+            background=self.neighbours.parts(),
             attribution=self._attribution(result),
             meter=meter_part(result, tuple(self.flags), self._temperatures_c),
             host=attempt.host,

@@ -65,10 +65,10 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
         return
     try:
         with _plain_failures():
-            experiment.start_marked_loads()
+            experiment.neighbours.start_marked(experiment.folder, trained=experiment.workload)
         yield Loads(experiment)
     finally:
-        experiment.stop_loads()
+        experiment.neighbours.stop()
 
 
 @pytest.fixture

@@ -1,30 +1,182 @@
-"""From what a marker says to a background load: its command, its conditions, its identity."""
+"""The background loads of one experiment: from what a marker says to loads that run, and what is noted of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cells import profile_of
-from .errors import ConfigError
+from .cells import Plan, profile_of
+from .errors import ConfigError, did_you_mean
+from .legs import BesideLoad
 from .processes.command import Command
-from .recording import StartedLoad
+from .recording import StartedLoad, attribution_part, background_part, load_identity
 
 if TYPE_CHECKING:
+    from .energy.result import WindowResult
+    from .load.background import BackgroundLoad
     from .load.settings import AutoBatch, LoadSettings
     from .markers import LoadMark
+    from .results.record import AttributionPart, BackgroundPart
+    from .session import EnergySession
     from .settings import Settings
     from .training.workload import Workload
 
-__all__ = ["command_load", "registered_load"]
+__all__ = ["Neighbours"]
 
 _BATCH = "batch_size"
 _PLACEHOLDER = 1_000_003
 """Stands in the command for the batch size of each round: a prime that nobody asks for."""
 
 
-def registered_load(
+class Neighbours:
+    """What runs beside one experiment.
+
+    Args:
+        session: what the experiments of this process share.
+        settings: the test's.
+        plan: what the markers say.
+    """
+
+    def __init__(self, session: EnergySession, settings: Settings, plan: Plan) -> None:
+        self.started: list[StartedLoad] = []
+        self._session = session
+        self._settings = settings
+        self._plan = plan
+        self._beside = BesideLoad()
+        self._window_is_open = False
+
+    @property
+    def loads(self) -> list[BackgroundLoad]:
+        """The loads, in the order in which they were started."""
+        return [started.load for started in self.started]
+
+    def identities(self) -> list[dict[str, Any]]:
+        """What a repetition would have to start again: the marked loads, then those that the test started so far."""
+        marked = [self._marked_identity(mark) for mark in self._plan.loads for _ in range(mark.n)]
+        return marked + [started.identity() for started in self.started[len(marked) :]]
+
+    def _marked_identity(self, mark: LoadMark) -> dict[str, Any]:
+        profile = profile_of(mark.profile, self._settings)
+        values = self._session.registry.workload(mark.name).values(profile, **mark.hyperparameters)
+        return load_identity(mark.name, values, mark.conditions)
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    def start_marked(self, folder: Path, *, trained: Workload | None) -> None:
+        """Start what the markers name, one after the other, each ready before the next; then measure them alone.
+
+        Args:
+            folder: the experiment's.
+            trained: the foreground's workload.
+        """
+        for mark in self._plan.loads:
+            for _ in range(mark.n):
+                self.start(mark, folder, trained=trained)
+        if self.started:
+            self._beside = self._session.legs.measure_loads(self.loads)
+            self.started[0] = dataclasses.replace(self.started[0], solo_mean_w=self._beside.solo_w)
+
+    def start(self, mark: LoadMark, folder: Path, *, trained: Workload | None) -> BackgroundLoad:
+        """Start one registered workload and wait until it is ready.
+
+        Raises:
+            ConfigError: an unknown workload, hyperparameter or condition.
+            LoadError: it did not become ready; the message holds the tail of its log.
+        """
+        workload = self._session.registry.workload(mark.name)
+        others = [started.workload for started in self.started] + [trained]
+        if any(other is not None and other.path == workload.path for other in others):
+            workload = workload.isolated()  # two trainings must not write into one checkout
+        threads = self._session.load_threads(sum(load.n for load in self._plan.loads))
+        return self._start(
+            _registered_load(workload, mark, folder=self._own(folder), threads=threads, settings=self._settings)
+        )
+
+    def start_command(self, argv: Sequence[str], keywords: Mapping[str, Any], folder: Path) -> BackgroundLoad:
+        """Start a plain command under the conditions that ``keywords`` name.
+
+        Raises:
+            ConfigError: a keyword that is no condition: a command has no hyperparameters.
+            LoadError: it did not become ready.
+        """
+        from .load.conditions import CONDITIONS, split_conditions
+
+        conditions, rest = split_conditions(keywords)
+        if rest:
+            name = next(iter(rest))
+            raise ConfigError(f"a command as background load takes no {name!r}; {did_you_mean(name, CONDITIONS)}")
+        words = tuple(str(argument) for argument in argv)
+        return self._start(
+            _command_load(words, folder=self._own(folder), conditions=conditions, settings=self._settings)
+        )
+
+    def _own(self, folder: Path) -> Path:
+        number = len(self.started) + 1
+        return folder / ("background" if number == 1 else f"background-{number}")
+
+    def _start(self, started: StartedLoad) -> BackgroundLoad:
+        self.started.append(started)  # before it starts: whatever happens from here on, it will be stopped
+        started.load.start()
+        if self._window_is_open:
+            started.load.window_opened()
+        return started.load
+
+    def stop(self) -> None:
+        """Stop all, the last one first; each is stopped even when another's stopping fails."""
+        errors = []
+        for load in reversed(self.loads):
+            try:
+                load.stop()
+            except Exception as error:  # noqa: BLE001 - raised below, after the others were stopped too
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    # --- the window --------------------------------------------------------------------------------------------------
+
+    def before_window(self) -> None:
+        """Note the CPU time of the loads; as little as possible stands between this and the window."""
+        self._session.legs.open_window(self._beside, self.loads)
+
+    def window_opened(self) -> None:
+        """Coverage counts from here."""
+        self._window_is_open = True
+        for load in self.loads:
+            load.window_opened()
+
+    def window_closes(self) -> None:
+        """Coverage counts to here."""
+        self._window_is_open = False
+        for load in self.loads:
+            load.window_closed()
+
+    def after_window(self) -> None:
+        """Note the CPU time again."""
+        self._session.legs.close_window(self._beside, self.loads)
+
+    def check_coverage(self) -> None:
+        """Refuse a measurement beside a load that was not there.
+
+        Raises:
+            LoadError: a load ran for less of the window than ``coverage_min`` asks.
+        """
+        for load in self.loads:
+            load.check_coverage()
+
+    # --- the record --------------------------------------------------------------------------------------------------
+
+    def parts(self) -> tuple[BackgroundPart, ...]:
+        """What each load has done so far."""
+        return tuple(background_part(started) for started in self.started)
+
+    def attribution(self, result: WindowResult, what: str) -> AttributionPart:
+        """Whose joules those of the window were; ``what`` names the foreground's work."""
+        return attribution_part(self._session.legs.attribute(result, what, self._beside if self.started else None))
+
+
+def _registered_load(
     workload: Workload, mark: LoadMark, *, folder: Path, threads: int, settings: Settings
 ) -> StartedLoad:
     """A load that trains a workload, not started yet; its output folder is made.
@@ -49,7 +201,7 @@ def registered_load(
     return StartedLoad(load=load, workload=workload, hyperparameters=values, conditions=conditions)
 
 
-def command_load(
+def _command_load(
     argv: tuple[str, ...], *, folder: Path, conditions: Mapping[str, Any], settings: Settings
 ) -> StartedLoad:
     """A load that runs a plain command, not started yet.

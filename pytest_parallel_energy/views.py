@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .energy.window import Window
     from .experiment import Experiment
     from .load.background import BackgroundLoad
+    from .neighbours import Neighbours
 
 __all__ = ["NOT_MEASURED", "DisabledLoads", "Loads", "MeterView", "NotMeasured"]
 
@@ -132,26 +133,32 @@ class Loads:
             ConfigError: an unknown workload or hyperparameter.
             LoadError: it did not become ready.
         """
+        experiment = self._experiment
         if isinstance(what, str):
-            return self._experiment.start_load(LoadMark.of(what, hyperparameters))
-        return self._experiment.start_command(what, hyperparameters)
+            mark = LoadMark.of(what, hyperparameters)
+            return self._neighbours.start(mark, experiment.folder, trained=experiment.workload)
+        return self._neighbours.start_command(what, hyperparameters, experiment.folder)
+
+    @property
+    def _neighbours(self) -> Neighbours:
+        return self._experiment.neighbours
 
     def __iter__(self) -> Iterator[BackgroundLoad]:
-        return iter([started.load for started in self._experiment.loads])
+        return iter(self._neighbours.loads)
 
     def __len__(self) -> int:
-        return len(self._experiment.loads)
+        return len(self._neighbours.loads)
 
     def __bool__(self) -> bool:
-        return bool(self._experiment.loads)
+        return bool(self._neighbours.loads)
 
     def _first(self) -> BackgroundLoad:
-        if not self._experiment.loads:
+        if not self._neighbours.loads:
             raise RuntimeError(
                 "no background load was started: mark the test with "
                 '@pytest.mark.background_load("repository/model"), or call background_load("repository/model")'
             )
-        return self._experiment.loads[0].load
+        return self._neighbours.loads[0]
 
     @property
     def rounds_completed(self) -> int:
@@ -185,7 +192,7 @@ class Loads:
 
     def stop(self) -> None:
         """Stop all loads now, before the test's end."""
-        self._experiment.stop_loads()
+        self._neighbours.stop()
 
 
 class DisabledLoads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import traceback
@@ -28,6 +29,8 @@ _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _LEAD_S = 0.5
 """How long before a timeout that ends the process its record is written: a write and a sync take milliseconds."""
 _REASON_LENGTH = 500
+_HEARTBEAT_S = 10.0
+"""How much of a crashed attempt's energy may be missing; a snapshot costs about a millisecond."""
 
 
 class Running:
@@ -46,6 +49,8 @@ class Running:
         self._gate = Gate(collection.session, self._tell)
         self._gate_flags: tuple[str, ...] = ()
         self._refusal: str | None = None
+        self._ended = threading.Event()
+        self._heartbeat: threading.Thread | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -87,6 +92,7 @@ class Running:
             experiment.begin()
             if experiment.measured:
                 self._experiment = experiment
+                self._start_heartbeat()
         except ParallelEnergyError as error:
             pytest.fail(str(error), pytrace=False)
 
@@ -102,9 +108,7 @@ class Running:
         finally:
             experiment.close_window()
         try:
-            experiment.check_coverage()
-            experiment.check_measured()
-            experiment.check_limits(self._limits)
+            experiment.check(self._limits)
         except ParallelEnergyError as error:
             pytest.fail(str(error), pytrace=False)
         return outcome
@@ -164,6 +168,19 @@ class Running:
         if experiment is not None and experiment.nodeid == item.nodeid:
             experiment.keep_last_words(Status.TIMEOUT, f"Timeout (>{timeout_s}s), which ended the process")
 
+    def _start_heartbeat(self) -> None:
+        if self._heartbeat is None:
+            self._heartbeat = threading.Thread(target=self._beat, name="energy-heartbeat", daemon=True)
+            self._heartbeat.start()
+
+    def _beat(self) -> None:
+        """Now and then write down the joules so far: SIGKILL and power cuts leave no time for it."""
+        while not self._ended.wait(_HEARTBEAT_S):
+            experiment = self._experiment
+            if experiment is not None:
+                with contextlib.suppress(ParallelEnergyError):  # a full disk: the record itself will say so
+                    experiment.keep_heartbeat()
+
     def _take_signals(self) -> None:
         """Make SIGTERM and SIGHUP end the session in order: tear-down, records, JUnit. SIGINT is pytest's own."""
         if self._handlers or threading.current_thread() is not threading.main_thread():
@@ -179,6 +196,9 @@ class Running:
         try:
             return (yield)
         finally:
+            self._ended.set()
+            if self._heartbeat is not None:
+                self._heartbeat.join()
             if self._experiment is not None:
                 self._experiment.note(Status.INTERRUPTED, "the session was interrupted")
                 self._experiment.finish_unappended()

@@ -33,6 +33,7 @@ _GUARD = Path(__file__).parent / "guard" / "__main__.py"
 _START_TIMEOUT_S = 30.0
 _ANSWER_TIMEOUT_S = 10.0
 _STUCK_S = 5.0
+_SLICE_S = 1.0
 
 
 def start_supervised(command: Command, supervision: Supervision | None = None) -> Supervised:
@@ -141,6 +142,7 @@ class Supervised:
         finally:
             for fd in passed:
                 os.close(fd)
+        os.set_blocking(events, False)
         self._events = LineReader(events)
 
     def _spec(self, cwd: Path) -> dict[str, Any]:
@@ -168,20 +170,31 @@ class Supervised:
     # --- listening ------------------------------------------------------------------------------------------------
 
     def _listen(self, timeout_s: float) -> None:
-        """Take in what the guard has said, waiting ``timeout_s`` at most for it to say something."""
+        """Take in what the guard has said; where it has said nothing, wait for it, ``timeout_s`` or 1 s at most.
+
+        The lock is not held while waiting: another thread may ask, or stop the child, meanwhile.
+        """
+        if self._hear() or timeout_s <= 0 or self._has_ended() or os.getpid() != self._owner_pid:
+            return
+        poll = select.poll()
+        poll.register(self._events.fd, select.POLLIN)
+        poll.poll(min(timeout_s, _SLICE_S) * 1e3)
+        self._hear()
+
+    def _hear(self) -> bool:
+        """Take in what has been said up to now; whether there was anything."""
+        heard = False
         with self._lock:
-            if self.outcome is not None or os.getpid() != self._owner_pid:
-                return
-            poll = select.poll()
-            poll.register(self._events.fd, select.POLLIN)
-            while poll.poll(max(0.0, timeout_s) * 1e3):
-                timeout_s = 0.0
-                for message in self._events.read():
+            while self.outcome is None and os.getpid() == self._owner_pid:
+                messages = self._events.read()
+                for message in messages:
                     self._take(message)
-                if self._events.ended:
+                if self._events.ended and not self._has_ended():
                     self._take_loss()
-                if self._has_ended():
-                    return
+                if not messages:
+                    break
+                heard = True
+        return heard
 
     def _take(self, message: dict[str, Any]) -> None:
         kind = message["event"]
@@ -286,21 +299,19 @@ class Supervised:
         Raises:
             ProcessError: the guard does not answer (it was stopped by somebody).
         """
+        if self._has_ended():
+            return self._last_status()
         with self._lock:
-            if self._has_ended():
-                return self._last_status()
             self._question += 1
             question = self._question
-            self._say({"do": "status", "id": question, "spans": spans})
-            deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
-            while question not in self._answers and not self._has_ended():
-                self._listen(deadline_s - time.monotonic())
-                if time.monotonic() > deadline_s:
-                    raise ProcessError(f"the guard {self.guard_pid} has not answered for {_ANSWER_TIMEOUT_S:.0f} s")
-            answer = self._answers.pop(question, None)
-            if answer is not None:
-                return _status(answer)
-            return self._last_status()
+        self._say({"do": "status", "id": question, "spans": spans})
+        deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
+        while question not in self._answers and not self._has_ended():
+            self._listen(deadline_s - time.monotonic())
+            if time.monotonic() > deadline_s:
+                raise ProcessError(f"the guard {self.guard_pid} has not answered for {_ANSWER_TIMEOUT_S:.0f} s")
+        answer = self._answers.pop(question, None)
+        return self._last_status() if answer is None else _status(answer)
 
     def freeze_batch(self) -> None:
         """From now on a fitted batch size may only shrink."""

@@ -38,19 +38,29 @@ def summary_csv(records: Iterable[Record]) -> str:
     Columns: those of the record, then ``workload_*``, ``hyperparam_*``, ``perf_*`` (metrics), ``energy_*``,
     ``attribution_*``, ``bg_*`` (a second load: ``bg2_*``), ``host_*``. Only the head for no records.
     """
-    names, rows = summary_table(records)
+    found = tuple(records)
+    names = _names(summary_row(record) for record in found)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(names)
-    writer.writerows([_text(row.get(name)) for name in names] for row in rows)
+    for record in found:  # made a second time: a hundred thousand rows at once take more memory than their records
+        row = summary_row(record)
+        writer.writerow([_text(row.get(name)) for name in names])
     return text.getvalue()
 
 
 def summary_table(records: Iterable[Record]) -> tuple[tuple[str, ...], tuple[Mapping[str, Cell], ...]]:
     """Column names in order, and one mapping a record; a name that a mapping lacks is unknown in that record."""
     rows = tuple(summary_row(record) for record in records)
-    seen = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys((*_RECORD_FIELDS, *_energy_names()))
-    return tuple(sorted(seen, key=_group)), rows
+    return _names(rows), rows
+
+
+def _names(rows: Iterable[Mapping[str, Cell]]) -> tuple[str, ...]:
+    """All columns in order; those that each record has, for no rows."""
+    seen: dict[str, None] = {}
+    for row in rows:
+        seen.update(dict.fromkeys(row))
+    return tuple(sorted(seen or dict.fromkeys((*_RECORD_FIELDS, *_energy_names())), key=_group))
 
 
 def summary_row(record: Record) -> dict[str, Cell]:

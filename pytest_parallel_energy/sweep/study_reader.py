@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..training.documents import Node, shown
-from ..training.reading import read_document
+from ..training.reading import included_file, read_document
 from ..training.registry import Registry
 from .entry_reader import EntryReader, Reading
 from .keys import GLOBAL, TOP, is_bookkeeping, open_fields
@@ -61,7 +61,7 @@ def _read(file: Path, above: tuple[Path, ...], reading: Reading) -> tuple[str | 
         document.fail('has no "experiments"', 'an experiment file is {"experiments": [{…}]}')
     entries: list[Entry] = []
     for include in top["include"].one_or_more() if "include" in top else ():
-        entries += _read(file.parent / include.text(), (*above, resolved), reading)[1]
+        entries += _read(included_file(include), (*above, resolved), reading)[1]
     around = [top]
     if "global_settings" in top:
         around.insert(0, open_fields(top["global_settings"], GLOBAL))

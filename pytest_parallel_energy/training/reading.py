@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import ConfigError
 from .documents import MAX_DEPTH, Key, Members, Node, NotFinite, Source, check_values, is_comment
 
-__all__ = ["MAX_BYTES", "SUFFIXES", "read_document", "read_json", "read_text"]
+__all__ = ["MAX_BYTES", "SUFFIXES", "included_file", "read_document", "read_json", "read_text"]
 
 MAX_BYTES = 16 * 1024 * 1024
 """Larger files are refused unread: the largest settings file known has 0.1 MB."""
@@ -217,3 +217,22 @@ def read_document(
     if reader is None:
         raise error(f"{file}: is none of {', '.join(sorted(SUFFIXES))}")
     return reader(file, error=error, ignored=ignored)
+
+
+def included_file(node: Node) -> Path:
+    """The file that an ``include`` names, relative to the folder of its own file.
+
+    Raises:
+        ConfigError: (or the source's error) there is no such file, or it is of another kind; with the place that
+            names it.
+    """
+    try:
+        path = node.source.file.parent / Path(node.text()).expanduser()
+        found = path.is_file()
+    except (OSError, RuntimeError, ValueError) as problem:  # a name that is too long, a home folder of nobody
+        node.fail(f"cannot be included: {problem}")
+    if not found:
+        node.fail(f"there is no file {path} to include", "relative paths start at the folder of this file")
+    if path.suffix.lower() not in SUFFIXES:
+        node.fail(f"{path} cannot be included: it is none of {', '.join(sorted(SUFFIXES))}")
+    return path

@@ -12,7 +12,7 @@ from ..errors import RegistryError, did_you_mean
 from .documents import Node, shown
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
 from .metrics import plain_text
-from .reading import read_document
+from .reading import included_file, read_document
 from .workload import Output, Profile, Workload
 
 __all__ = ["Registry", "load_registry"]
@@ -105,7 +105,7 @@ def _read_file(path: Path, above: tuple[Path, ...], entries: dict[str, Node], fi
     if "models" not in fields and "include" not in fields:
         raise RegistryError(f'{path}: has no "models": a registry is {{"models": {{"repository": {{…}}}}}}')
     for include in fields["include"].one_or_more() if "include" in fields else ():
-        _read_file(_path(include, path.parent), (*above, resolved), entries, files)
+        _read_file(included_file(include), (*above, resolved), entries, files)
     files.append(path)
     if "models" in fields:
         entries.update(fields["models"].entries())

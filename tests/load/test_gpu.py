@@ -76,7 +76,7 @@ def test_a_target_utilisation_is_reached(tmp_path, library, state):
     settings = LoadSettings(ready=Ready(kind="started"), nvml=library, target_gpu_utilisation=16, grace_s=0)
     with BackgroundLoad(BUSY, name="n", folder=tmp_path / "b", settings=settings) as load:
         state.write_text(f"{busy_pid(load)} {GIB} {80 * GIB} {60 * GIB}")
-        time.sleep(8)
+        time.sleep(5)
         shares = load._child.status().share_ran
     report = load.report()
     assert (report.level, report.level_asked) == ("target_gpu_utilisation", 16)

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -164,6 +165,18 @@ def test_a_stopped_guard_is_woken_to_stop(token):
     os.kill(child.guard_pid, signal.SIGSTOP)
     child.stop()
     assert marked(token) == []
+
+
+def test_a_child_is_stopped_while_another_thread_waits(token):
+    """Who waits for the end does not keep others from asking or stopping."""
+    child = start_supervised(Command(argv=misbehaving_argv("plain", token)))
+    outcomes = []
+    waiting = threading.Thread(target=lambda: outcomes.append(child.wait()))
+    waiting.start()
+    assert child.status().running
+    assert child.stop().stopped == "graceful"
+    waiting.join(10)
+    assert outcomes == [child.outcome]
 
 
 def test_a_fork_of_the_owner_may_not_stop(token):

@@ -124,3 +124,23 @@ def test_a_worker_that_dies(project):
     )
     project.run("-p", "xdist", "-n1", "--max-worker-restart=0")
     assert sorted(record["status"] for record in project.records()) == ["crashed", "passed"]
+
+
+def test_a_crash_keeps_the_joules_of_the_last_heartbeat(project):
+    """What a heartbeat wrote down is read when the process dies without a word."""
+    from pytest_parallel_energy.results.reader import read_records
+
+    project.tests(
+        """
+        import os
+
+        def test_it(energy_meter):
+            sum(range(10**7))
+            energy_meter._experiment.keep_heartbeat()
+            os._exit(3)
+        """
+    )
+    assert project.run().ret == 3
+    (record,) = read_records(project.run_folder).records
+    assert record.status.value == "crashed"
+    assert record.energy.total_j > 0

@@ -119,7 +119,7 @@ def test_the_page_is_drawn(tmp_path, browser, study, width, dark):
     charts = browser.evaluate(
         "[...document.querySelectorAll('[data-chart]')].map(p => [p.id, p.querySelectorAll('svg path').length])"
     )
-    assert [name for name, _ in charts] == ["chart-energy", "chart-load", "chart-hyperparameter-0", "chart-pareto"]
+    assert [name for name, _ in charts] == ["chart-energy", "chart-load", "chart-hyperparameter-0", "chart-pareto-0"]
     assert all(marks > 10 for _, marks in charts)
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     background = browser.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -324,6 +324,9 @@ def test_includes(study, tmp_path):
         ([{**TINY, "profile": "quik"}], "did you mean 'quick'"),
         ([{**TINY, "mutation_type": "some"}], "known: batch"),
         ({"experiments": [TINY], "mode": "parallel"}, "so it could mean two things"),
+        ({"include": "none.json"}, "study.json:2: include: there is no file"),
+        ({"include": ["study.json", "a.txt"]}, "files include each other in a circle"),
+        ({"include": "x" * 300}, "include: "),
         ({"experiments": [{**TINY, "mutate": "all"}], "historical_csvs": "none.csv"}, "there is no such file"),
         ({"experiments": [{**TINY, "mutate": "all"}], "historical_csvs": "study.json"}, "is neither a .csv"),
         ('[{"repo": "tiny", "repo": "other"}]', 'the key "repo" is written twice'),
@@ -415,7 +418,7 @@ def test_no_document_makes_the_reader_crash(tmp_path_factory, registry, changes)
         for step in path[:-1]:
             place = step_into(place, step)
         if isinstance(place, dict) or (isinstance(place, list) and path[-1] in range(len(place))):
-            place[path[-1]] = copy.deepcopy(junk)
+            place[path[-1]] = copy.deepcopy(junk)  # one that stands in two places would make a circle
     file = tmp_path_factory.mktemp("fuzz") / "any.json"
     file.write_text(json.dumps(document))
     assert_read_or_refused(file, registry)

@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
         guard.run()
     except OwnerGoneError:
         guard.stopped = "forced"
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the guard: kill, and say what it was
+        guard.fail(f"its guard failed: {type(error).__name__}: {error}")
     finally:
         guard.finish()
     return 0
@@ -149,7 +151,7 @@ class Guard:
         try:
             self._container = choose(self._spec["container"])
         except OSError as error:
-            self._fail(f"the container {self._spec['container']!r} cannot be had here: {error.strerror or error}")
+            self.fail(f"the container {self._spec['container']!r} cannot be had here: {error.strerror or error}")
             return
         self._trial_cpu_s = self._children_cpu_s()
         self._init = launch(self._spec, self._control.fd, self._watched, self._container)
@@ -185,7 +187,8 @@ class Guard:
     def _send(self, message: dict[str, Any]) -> None:
         send(self._events, message)  # an owner that is gone is noticed by its pipe and its pidfd
 
-    def _fail(self, reason: str) -> None:
+    def fail(self, reason: str) -> None:
+        """Tell the owner why this cannot go on, and end."""
         self._flags.append(reason)
         self._send({"event": "failed", "reason": reason})
         self._done = True
@@ -214,7 +217,7 @@ class Guard:
 
     def _hear_started(self, report: dict[str, Any]) -> None:
         if report["reason"]:
-            self._fail(report["reason"])
+            self.fail(report["reason"])
             return
         self._leader_pid = self._outer_pid(report["pid"])
         if self._started_s is None:
@@ -258,7 +261,7 @@ class Guard:
         self._done = True
 
     def _hear_failed(self, report: dict[str, Any]) -> None:
-        self._fail(report["reason"])
+        self.fail(report["reason"])
 
     # --- rounds --------------------------------------------------------------------------------------------------
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..analysis import better_is_higher, hyperparameter_effects, load_names, load_pairs, pareto_front
+from ..analysis import (
+    better_is_higher,
+    hyperparameter_effects,
+    load_names,
+    load_pairs,
+    pareto_front,
+    workload_name,
+)
 from ..cells import Cell
 from ..layout import format_number
 from ..record import Record
 from ..report import Report
 from ..trace import Trace, thin
 
-__all__ = ["Chart", "energy_chart", "hyperparameter_charts", "load_chart", "pareto_chart", "trace_data", "trace_specs"]
+__all__ = ["Chart", "energy_chart", "hyperparameter_charts", "load_chart", "pareto_charts", "trace_data", "trace_specs"]
 
 _MOST_TRACE_POINTS = 40_000
 """Points of all traces together: about 0.6 MB of the file."""
@@ -22,6 +30,8 @@ _POINTS_A_LINE = 400
 _LOG_SPAN = 100.0
 """A range from which on an axis is logarithmic."""
 _MOST_CHARTS = 12
+_LEAST_POINTS = 3
+"""Points below which a scatter chart shows nothing that the table does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +123,7 @@ def hyperparameter_charts(cells: Sequence[Cell]) -> Iterator[Chart]:
             for effect in effects
             for value, joules, cell in effect.points
         ]
-        if not rows:
+        if len(rows) < _LEAST_POINTS:
             continue
         dots = alt.Chart(_data(rows)).mark_point(filled=True, size=70, opacity=0.85).encode(
             x=alt.X("x:Q", title=name, scale=_scale([row["x"] for row in rows])),
@@ -128,21 +138,28 @@ def hyperparameter_charts(cells: Sequence[Cell]) -> Iterator[Chart]:
         yield Chart(key=f"hyperparameter-{number}", title=f"{name}: {workload}", description=text, spec=spec)
 
 
-def pareto_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
-    """Energy against the metric that most cells report, preferring one whose better direction its name tells."""
-    import altair as alt
+def pareto_charts(cells: Sequence[Cell], labels: Sequence[str]) -> Iterator[Chart]:
+    """Energy against accuracy, one chart a workload: another workload's accuracy is another thing. At most a dozen.
 
-    metric = _chosen_metric(cells)
+    The metric is the one that most of the workload's cells report, preferring one whose name says that more is better.
+    """
+    groups: dict[str, list[tuple[Cell, str]]] = {}
+    for cell, label in zip(cells, labels, strict=True):
+        groups.setdefault(workload_name(cell), []).append((cell, label))
+    charts = (_pareto_chart(workload, members) for workload, members in groups.items())
+    for number, chart in enumerate(itertools.islice(filter(None, charts), _MOST_CHARTS)):
+        yield replace(chart, key=f"pareto-{number}")
+
+
+def _pareto_chart(workload: str, members: Sequence[tuple[Cell, str]]) -> Chart | None:
+    metric = _chosen_metric([cell for cell, _ in members])
     if metric is None:
         return None
-    found = [
-        (cell, label, cell.energy().value, cell.metrics().get(metric))
-        for cell, label in zip(cells, labels, strict=True)
-    ]
+    found = [(cell, label, cell.energy().value, cell.metrics().get(metric)) for cell, label in members if cell.n]
     known = [
         (cell, label, joules, value) for cell, label, joules, value in found if joules is not None and value is not None
     ]
-    if len(known) < 2:  # noqa: PLR2004 - one point shows no trade
+    if len(known) < _LEAST_POINTS:
         return None
     sign = 1.0 if better_is_higher(metric) is not False else -1.0
     front = pareto_front([(joules, sign * value) for _, _, joules, value in known])
@@ -151,6 +168,21 @@ def pareto_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         {"name": label, "energy": joules / factor, "value": value, "load": load_names(cell), "front": i in front}
         for i, (cell, label, joules, value) in enumerate(known)
     ]
+    text = (
+        f"Scatter chart of {metric} over energy for {len(rows)} cells; the {len(front)} that no other beats are ringed"
+    )
+    return Chart(
+        key="pareto",
+        title=f"{workload}: {metric}",
+        caption=f"{workload}; ringed: no other cell has a better {metric} for less energy",
+        description=text,
+        spec=_pareto_spec(rows, metric, unit),
+    )
+
+
+def _pareto_spec(rows: Sequence[dict[str, Any]], metric: str, unit: str) -> dict[str, Any]:
+    import altair as alt
+
     base = alt.Chart(_data(rows)).encode(
         x=alt.X("energy:Q", title=f"energy ({unit})", scale=alt.Scale(zero=False)),
         y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False)),
@@ -162,12 +194,7 @@ def pareto_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         shape=alt.Shape("load:N", title="load", scale=_load_scale(rows)),
         tooltip=["name:N", "energy:Q", alt.Tooltip("value:Q", title=metric), "front:N"],
     )
-    spec = _finished((line + rings + dots).properties(width="container", height=300))
-    text = (
-        f"Scatter chart of {metric} over energy for {len(rows)} cells; the {len(front)} that no other beats are ringed"
-    )
-    caption = f"Ringed: no other cell has a better {metric} for less energy"
-    return Chart(key="pareto", title=f"Energy against {metric}", caption=caption, description=text, spec=spec)
+    return _finished((line + rings + dots).properties(width="container", height=260))
 
 
 def trace_specs() -> dict[str, dict[str, Any]]:
@@ -247,7 +274,7 @@ def _spans(record: Record) -> list[dict[str, Any]]:
 def _load_colour(rows: Sequence[dict[str, Any]]) -> Any:
     import altair as alt
 
-    return alt.Color("load:N", title="load", scale=_load_scale(rows), legend=alt.Legend(orient="top"))
+    return alt.Color("load:N", title="load", scale=_load_scale(rows), legend=alt.Legend(orient="top", columns=4))
 
 
 def _load_scale(rows: Sequence[dict[str, Any]]) -> Any:

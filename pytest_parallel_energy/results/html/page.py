@@ -106,7 +106,7 @@ def _charts(cells: Sequence[Cell], labels: Sequence[str]) -> list[Chart]:
         charts.energy_chart(cells, labels),
         charts.load_chart(cells, labels),
         *charts.hyperparameter_charts(cells),
-        charts.pareto_chart(cells, labels),
+        *charts.pareto_charts(cells, labels),
     ]
     return [chart for chart in found if chart is not None]
 
@@ -180,8 +180,9 @@ def _studies(cells: Sequence[Cell], labels: Sequence[str], by_key: dict[str, Cha
         figures = "".join(_figure(chart) for key, chart in by_key.items() if key.startswith("hyperparameter-"))
         body = f'<div class="grid">{figures}</div>{correlations.markup()}'
         yield _section("hyperparameters", "Hyperparameters against energy", body)
-    if "pareto" in by_key:
-        yield _section("trade", by_key["pareto"].title, _figure(by_key["pareto"]))
+    fronts = "".join(_figure(chart) for key, chart in by_key.items() if key.startswith("pareto-"))
+    if fronts:
+        yield _section("trade", "Energy against accuracy", f'<div class="grid">{fronts}</div>')
 
 
 def _header(report: Report) -> str:

@@ -96,6 +96,10 @@ def _row(values: Sequence[Value], numeric: Sequence[bool]) -> str:
     return f"<tr{f' id={chr(34)}{html.escape(anchor)}{chr(34)}' if anchor else ''}>{''.join(fields)}</tr>"
 
 
+_NONE = Value(text="")
+"""Nothing to be known, as a metric that this training does not have."""
+
+
 def _plain(text: str, style: str = "") -> Value:
     return Value(text=text, sort=text, style=style)
 
@@ -125,7 +129,7 @@ def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
             quality_value(cell.quality),
             *(_number(cell.part_j(part), format_joules(cell.part_j(part))) for part in parts),
             _coverage(cell),
-            *(_number(found.get(name), format_number(found.get(name))) for name in metrics),
+            *(_number(found[name], format_number(found[name])) if name in found else _NONE for name in metrics),
         ]
         rows.append(tuple(row))
     heads = ("experiment", "n", "time", "energy ± 95 %", "quality", *parts, "load", *metrics)
@@ -178,7 +182,7 @@ def _attempt(record: Record) -> tuple[Value, ...]:
         _number(record.duration_s, format_seconds(record.duration_s)),
         _number(energy.total_j, format_interval(energy.total_j, energy.total_u95_j, "J")),
         _number(energy.mean_w, format_interval(energy.mean_w, None, "W").removesuffix(" ± –")),
-        _plain("; ".join(filter(None, remarks))),
+        _plain("; ".join(filter(None, remarks)), "wide"),
         _plain(record.folder or ""),
     )
 
