@@ -92,6 +92,9 @@ class Uniform:
     hi: float
     name: ClassVar[str] = "uniform"
 
+    def __str__(self) -> str:
+        return f"{self.name}({self.lo!r}, {self.hi!r})"
+
     def __post_init__(self) -> None:
         _bounds(self.name, self.lo, self.hi)
 
@@ -123,6 +126,10 @@ class LogUniform:
     zero_probability: float = 0.0
     integer: bool = False
     name: ClassVar[str] = "log_uniform"
+
+    def __str__(self) -> str:
+        zero = f", zero_probability={self.zero_probability!r}" if self.zero_probability else ""
+        return f"{self.name}({self.lo!r}, {self.hi!r}{zero})"
 
     def __post_init__(self) -> None:
         _bounds(self.name, self.lo, self.hi)
@@ -173,6 +180,9 @@ class IntUniform:
     hi: int
     name: ClassVar[str] = "int_uniform"
 
+    def __str__(self) -> str:
+        return f"{self.name}({self.lo!r}, {self.hi!r})"
+
     def __post_init__(self) -> None:
         for bound in (self.lo, self.hi):
             if isinstance(bound, bool) or not isinstance(bound, int):
@@ -196,6 +206,9 @@ class Choice:
 
     options: tuple[Value, ...]
     name: ClassVar[str] = "choice"
+
+    def __str__(self) -> str:
+        return f"{self.name}({list(self.options)!r})"
 
     def __post_init__(self) -> None:
         _check_options(self.name, self.options)

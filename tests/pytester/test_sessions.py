@@ -336,7 +336,7 @@ def test_energy_list_and_doctor(project):
     project.tests("def test_never():\n    assert 0\n")
     listed = project.run("--energy-list")
     assert listed.ret == 0
-    listed.stdout.fnmatch_lines(["toy/net*quick*accuracy*", "*learning_rate*0.1*"])
+    listed.stdout.fnmatch_lines(["toy/net*quick*accuracy*", "*learning_rate*0.1*log_uniform(0.01, 1.0)"])
     assert project.run("--energy-list=columns").stdout.str().count("energy_total_j") == 1
     assert project.run("--energy-list=sensors").ret == 0
     doctor = project.run("--energy-doctor")
