@@ -10,7 +10,7 @@ from .errors import ParallelEnergyError
 from .fixtures import background_load, energy_meter, hyperparameters, record_metric, train
 from .hooks.collection import Collection
 from .hooks.reporting import Reporting
-from .options import MARKERS, add_options, any_given
+from .options import MARKERS, add_options
 
 __all__ = [
     "background_load",
@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
     reporting = None if hasattr(config, "workerinput") else Reporting(collection)
     if reporting is not None:
         config.pluginmanager.register(reporting, "parallel_energy_reporting")
-    if any_given(config, os.environ):
+    if collection.settings_if_any is not None:
         from .hooks.sweeping import Sweeping
 
         config.pluginmanager.register(Sweeping(collection, reporting), "parallel_energy_sweeping")

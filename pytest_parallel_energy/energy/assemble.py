@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..units import NS_PER_S
-from .boundary import boundary_words, counted
+from .boundary import Layout
 from .domain import Column
 from .result import DomainEnergy, Quality, TracePoint, WindowResult
 from .uncertainty import combine_u95
@@ -22,6 +22,7 @@ class Span:
     opened_ns: int
     closed_ns: int
     columns: tuple[Column, ...]
+    layout: Layout
     trace: tuple[TracePoint, ...] = ()
     windows: tuple[WindowResult, ...] = ()
     idle_w: float | None = None
@@ -38,9 +39,8 @@ class Span:
 
 def assemble(span: Span) -> WindowResult:
     """The result of a window. Sums over a missing part are missing."""
-    sensors = [column.about for column in span.columns]
-    inside = counted(sensors)
-    domains = tuple(_domain(span, number, counts=inside[number]) for number in range(len(sensors)))
+    inside = span.layout.counted
+    domains = tuple(_domain(span, number, counts=inside[number]) for number in range(len(span.columns)))
     total = [domain for domain in domains if domain.counted]
     total_j = _sum(total)
     idle_j = None if span.idle_w is None else span.idle_w * span.window_s
@@ -50,7 +50,7 @@ def assemble(span: Span) -> WindowResult:
         total_j=total_j,
         total_u95_j=None if total_j is None else _total_u95(span.columns, domains),
         quality=max((domain.quality for domain in total), key=Quality.rank, default=Quality.MISSING),
-        boundary=boundary_words(sensors),
+        boundary=span.layout.boundary,
         cpu_j=_sum(domain for domain in domains if domain.kind == "cpu"),
         gpu_j=_sum(domain for domain in domains if domain.kind == "gpu"),
         dram_j=_sum(domain for domain in domains if domain.kind == "dram"),

@@ -7,11 +7,25 @@ and package together. A whole-server estimate gives way to any measured CPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .result import Quality
 from .sensor import SensorDescription
 
-__all__ = ["boundary_words", "counted"]
+__all__ = ["Layout", "boundary_words", "counted", "layout_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which of a meter's sensors are counted, and the words for it: the same for all its windows."""
+
+    counted: tuple[bool, ...]
+    boundary: str
+
+
+def layout_of(sensors: Sequence[SensorDescription]) -> Layout:
+    """The layout of some sensors."""
+    return Layout(counted=counted(sensors), boundary=boundary_words(sensors))
 
 
 def counted(sensors: Sequence[SensorDescription]) -> tuple[bool, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..errors import ParallelEnergyError
+from .boundary import layout_of
 from .edges import Edge, Probed, seek_edges, waits_for_edges
 from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
@@ -53,6 +54,7 @@ class Ledger:
         self.sensors = tuple(sensors)
         self.descriptions: tuple[SensorDescription, ...] = tuple(sensor.description for sensor in self.sensors)
         _refuse_twins(self.descriptions)
+        self.layout = layout_of(self.descriptions)
         self._tracks = tuple(Track(about) for about in self.descriptions)
         self._reads = tuple(sensor.read for sensor in self.sensors)
         self._clock_ns = clock_ns
@@ -71,6 +73,7 @@ class Ledger:
             else about
             for about in self.descriptions
         )
+        self.layout = layout_of(self.descriptions)
 
     def begin(self, *, edges: bool = False) -> Mark:
         """Read every sensor for a window that opens; ``edges``: wait until the counters have just changed."""

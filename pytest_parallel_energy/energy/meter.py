@@ -190,6 +190,7 @@ class EnergyMeter:
                 opened_ns=ends_ns[0],
                 closed_ns=ends_ns[1],
                 columns=_columns(ledger, ends, step_s),
+                layout=ledger.layout,
                 trace=trace.points(*ends_ns),
                 windows=windows,
                 idle_w=idle_w,

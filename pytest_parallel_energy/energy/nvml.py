@@ -18,6 +18,7 @@ from ..errors import SensorError, SensorUnavailableError
 from ..units import J_PER_MJ, W_PER_MW
 from .gpu_share import UtilisationSample
 from .nvml_devices import GpuIdentity, visible_gpus
+from .nvml_module import find_module
 from .result import Quality
 from .sensor import Observation, Reading, Sensor, SensorDescription
 
@@ -101,8 +102,11 @@ class NvmlLibrary:
             return self.call(name, *arguments)
         return None
 
-    def fields(self, handle: Any, ids: Sequence[int]) -> Mapping[int, tuple[float, int]]:
-        """The field values that the device gives, with the driver's time stamps in nanoseconds, in one call."""
+    def fields(self, handle: Any, ids: Sequence[int | tuple[int, int]]) -> Mapping[int, tuple[float, int]]:
+        """The field values that the device gives, with the driver's time stamps in nanoseconds, in one call.
+
+        ``ids`` are field numbers, or pairs of field and scope.
+        """
         values = self.call("nvmlDeviceGetFieldValues", handle, ids)
         return {value.fieldId: (_decode(value), value.timestamp * 1000) for value in values if value.nvmlReturn == 0}
 
@@ -190,7 +194,9 @@ def open_nvml(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]
         gpus = _list_gpus(library)
         visible = visible_gpus([gpu for gpu, _ in gpus], environment)
         handles = {gpu.index: handle for gpu, handle in gpus}
-        sensors = tuple(NvmlSensor(library, handles[gpu.index], gpu, visible.notes) for gpu in visible.gpus)
+        boards = [NvmlSensor(library, handles[gpu.index], gpu, visible.notes) for gpu in visible.gpus]
+        modules = [module for gpu in visible.gpus for module in find_module(library, handles[gpu.index], gpu)]
+        sensors: tuple[Sensor, ...] = (*boards, *modules)
     except SensorError as error:
         raise SensorUnavailableError(f"the driver refused: {error}") from error
     finally:

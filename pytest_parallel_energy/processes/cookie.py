@@ -13,10 +13,12 @@ from pathlib import Path
 
 from .guard.procfs import read_stat
 
-__all__ = ["VARIABLE", "Cookie"]
+__all__ = ["REALM_VARIABLE", "VARIABLE", "Cookie", "own_pid_namespace"]
 
 VARIABLE = "PYTEST_PARALLEL_ENERGY_COOKIE"
 """Name of the environment variable."""
+
+REALM_VARIABLE = "PYTEST_PARALLEL_ENERGY_REALM"
 
 _FIELDS = 4
 
@@ -72,8 +74,13 @@ class Cookie:
 
 
 def own_pid_namespace() -> str:
-    """The PID namespace of this process; empty where it cannot be read."""
+    """The PID namespace of this process, with the realm where one is set.
+
+    A realm (a word) parts the sessions of one machine: those of another realm are left alone. Tests of the sweep set
+    it, so that suites that run side by side do not sweep each other's.
+    """
+    realm = "".join(os.environ.get(REALM_VARIABLE, "").split())
     try:
-        return str(Path("/proc/self/ns/pid").readlink())
+        return f"{Path('/proc/self/ns/pid').readlink()}{realm}"
     except OSError:
-        return ""
+        return realm

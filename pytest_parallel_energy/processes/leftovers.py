@@ -20,7 +20,10 @@ from .guard.procfs import all_pids, descendants, environment, read_stat
 __all__ = ["Leftover", "find_leftovers", "sweep_leftovers"]
 
 _PASSES = 20
-_ARGUMENTS_SHOWN = 200
+_PATIENCE_S = 1.0
+_PAUSE_S = 0.05
+_GUARD = "guard/__main__.py"
+_ARGUMENTS_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Leftover:
     owner_pid: int
     """Of the session that started it."""
     command: str
-    """Its arguments, as far as they can be read; at most 200 characters."""
+    """Its arguments, as far as they can be read; at most 300 characters."""
 
 
 def find_leftovers() -> tuple[Leftover, ...]:
@@ -71,6 +74,8 @@ def _leftover(pid: int, cookie: Cookie) -> Leftover | None:
 def sweep_leftovers(*, timeout_s: float = 5.0) -> tuple[tuple[Leftover, ...], tuple[Leftover, ...]]:
     """End what dead sessions left behind, with SIGKILL.
 
+    A session that died this very moment has a guard at work, which gets a second for it.
+
     Args:
         timeout_s: how long to wait for them to be gone.
 
@@ -79,6 +84,9 @@ def sweep_leftovers(*, timeout_s: float = 5.0) -> tuple[tuple[Leftover, ...], tu
     """
     deadline_s = time.monotonic() + timeout_s
     seen: dict[tuple[int, int], Leftover] = {}
+    patient_until_s = time.monotonic() + _PATIENCE_S
+    while any(_GUARD in one.command for one in find_leftovers()) and time.monotonic() < patient_until_s:
+        time.sleep(_PAUSE_S)
     for _ in range(_PASSES):  # what forks while it is looked at is found in the next pass
         found = find_leftovers()
         if not found:

@@ -5,19 +5,21 @@
  *   gpu 0 uuid=GPU-… name=H100 power_mw=300000 energy_mj=5000 refresh_us=100000 arch=9 limit_mw=700000
  *         has_energy=1 has_instant=1 mig=MIG-… lost_us=0 pid=0 sm=0
  *   error nvmlDeviceGetFieldValues 15    this function returns this code
- * Without the file there is no driver.
+ * Without the file there is no driver. In other processes NVML_FAKE_STATE names the file, and NVML_FAKE_REAL_CLOCK=1 takes
+ * the machine's clock instead of clock_us.
  */
 #define NVML_NO_UNVERSIONED_FUNC_DEFS
 #include <nvml.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define GPUS 8
 typedef struct {
     int index, arch, has_energy, has_instant, temperature;
     unsigned pid, sm;
-    long long power_mw, energy_mj, refresh_us, limit_mw, lost_us;
+    long long power_mw, module_mw, energy_mj, refresh_us, limit_mw, lost_us;
     char uuid[96], name[96], mig[96];
 } Gpu;
 
@@ -37,6 +39,7 @@ static void setting(Gpu *gpu, const char *key, const char *value) {
     else if (!strcmp(key, "name")) snprintf(gpu->name, sizeof gpu->name, "%s", value);
     else if (!strcmp(key, "mig")) snprintf(gpu->mig, sizeof gpu->mig, "%s", value);
     else if (!strcmp(key, "power_mw")) gpu->power_mw = number;
+    else if (!strcmp(key, "module_mw")) gpu->module_mw = number;
     else if (!strcmp(key, "energy_mj")) gpu->energy_mj = number;
     else if (!strcmp(key, "refresh_us")) gpu->refresh_us = number;
     else if (!strcmp(key, "limit_mw")) gpu->limit_mw = number;
@@ -51,6 +54,8 @@ static void setting(Gpu *gpu, const char *key, const char *value) {
 
 static nvmlReturn_t load(const char *function) {
     char line[1024];
+    const char *path = getenv("NVML_FAKE_STATE"), *real = getenv("NVML_FAKE_REAL_CLOCK");
+    if (path && !state_path[0]) fake_set_state(path);
     FILE *file = state_path[0] ? fopen(state_path, "r") : NULL;
     if (!file) return NVML_ERROR_DRIVER_NOT_LOADED;
     count = failings = 0;
@@ -74,6 +79,11 @@ static nvmlReturn_t load(const char *function) {
         }
     }
     fclose(file);
+    if (real) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        clock_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+    }
     for (int i = 0; i < failings; i++)
         if (!strcmp(failing[i], function)) return (nvmlReturn_t)failing_code[i];
     return NVML_SUCCESS;
@@ -189,6 +199,10 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int n, nvmlFieldValue
             value->valueType = NVML_VALUE_TYPE_UNSIGNED_LONG_LONG;
             value->value.ullVal = energy(gpu);
             value->nvmlReturn = NVML_SUCCESS;
+        } else if (value->fieldId == NVML_FI_DEV_POWER_INSTANT && value->scopeId == NVML_POWER_SCOPE_MODULE) {
+            value->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
+            value->value.uiVal = (unsigned)gpu->module_mw;
+            value->nvmlReturn = gpu->module_mw ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
         } else if (value->fieldId == NVML_FI_DEV_POWER_INSTANT && gpu->has_instant) {
             value->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
             value->value.uiVal = (unsigned)gpu->power_mw;

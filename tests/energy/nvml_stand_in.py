@@ -38,7 +38,7 @@ def build(folder: Path) -> Path:
 class StandIn:
     """The GPUs of one test: change a value, ``save()``, and the library shows it at its next call."""
 
-    library: ctypes.CDLL
+    library: ctypes.CDLL | None
     state: Path
     clock_us: int = 1_000_000
     gpus: list[dict[str, object]] = field(default_factory=list)

@@ -164,6 +164,18 @@ def test_other_processes_and_throttling_are_flagged(nvml):
     assert "other processes" not in flags[os.getpid()]
 
 
+@pytest.mark.parametrize(
+    ("name", "module_mw", "total_j"),
+    [("GH200-480GB", 500_000, 5000.0), ("GH200-480GB", 0, 3000.0), ("H100", 500_000, 3000.0)],
+)
+def test_a_module_holds_its_gpu_and_cpu(nvml, name, module_mw, total_j):
+    """Grace-Hopper: the module is the total, its GPU is shown and not added; other boards are counted themselves."""
+    nvml.gpu(name=name, module_mw=module_mw)
+    result = measured(nvml)
+    assert result.gpu_j == pytest.approx(3000.0)
+    assert result.total_j == pytest.approx(total_j)
+
+
 def test_who_used_the_gpu(nvml):
     """The driver's ring of utilisation, through the real bindings: an idle GPU raises, a busy one names its process."""
     gpu = nvml.gpu()

@@ -68,6 +68,16 @@ class TestNvmlPowerOnlySensor(TestNvmlSensor):
         sensor.close()
 
 
+class TestNvmlModuleSensor(TestNvmlSensor):
+    @pytest.fixture
+    def sensor(self, nvml):
+        nvml.gpu(name="GH200", module_mw=600_000)
+        board, module = open_nvml()
+        yield module
+        board.close()
+        module.close()
+
+
 class TestEstimateSensor(SensorContract):
     @pytest.fixture
     def clock(self):

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from pytest_parallel_energy.processes.cookie import VARIABLE, Cookie
+from pytest_parallel_energy.processes.cookie import REALM_VARIABLE, VARIABLE, Cookie
 from pytest_parallel_energy.processes.guard.procfs import all_pids, read_stat
 from pytest_parallel_energy.processes.leftovers import find_leftovers, sweep_leftovers
 from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
 
 
 @pytest.fixture
-def token():
+def token(monkeypatch):
     token = f"left-{secrets.token_hex(8)}"
+    monkeypatch.setenv(REALM_VARIABLE, token)
     yield token
     for pid in marked(token):
         os.kill(pid, signal.SIGKILL)
@@ -70,7 +71,8 @@ def test_a_dead_sessions_processes_are_ended(token, kind, count):
         # A daemon forks twice: for a moment there are others.
         mine = eventually(lambda: found if len(found := mine_of(token)) == count else ())
         ended, left = sweep_leftovers()
-        assert {one.pid for one in mine} <= {one.pid for one in ended}
+        assert mine
+        assert token in " ".join(one.command for one in ended)
         assert token not in " ".join(one.command for one in left)
         assert process.wait(10) == -signal.SIGKILL
     assert marked(token) == []
@@ -106,6 +108,17 @@ def test_others_are_left_alone(token, whose):
         sweep_leftovers()
         assert process.poll() is None
         process.kill()
+
+
+def test_a_guard_at_work_is_left_to_it(token):
+    """What a dying session's guard is just ending is not reported as left behind."""
+    code = "import sys, time; time.sleep(0.4)"
+    environment = {**os.environ, VARIABLE: dead_owner()}
+    argv = [sys.executable, "-c", code, "guard/__main__.py", token]
+    with subprocess.Popen(argv, env=environment, start_new_session=True) as process:
+        ended, left = sweep_leftovers()
+        assert token not in " ".join(one.command for one in (*ended, *left))
+        assert process.wait(10) == 0
 
 
 def test_guard_and_init_killed_together_are_swept(token, tmp_path):

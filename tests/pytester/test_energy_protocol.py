@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -217,3 +219,64 @@ def test_a_sensor_that_fails_in_a_test(rapl, strict):
         result.stdout.fnmatch_lines(["*--energy-strict: the energy of this test is missing*"])
     else:
         result.assert_outcomes(passed=1)
+
+
+SPANS = """
+import time
+import pytest
+
+@pytest.mark.parametrize("number", range(4))
+def test_span(energy_meter, number):
+    begun = time.monotonic()
+    time.sleep(0.2)
+    with open("spans.txt", "a") as file:
+        file.write(f"{begun} {time.monotonic()}\\n")
+"""
+
+
+def test_workers_never_measure_at_the_same_time(project):
+    """Two workers of xdist share the host: their measured tests take turns."""
+    project.tests(SPANS)
+    project.run("-p", "xdist", "-n", "2", "--energy-sensors=estimate").assert_outcomes(passed=4)
+    lines = (project.path / "spans.txt").read_text().splitlines()
+    spans = sorted(tuple(map(float, line.split())) for line in lines)
+    assert len(spans) == 4
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
+
+
+def test_two_sessions_never_measure_at_the_same_time(project):
+    """Nor do two pytest processes that know nothing of each other."""
+    project.tests(SPANS)
+    command = [sys.executable, "-m", "pytest", *project.plugins, "--energy-sensors=estimate", "-q"]
+    sessions = [
+        subprocess.Popen([*command, f"--energy-name={name}"], cwd=project.path, stdout=subprocess.DEVNULL)
+        for name in ("one", "two")
+    ]
+    assert [session.wait(60) for session in sessions] == [0, 0]
+    lines = (project.path / "spans.txt").read_text().splitlines()
+    spans = sorted(tuple(map(float, line.split())) for line in lines)
+    assert len(spans) == 8
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
+
+
+def test_a_gpu_in_a_whole_session(project, tmp_path, monkeypatch):
+    """The driver's library is found as on a real machine: the record has the card by UUID, labelled as counter."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "energy")
+    from nvml_stand_in import StandIn, build
+
+    build(tmp_path)
+    state = StandIn(library=None, state=tmp_path / "gpus.txt")
+    state.gpu(power_mw=300_000)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    monkeypatch.setenv("NVML_FAKE_STATE", str(state.state))
+    monkeypatch.setenv("NVML_FAKE_REAL_CLOCK", "1")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    project.tests(
+        "import time\n\ndef test_gpu(energy_meter):\n    time.sleep(1)\n    assert energy_meter.gpu_j > 200\n"
+    )
+    project.run("--energy-sensors=nvml", "--energy-idle=0.5").assert_outcomes(passed=1)
+    (record,) = project.records()
+    (domain,) = record["energy"]["domains"]
+    assert (domain["device"], domain["quality"], domain["source"]) == ("GPU-000-aaaa", "counter", "nvml")
+    assert domain["joules"] == pytest.approx(300 * record["energy"]["window_s"], rel=0.1)
+    assert record["energy"]["idle_j"] == pytest.approx(domain["joules"], rel=0.1)

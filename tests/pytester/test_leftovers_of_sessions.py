@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from pytest_parallel_energy.cli import main
-from pytest_parallel_energy.processes.cookie import VARIABLE
+from pytest_parallel_energy.processes.cookie import REALM_VARIABLE, VARIABLE
 from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
 
 METERED = """
@@ -20,7 +20,8 @@ def test_metered(energy_meter):
 
 
 @pytest.fixture
-def leftover():
+def leftover(monkeypatch):
+    monkeypatch.setenv(REALM_VARIABLE, secrets.token_hex(8))
     code = "from pytest_parallel_energy.processes.cookie import Cookie; print(Cookie.mine())"
     cookie = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     argv = misbehaving_argv("plain", f"left-{secrets.token_hex(8)}")

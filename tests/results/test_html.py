@@ -173,6 +173,18 @@ def test_charts_and_tables_have_accessible_names(tmp_path, browser, study):
     assert browser.evaluate(exports) == ["Save as SVG", "Save as PNG"]
 
 
+@pytest.mark.parametrize(("number", "kind"), [(0, "blob:file"), (1, "data:image/png")])
+def test_charts_are_saved(tmp_path, browser, study, number, kind):
+    """The menu of a chart gives an SVG and a PNG, made in the page itself."""
+    _open(browser, tmp_path / "r.html", study)
+    link = f"document.querySelectorAll('#chart-energy .vega-actions a')[{number}]"
+    browser.evaluate(f"{link}.dispatchEvent(new MouseEvent('mousedown')) && null")
+    browser.wait_for(f"{link}.href !== location.href + '#' && !{link}.href.endsWith('#')")
+    assert browser.evaluate(f"{link}.href").startswith((kind, "blob:"))
+    assert browser.evaluate(f"{link}.download").startswith("Energy-per-cell")
+    assert browser.errors == []
+
+
 def test_the_theme_can_be_switched(tmp_path, browser, study):
     """The button changes page and charts, and nothing complains."""
     _open(browser, tmp_path / "r.html", study)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import importlib.util
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -288,7 +289,7 @@ def _environment(report: Report) -> Iterator[str]:
         if sentences:
             yield f"<h3>{title}</h3><ul>{''.join(f'<li>{html.escape(text)}</li>' for text in sentences)}</ul>"
     if report.info.arguments:
-        yield f"<h3>Command</h3><pre>{html.escape(' '.join(report.info.arguments))}</pre>"
+        yield f"<h3>Command</h3><pre>{html.escape(shlex.join(report.info.arguments))}</pre>"
 
 
 def _host_facts(host: HostPart) -> Iterator[tuple[str, str]]:
