@@ -32,6 +32,8 @@ class CellParam:
     warmup: bool = False
     background: str = ""
     """Names of the loads that the markers start, joined by ``+``."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the test's own ``parametrize`` gives: values that a person would write, else the id that pytest gave."""
 
     @property
     def id(self) -> str:

@@ -129,11 +129,18 @@ class Experiment:
 
     def cell(self) -> str:
         """The identity of this cell: the marked loads, and those that the test started itself so far."""
-        workload = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
-        if self.profile:
-            workload = f"{workload}@{self.profile}"
-        beside = self.neighbours.identities()
-        return cell_id(workload, self.hyperparameters, beside, host_class(self.session.host))
+        return cell_id(self._work, self._values, self.neighbours.identities(), host_class(self.session.host))
+
+    @property
+    def _work(self) -> str:
+        """What is trained, or which test trains by itself."""
+        work = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
+        return f"{work}@{self.profile}" if self.profile else work
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        """The hyperparameters, and what the test's own ``parametrize`` varies, which may be anything."""
+        return self.hyperparameters | {f"[{name}]": value for name, value in self.param.parameters.items()}
 
     # --- one attempt after the other ---------------------------------------------------------------------------
 
@@ -197,9 +204,7 @@ class Experiment:
     def _attribution(self, result: WindowResult | None) -> AttributionPart:
         if result is None:
             return AttributionPart()
-        name = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
-        what = f"{name} {sorted(self.hyperparameters.items())}"
-        return self.neighbours.attribution(result, what)
+        return self.neighbours.attribution(result, f"{self._work} {sorted(self._values.items())}")
 
     def check(self, limits: tuple[Limit, ...]) -> None:
         """Refuse a measurement that is worth nothing, or that the test does not allow itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -155,7 +156,17 @@ class Collection:
         from ..cells import CellParam
 
         callspec = getattr(item, "callspec", None)
-        return callspec.params.get(_CELL, CellParam()) if callspec else CellParam()
+        if callspec is None:
+            return CellParam()
+        param: CellParam = callspec.params.get(_CELL, CellParam())
+        # the load is part of the plan; an object's text may hold its address, which no two processes share: its id then
+        rest = callspec.id.removesuffix(param.id)
+        own = {
+            name: value if isinstance(value, str | int | float | None) else f"of {rest}"
+            for name, value in callspec.params.items()
+            if name not in {_CELL, "background_load"}
+        }
+        return dataclasses.replace(param, parameters=own) if own else param
 
     def experiment_of(self, item: pytest.Item) -> Experiment:
         """The item's experiment, not begun.

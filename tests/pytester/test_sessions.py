@@ -343,3 +343,20 @@ def test_energy_list_and_doctor(project):
     assert doctor.ret in {0, 1}
     doctor.stdout.fnmatch_lines(["*powercap*"])
     assert not (project.path / "energy-results").exists()
+
+
+def test_a_tests_own_parameters_make_cells(project):
+    """What the test's own parametrize varies is never pooled: each value is a cell, and a repetition of it the same."""
+    project.tests(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("size", [1, 2, object()])
+        def test_it(size, energy_meter):
+            pass
+        """
+    )
+    project.run("--energy-repeats=2").assert_outcomes(passed=6)
+    cells = [record["cell"] for record in project.records()]
+    assert len(set(cells)) == 3
+    assert all(cells.count(cell) == 2 for cell in cells)
