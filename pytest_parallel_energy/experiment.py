@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import threading
 import time
 import uuid
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import CellParam, Plan, profile_of
+from .energy.thermal import ThermalLog, read_temperatures_c
 from .errors import ConfigError, LimitError, SensorError, TrainingError
 from .neighbours import Neighbours
 from .recording import energy_part, meter_part, trained_part, workload_part
@@ -106,7 +108,7 @@ class Experiment:
         self._discarded = False
         self._keeping = threading.Lock()
         self._kept = False
-        self._temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
+        self._thermal = ThermalLog(self._read_temperatures_c)
 
     # --- what this experiment is -------------------------------------------------------------------------------
 
@@ -130,6 +132,12 @@ class Experiment:
     def cell(self) -> str:
         """The identity of this cell: the marked loads, and those that the test started itself so far."""
         return cell_id(self._work, self._values, self.neighbours.identities(), host_class(self.session.host))
+
+    def code(self) -> str | None:
+        """The identity of what trains, as it is on the disk: the workload's script, else the test's own file."""
+        if self.workload is not None:
+            return self.session.code_of(self.workload.path / self.workload.script)
+        return self.session.code_of(self.session.root / self.nodeid.partition("::")[0])
 
     @property
     def _work(self) -> str:
@@ -182,7 +190,7 @@ class Experiment:
 
     def open_window(self) -> None:
         """Open the window of the attempt in progress; the loads' coverage counts from here."""
-        self._temperatures_c = (self._read_temperatures_c(), {})
+        self._thermal.open()
         self.neighbours.before_window()
         self.window = self.session.meter.begin("test", edges=True)
         self.neighbours.window_opened()
@@ -193,12 +201,10 @@ class Experiment:
             return
         self.neighbours.window_closes()
         self._result = self.window.end()
-        self._temperatures_c = (self._temperatures_c[0], self._read_temperatures_c())
+        self._thermal.note()
         self.neighbours.after_window()
 
     def _read_temperatures_c(self) -> Mapping[str, float]:
-        from .energy.thermal import read_temperatures_c
-
         return read_temperatures_c(self.session.meter.sensors, sysfs_root=Path(self.settings.sysfs_root))
 
     def _attribution(self, result: WindowResult | None) -> AttributionPart:
@@ -254,6 +260,11 @@ class Experiment:
         """Close what is open where nobody is there any more to append: the records go to the experiments' folders."""
         for record in self.finish():
             self._keep(record)
+
+    def note_temperatures(self) -> None:
+        """Read the temperatures once more, while the window is open. From another thread."""
+        if self.window is not None and self._result is None:
+            self._thermal.note()
 
     def keep_heartbeat(self) -> None:
         """Write down the joules so far, for the case that this process dies without a word. From another thread."""
@@ -359,6 +370,7 @@ class Experiment:
             run_id=self.session.store.run_id,
             nodeid=self.nodeid,
             cell=self.cell(),
+            code=self.code(),
             repetition=self.param.repetition,
             attempt=attempt.number,
             phase=Phase.WARMUP if self.param.warmup else Phase.MEASURED,
@@ -373,7 +385,7 @@ class Experiment:
             energy=energy_part(result, self._keep_trace(result)),
             background=self.neighbours.parts(),
             attribution=self._attribution(result),
-            meter=meter_part(result, tuple(self.flags), self._temperatures_c),
+            meter=meter_part(result, tuple(self.flags), self._thermal.ends),
             host=attempt.host,
         )
 
@@ -384,8 +396,12 @@ class Experiment:
         if result is None or not result.trace:
             return None
         path = self._current().folder / TRACE_NAME
-        columns = [f"{domain.name}_w" for domain in result.domains]
-        write_file(path, trace_csv_gz(columns, ((point.offset_s, point.watts) for point in result.trace)))
+        offsets_s = [point.offset_s for point in result.trace]
+        degrees = self._thermal.columns(offsets_s)
+        columns = [f"{domain.name}_w" for domain in result.domains] + [f"{name}_celsius" for name in degrees]
+        rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
+        points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(result.trace, rows, strict=False)]
+        write_file(path, trace_csv_gz(columns, points))
         return self.session.store.relative(path)
 
     def _workload_part(self) -> WorkloadPart | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import tempfile
 from functools import cached_property
@@ -54,6 +55,7 @@ class EnergySession:
         self.unswept: tuple[Leftover, ...] = ()
         """… and could not end."""
         self._given_finished = finished
+        self._codes: dict[Path, str | None] = {}
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -170,6 +172,12 @@ class EnergySession:
         if self._given_finished is not None:
             return self._given_finished
         return Finished.of(self.resumed_records, git_commit=self.host.git_commit if self.resumed_records else None)
+
+    def code_of(self, file: Path) -> str | None:
+        """A hash of a file as this session first saw it, 12 hexadecimal digits; ``None`` where there is none."""
+        if file not in self._codes:
+            self._codes[file] = hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None
+        return self._codes[file]
 
     def scratch_folder(self) -> Path:
         """A new folder that goes with the session: for trainings of which nothing is kept."""

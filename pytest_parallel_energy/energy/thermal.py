@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import bisect
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .sensor import Observer, Sensor
 
-__all__ = ["read_temperatures_c"]
+__all__ = ["ThermalLog", "read_temperatures_c"]
 
 _CPU_CHIPS = {"coretemp", "k10temp", "zenpower"}
 """The hwmon drivers of CPU packages (Linux ``Documentation/hwmon``); their first input is the package."""
@@ -28,6 +30,43 @@ def read_temperatures_c(sensors: Iterable[Sensor] = (), *, sysfs_root: Path = Pa
             if temperature_c is not None:
                 found[sensor.description.name] = temperature_c
     return found
+
+
+class ThermalLog:
+    """Temperatures through one window, to stand beside its power trace. ``note`` may be called from another thread.
+
+    Args:
+        read: gives degrees Celsius by device.
+        clock_s: monotonic seconds.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, float]], clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._clock_s = clock_s
+        self._opened_s = 0.0
+        self._noted: list[tuple[float, Mapping[str, float]]] = []
+
+    def open(self) -> None:
+        """Begin: the first reading, just before the window opens."""
+        self._opened_s = self._clock_s()
+        self._noted = []
+        self.note()
+
+    def note(self) -> None:
+        """Read once more."""
+        self._noted.append((self._clock_s() - self._opened_s, self._read()))
+
+    @property
+    def ends(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        """The first and the last reading; empty where there is none."""
+        return (self._noted[0][1], self._noted[-1][1]) if self._noted else ({}, {})
+
+    def columns(self, offsets_s: Sequence[float]) -> dict[str, list[float | None]]:
+        """One series a device: the last reading at or before each offset, ``None`` where that did not have it."""
+        noted = list(self._noted)
+        at_s = [offset_s for offset_s, _ in noted]
+        rows = [noted[max(0, bisect.bisect_right(at_s, offset_s) - 1)][1] for offset_s in offsets_s if noted]
+        return {name: [row.get(name) for row in rows] for name in dict.fromkeys(n for _, row in noted for n in row)}
 
 
 def _package_c(chip: Path) -> float | None:

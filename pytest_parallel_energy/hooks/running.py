@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 import threading
 import traceback
@@ -29,8 +30,9 @@ _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _LEAD_S = 0.5
 """How long before a timeout that ends the process its record is written: a write and a sync take milliseconds."""
 _REASON_LENGTH = 500
-_HEARTBEAT_S = 10.0
-"""How much of a crashed attempt's energy may be missing; a snapshot costs about a millisecond."""
+_BEAT_S = 1.0
+_BEATS_TO_KEEP = 10
+"""So many seconds of a crashed attempt's energy may be missing; a snapshot costs about a millisecond."""
 
 
 class Running:
@@ -174,10 +176,15 @@ class Running:
             self._heartbeat.start()
 
     def _beat(self) -> None:
-        """Now and then write down the joules so far: SIGKILL and power cuts leave no time for it."""
-        while not self._ended.wait(_HEARTBEAT_S):
+        """Note the temperatures, and now and then the joules so far: SIGKILL and power cuts leave no time for it."""
+        for count in itertools.count(1):
+            if self._ended.wait(_BEAT_S):
+                return
             experiment = self._experiment
-            if experiment is not None:
+            if experiment is None:
+                continue
+            experiment.note_temperatures()
+            if count % _BEATS_TO_KEEP == 0:
                 with contextlib.suppress(ParallelEnergyError):  # a full disk: the record itself will say so
                     experiment.keep_heartbeat()
 

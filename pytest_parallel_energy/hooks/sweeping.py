@@ -107,7 +107,7 @@ class Sweeping:
             cell, group = experiment.cell(), groups.setdefault(_cell_name(item), {"warm": [], "open": False})
             if experiment.param.warmup:
                 group["warm"].append(item)
-            elif finished.holds(item.nodeid, cell):
+            elif finished.holds(item.nodeid, cell, experiment.code()):
                 dropped.add(item)
             else:
                 group["open"] = True

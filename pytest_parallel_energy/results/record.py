@@ -250,6 +250,8 @@ class Record:
     nodeid: str
     cell: str
     """Hash of workload, hyperparameters, background and host class: what a repetition repeats."""
+    code: str | None = None
+    """Hash of what trains, the workload's script or else the test's file: other code is another measurement."""
     repetition: int = 0
     attempt: int = 1
     phase: Phase = Phase.MEASURED

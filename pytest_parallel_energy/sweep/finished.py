@@ -21,7 +21,7 @@ class Finished:
     """The repetitions that passed.
 
     Args:
-        done: (test's id, whether it was a warm-up) → the cells that passed under that id.
+        done: (test's id, whether it was a warm-up) → the cells that passed under that id, each with its code.
         other_code: ids whose records are of another commit: they run again.
     """
 
@@ -39,15 +39,15 @@ class Finished:
             if record.host.git_commit != git_commit:
                 other.add(record.nodeid)
                 continue
-            done.setdefault((record.nodeid, record.phase is Phase.WARMUP), set()).add(record.cell)
+            done.setdefault((record.nodeid, record.phase is Phase.WARMUP), set()).add(_what(record.cell, record.code))
         return cls(
             done={key: frozenset(cells) for key, cells in done.items()},
             other_code=frozenset(other - {nodeid for nodeid, _ in done}),
         )
 
-    def holds(self, nodeid: str, cell: str, *, warmup: bool = False) -> bool:
-        """Whether this repetition passed, with the same configuration: its cell is the same."""
-        return cell in self.done.get((nodeid, warmup), ())
+    def holds(self, nodeid: str, cell: str, code: str | None, *, warmup: bool = False) -> bool:
+        """Whether this repetition passed with the same configuration (its cell) and the same code (its files)."""
+        return _what(cell, code) in self.done.get((nodeid, warmup), ())
 
     def __bool__(self) -> bool:
         return bool(self.done)
@@ -64,6 +64,10 @@ class Finished:
         return cls(
             done={(nodeid, warmup): frozenset(cells) for nodeid, warmup, cells in done}, other_code=frozenset(other)
         )
+
+
+def _what(cell: str, code: str | None) -> str:
+    return f"{cell} {code}"
 
 
 def find_run(results_dir: Path, asked: str) -> Path | None:

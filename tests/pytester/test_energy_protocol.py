@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import subprocess
 import sys
@@ -280,3 +281,30 @@ def test_a_gpu_in_a_whole_session(project, tmp_path, monkeypatch):
     assert (domain["device"], domain["quality"], domain["source"]) == ("GPU-000-aaaa", "counter", "nvml")
     assert domain["joules"] == pytest.approx(300 * record["energy"]["window_s"], rel=0.1)
     assert record["energy"]["idle_j"] == pytest.approx(domain["joules"], rel=0.1)
+
+
+def test_temperatures_stand_in_the_trace(project, monkeypatch, tmp_path):
+    """Beside the watts of each second stand the degrees of the CPU package, for the report's chart."""
+    chip = tmp_path / "class" / "hwmon" / "hwmon0"
+    chip.mkdir(parents=True)
+    (chip / "name").write_text("coretemp\n")
+    (chip / "temp1_input").write_text("51000\n")
+    monkeypatch.setenv("PYTEST_ENERGY_SYSFS_ROOT", str(tmp_path))
+    project.tests(
+        f"""
+        import time
+        from pathlib import Path
+
+        def test_it(energy_meter):
+            time.sleep(1.3)
+            Path("{chip}/temp1_input").write_text("62000")
+            time.sleep(1.2)
+        """
+    )
+    project.run().assert_outcomes(passed=1)
+    (record,) = project.records()
+    rows = gzip.decompress((project.run_folder / record["energy"]["trace"]).read_bytes()).decode().splitlines()
+    assert rows[0].endswith(",cpu-0_celsius")
+    assert {row.rpartition(",")[2] for row in rows[1:]} <= {"51", "62"}
+    assert record["meter"]["start_temperatures_c"] == {"cpu-0": 51.0}
+    assert record["meter"]["end_temperatures_c"] == {"cpu-0": 62.0}

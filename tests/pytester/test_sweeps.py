@@ -14,17 +14,19 @@ from collections import Counter
 import pytest
 
 CELLS = """
-import pytest, time
+import json, pathlib, pytest, time
 
 @pytest.mark.mutate(x=list(range({count})))
 def test_cell(energy_meter, hyperparameters):
     time.sleep({sleep})
-    assert hyperparameters["x"] not in {broken}
+    assert hyperparameters["x"] not in json.loads(pathlib.Path("broken.json").read_text())
 """
 
 
 def cells(project, count=4, sleep=0, broken=()):
-    project.tests(CELLS.format(count=count, sleep=sleep, broken=list(broken)))
+    """The test, and beside it which of its cells fail: a repair that does not change the test itself."""
+    project.tests(CELLS.format(count=count, sleep=sleep))
+    (project.path / "broken.json").write_text(json.dumps(list(broken)))
 
 
 def ran(result):
@@ -54,7 +56,8 @@ def test_declared_order_undoes_a_shuffle(project):
         def pytest_collection_modifyitems(items):
             items.reverse()
         """)
-    project.tests(CELLS.format(count=3, sleep=0, broken=[]) + "\ndef test_plain(): pass\n")
+    cells(project, count=3)
+    project.tests(CELLS.format(count=3, sleep=0) + "\ndef test_plain(): pass\n")
     shuffled = project.run("-v")
     assert ran(shuffled) == ["x=2-rep0", "x=1-rep0", "x=0-rep0"]
     declared = project.run("-v", "--energy-order=declared")
@@ -104,6 +107,14 @@ def test_what_failed_runs_again(project):
     result.assert_outcomes(passed=2, deselected=2)
     statuses = Counter(one["status"] for one in project.records())
     assert statuses == {"passed": 4, "failed": 2}
+
+
+def test_changed_code_runs_again(project):
+    """A test that trains by itself and was edited since, committed or not, is another measurement."""
+    cells(project, count=2)
+    project.run().assert_outcomes(passed=2)
+    cells(project, count=2, sleep=0.01)
+    project.run("--energy-resume").assert_outcomes(passed=2)
 
 
 def test_a_changed_configuration_runs_again(project):

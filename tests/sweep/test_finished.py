@@ -19,7 +19,7 @@ from pytest_parallel_energy.sweep.history import read_history
 def record(number=0, **changes):
     return dataclasses.replace(
         Record(
-            record_id=f"id{number}", run_id="run", nodeid=f"t.py::test[{number}]", cell=f"cell{number}",
+            record_id=f"id{number}", run_id="run", nodeid=f"t.py::test[{number}]", cell=f"cell{number}", code="code",
             status=Status.PASSED, started_at="2026-01-01T00:00:00+00:00", duration_s=1.0,
             host=HostPart(git_commit="abc"), energy=EnergyPart(total_j=100.0),
         ),
@@ -30,18 +30,19 @@ def record(number=0, **changes):
 def test_what_passed_with_the_same_cell_is_finished():
     """The id and the cell must both be the same: a changed default is another cell under the same id."""
     finished = Finished.of([record(1), record(2, status=Status.FAILED)], git_commit="abc")
-    assert finished.holds("t.py::test[1]", "cell1")
-    assert not finished.holds("t.py::test[1]", "other")
-    assert not finished.holds("t.py::test[2]", "cell2")
+    assert finished.holds("t.py::test[1]", "cell1", "code")
+    assert not finished.holds("t.py::test[1]", "other", "code")
+    assert not finished.holds("t.py::test[1]", "cell1", "edited")
+    assert not finished.holds("t.py::test[2]", "cell2", "code")
 
 
 def test_a_failed_attempt_before_a_passed_one_does_not_count():
     """Of a retried experiment the attempt that passed counts; a warm-up finishes only the warm-up."""
     records = [record(1, status=Status.FAILED, attempt=1), record(1, attempt=2), record(2, phase=Phase.WARMUP)]
     finished = Finished.of(records, git_commit="abc")
-    assert finished.holds("t.py::test[1]", "cell1")
-    assert not finished.holds("t.py::test[2]", "cell2")
-    assert finished.holds("t.py::test[2]", "cell2", warmup=True)
+    assert finished.holds("t.py::test[1]", "cell1", "code")
+    assert not finished.holds("t.py::test[2]", "cell2", "code")
+    assert finished.holds("t.py::test[2]", "cell2", "code", warmup=True)
 
 
 def test_other_code_is_not_finished():
