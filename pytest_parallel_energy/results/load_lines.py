@@ -32,7 +32,7 @@ def _lines(record: Record, load: BackgroundPart) -> Iterator[Line]:
 
 def _facts(load: BackgroundPart) -> Iterator[str]:
     failed = f" ({load.rounds_failed} failed)" if load.rounds_failed else ""
-    yield f"{load.rounds_completed} rounds{failed}"
+    yield f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}{failed}"
     if load.round_mean_s is not None:
         yield f"{format_seconds(load.round_mean_s)} each"
     if load.gap_s is not None:
