@@ -18,7 +18,7 @@ from ..errors import SensorError, SensorUnavailableError
 from ..units import J_PER_MJ, W_PER_MW
 from .gpu_share import UtilisationSample
 from .nvml_devices import GpuIdentity, visible_gpus
-from .nvml_module import find_module
+from .nvml_scopes import find_scopes
 from .result import Quality
 from .sensor import Observation, Reading, Sensor, SensorDescription
 
@@ -195,8 +195,8 @@ def open_nvml(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]
         visible = visible_gpus([gpu for gpu, _ in gpus], environment)
         handles = {gpu.index: handle for gpu, handle in gpus}
         boards = [NvmlSensor(library, handles[gpu.index], gpu, visible.notes) for gpu in visible.gpus]
-        modules = [module for gpu in visible.gpus for module in find_module(library, handles[gpu.index], gpu)]
-        sensors: tuple[Sensor, ...] = (*boards, *modules)
+        scopes = [scope for gpu in visible.gpus for scope in find_scopes(library, handles[gpu.index], gpu)]
+        sensors: tuple[Sensor, ...] = (*boards, *scopes)
     except SensorError as error:
         raise SensorUnavailableError(f"the driver refused: {error}") from error
     finally:

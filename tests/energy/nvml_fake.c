@@ -19,7 +19,7 @@
 typedef struct {
     int index, arch, has_energy, has_instant, temperature;
     unsigned pid, sm;
-    long long power_mw, module_mw, energy_mj, refresh_us, limit_mw, lost_us;
+    long long power_mw, module_mw, memory_mw, energy_mj, refresh_us, limit_mw, lost_us;
     char uuid[96], name[96], mig[96];
 } Gpu;
 
@@ -40,6 +40,7 @@ static void setting(Gpu *gpu, const char *key, const char *value) {
     else if (!strcmp(key, "mig")) snprintf(gpu->mig, sizeof gpu->mig, "%s", value);
     else if (!strcmp(key, "power_mw")) gpu->power_mw = number;
     else if (!strcmp(key, "module_mw")) gpu->module_mw = number;
+    else if (!strcmp(key, "memory_mw")) gpu->memory_mw = number;
     else if (!strcmp(key, "energy_mj")) gpu->energy_mj = number;
     else if (!strcmp(key, "refresh_us")) gpu->refresh_us = number;
     else if (!strcmp(key, "limit_mw")) gpu->limit_mw = number;
@@ -203,6 +204,10 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int n, nvmlFieldValue
             value->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
             value->value.uiVal = (unsigned)gpu->module_mw;
             value->nvmlReturn = gpu->module_mw ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
+        } else if (value->fieldId == NVML_FI_DEV_POWER_INSTANT && value->scopeId == NVML_POWER_SCOPE_MEMORY) {
+            value->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
+            value->value.uiVal = (unsigned)gpu->memory_mw;
+            value->nvmlReturn = gpu->memory_mw ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
         } else if (value->fieldId == NVML_FI_DEV_POWER_INSTANT && gpu->has_instant) {
             value->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
             value->value.uiVal = (unsigned)gpu->power_mw;

@@ -176,6 +176,17 @@ def test_a_module_holds_its_gpu_and_cpu(nvml, name, module_mw, total_j):
     assert result.total_j == pytest.approx(total_j)
 
 
+def test_the_memory_is_shown_and_not_added(nvml):
+    """Scope 2: the memory's joules stand beside the board's, which hold them; boards that do not tell have none."""
+    nvml.gpu(memory_mw=60_000)
+    result = measured(nvml)
+    memory = next(domain for domain in result.domains if domain.kind == "gpu-memory")
+    assert memory.joules == pytest.approx(600.0)
+    assert not memory.counted
+    assert result.total_j == pytest.approx(3000.0)
+    assert result.gpu_j == pytest.approx(3000.0)
+
+
 def test_who_used_the_gpu(nvml):
     """The driver's ring of utilisation, through the real bindings: an idle GPU raises, a busy one names its process."""
     gpu = nvml.gpu()

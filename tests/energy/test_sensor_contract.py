@@ -78,6 +78,16 @@ class TestNvmlModuleSensor(TestNvmlSensor):
         module.close()
 
 
+class TestNvmlMemorySensor(TestNvmlSensor):
+    @pytest.fixture
+    def sensor(self, nvml):
+        nvml.gpu(memory_mw=60_000)
+        board, memory = open_nvml()
+        yield memory
+        board.close()
+        memory.close()
+
+
 class TestEstimateSensor(SensorContract):
     @pytest.fixture
     def clock(self):
