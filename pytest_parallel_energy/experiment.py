@@ -180,7 +180,7 @@ class Experiment:
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
         self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
-        self._result = None
+        self.window, self._result = None, None  # a heartbeat must not take the last attempt's joules for this one's
         self._keep(self._record(Status.CRASHED, _CRASHED, None))
 
     def _current(self) -> _Attempt:
@@ -401,7 +401,7 @@ class Experiment:
         columns = [f"{domain.name}_w" for domain in result.domains] + [f"{name}_celsius" for name in degrees]
         rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
         points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(result.trace, rows, strict=False)]
-        write_file(path, trace_csv_gz(columns, points))
+        write_file(path, trace_csv_gz(columns, points), synced=False)
         return self.session.store.relative(path)
 
     def _workload_part(self) -> WorkloadPart | None:

@@ -26,10 +26,17 @@ def read_temperatures_c(sensors: Iterable[Sensor] = (), *, sysfs_root: Path = Pa
             found[f"cpu-{len(found)}"] = value_c
     for sensor in sensors:
         if isinstance(sensor, Observer):
-            temperature_c = sensor.observe().temperature_c
+            temperature_c = _device_c(sensor)
             if temperature_c is not None:
                 found[sensor.description.name] = temperature_c
     return found
+
+
+def _device_c(sensor: Observer) -> float | None:
+    try:
+        return sensor.observe().temperature_c
+    except Exception:  # noqa: BLE001 - a third party's sensor may raise anything; a temperature is not worth a test
+        return None
 
 
 class ThermalLog:

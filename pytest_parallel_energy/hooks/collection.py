@@ -226,8 +226,13 @@ class Collection:
         names = getattr(item, "fixturenames", None)
         if names is None or not self.is_experiment(item):
             return
-        for name, value in self.param_of(item).values.items():
-            item.extra_keyword_matches.add(f"{name}:{value!r}" if isinstance(value, float) else f"{name}:{value}")
+        values = self.param_of(item).values
+        if values:
+            from ..mutation.labels import value_label
+
+            # as the id shows it, and exact: a rounded 0.1424 is no part of 0.14238998724374657
+            short = {f"{name}:{value_label(value)}" for name, value in values.items()}
+            item.extra_keyword_matches.update(short | {f"{name}:{value}" for name, value in values.items()})
         if "background_load" not in names and item.get_closest_marker("background_load"):
             names.append("background_load")
 

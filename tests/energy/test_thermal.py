@@ -21,6 +21,20 @@ def test_packages_are_read_and_other_chips_are_not(tmp_path):
     assert read_temperatures_c(sysfs_root=tmp_path / "none") == {}
 
 
+class Broken:
+    """A third party's sensor whose device does not answer."""
+
+    description = None
+
+    def observe(self):
+        raise RuntimeError("no answer")
+
+
+def test_a_sensor_that_raises_has_no_temperature():
+    """What a plug-in raises ends neither the reading of the others nor the test."""
+    assert read_temperatures_c([Broken()]) == {}
+
+
 def test_the_log_stands_beside_a_trace():
     """Each offset has the last reading before it; a device that came later is unknown until then."""
     now_s = iter([100.0, 100.0, 101.0, 102.0])
