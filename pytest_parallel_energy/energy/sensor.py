@@ -142,7 +142,7 @@ class Observation:
 
 @runtime_checkable
 class Observer(Protocol):
-    """A sensor that can also say how its device fares. Asked at the ends of a window, never in the sampling loop."""
+    """A sensor that can also say how its device fares. Asked at the ends of a window and every few seconds."""
 
     def observe(self) -> Observation:
         """The device's state now; what cannot be read is ``None``."""

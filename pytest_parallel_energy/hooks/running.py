@@ -31,6 +31,8 @@ _LEAD_S = 0.5
 """How long before a timeout that ends the process its record is written: a write and a sync take milliseconds."""
 _REASON_LENGTH = 500
 _BEAT_S = 1.0
+_BEATS_TO_FEEL = 5
+"""A look at a GPU takes milliseconds under the driver's lock, and a temperature changes slowly."""
 _BEATS_TO_KEEP = 10
 """So many seconds of a crashed attempt's energy may be missing; a snapshot costs about a millisecond."""
 
@@ -183,7 +185,8 @@ class Running:
             experiment = self._experiment
             if experiment is None:
                 continue
-            experiment.note_temperatures()
+            if count % _BEATS_TO_FEEL == 0:
+                experiment.note_temperatures()
             if count % _BEATS_TO_KEEP == 0:
                 with contextlib.suppress(ParallelEnergyError):  # a full disk: the record itself will say so
                     experiment.keep_heartbeat()
