@@ -7,14 +7,17 @@ killed together (somebody's ``kill -9`` of everything named python, the kernel s
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .cookie import VARIABLE, Cookie, own_pid_namespace
+from .guard import cgroup
 from .guard.procfs import all_pids, descendants, environment, read_stat
 
 __all__ = ["Leftover", "find_leftovers", "sweep_leftovers"]
@@ -43,20 +46,32 @@ def find_leftovers() -> tuple[Leftover, ...]:
     """The processes of dead sessions on this machine, as far as this user may see them; empty when there are none.
 
     A process counts when its environment holds a cookie of this PID namespace whose owner is gone (pid *and* start
-    time), or when it is a descendant of one that does. Names and pids alone never count.
+    time), when it is a member of a cgroup that was made for such an owner, or when it is a descendant of one that does.
+    Names and pids alone never count.
     """
-    namespace = own_pid_namespace()
+    marked = ((pid, cookie) for pid in all_pids() if (cookie := _of_the_dead(environment(pid).get(VARIABLE, ""))))
+    grouped = ((pid, cookie) for folder, cookie in _groups_of_the_dead() for pid in cgroup.members(folder))
     found: dict[int, Leftover] = {}
-    for pid in all_pids():
-        text = environment(pid).get(VARIABLE)
-        cookie = Cookie.parse(text) if text else None
-        if cookie is None or cookie.pid_namespace != namespace or cookie.owner_lives() or pid == os.getpid():
-            continue
-        for member in (pid, *descendants(pid)):
+    for pid, cookie in itertools.chain(marked, grouped):
+        for member in (pid, *descendants(pid)) if pid != os.getpid() else ():
             leftover = _leftover(member, cookie)
             if leftover is not None and member not in found:
                 found[member] = leftover
     return tuple(found.values())
+
+
+def _of_the_dead(text: str) -> Cookie | None:
+    """The cookie written as ``text``, when it is one of this PID namespace whose owner is gone."""
+    cookie = Cookie.parse(text)
+    if cookie is None or cookie.pid_namespace != own_pid_namespace() or cookie.owner_lives():
+        return None
+    return cookie
+
+
+def _groups_of_the_dead() -> Iterator[tuple[str, Cookie]]:
+    for folder, owner in cgroup.groups():
+        if cookie := _of_the_dead(owner):
+            yield folder, cookie
 
 
 def _leftover(pid: int, cookie: Cookie) -> Leftover | None:
@@ -96,6 +111,8 @@ def sweep_leftovers(*, timeout_s: float = 5.0) -> tuple[tuple[Leftover, ...], tu
             _kill(one, deadline_s)
         if time.monotonic() > deadline_s:
             break
+    for folder, _cookie in _groups_of_the_dead():
+        cgroup.remove(folder)
     left = {(one.pid, one.start_ticks) for one in find_leftovers()} if seen else set()
     ended = tuple(one for key, one in seen.items() if key not in left)
     return ended, tuple(one for key, one in seen.items() if key in left)

@@ -154,6 +154,7 @@ class Supervised:
             "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
             "marks": rounds is not None,
             "log": os.devnull if log is None else str(log.absolute()),
+            "owner": str(self._cookie),
             "argv": list(self.command.argv),
             "cwd": str(cwd),
             "env": {**os.environ, **self.command.env, VARIABLE: str(self._cookie)},

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from pytest_parallel_energy.processes.cookie import REALM_VARIABLE, VARIABLE, Cookie
+from pytest_parallel_energy.processes.guard import cgroup
 from pytest_parallel_energy.processes.guard.procfs import all_pids, read_stat
 from pytest_parallel_energy.processes.leftovers import find_leftovers, sweep_leftovers
 from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
+from tests.processes.containers import works
 
 
 @pytest.fixture
@@ -121,15 +123,24 @@ def test_a_guard_at_work_is_left_to_it(token):
         assert process.wait(10) == 0
 
 
-def test_guard_and_init_killed_together_are_swept(token, tmp_path):
-    """The one case that guard and init cannot catch without a namespace is caught by the sweep."""
+@pytest.mark.parametrize(
+    ("container", "kind"), [("subreaper", "daemon"), ("cgroup", "daemon"), ("cgroup", "daemon-bare")]
+)
+def test_guard_and_init_killed_together_are_swept(token, container, kind):
+    """The one case that guard and init cannot catch without a namespace is caught by the sweep.
+
+    In a cgroup even a daemon that emptied its environment: the group is known by its owner's cookie, and goes too.
+    """
+    if not works(container):
+        pytest.skip(f"no {container} can be had here")
     owner = f"""
 import os, signal, sys, time
 from pytest_parallel_energy.processes.command import Command
+from pytest_parallel_energy.processes.guard import cgroup
 from pytest_parallel_energy.processes.guard.procfs import read_stat
 from pytest_parallel_energy.processes.supervised import start_supervised
 from pytest_parallel_energy.processes.supervision import Supervision
-child = start_supervised(Command(argv={misbehaving_argv("daemon", token)!r}), Supervision(container="subreaper"))
+child = start_supervised(Command(argv={misbehaving_argv(kind, token)!r}), Supervision(container={container!r}))
 def daemons():
     stats = {{pid: read_stat(pid) for pid in child.status().pids if pid != child.pid}}
     return [pid for pid, stat in stats.items() if stat is not None and stat.parent == child.init_pid]
@@ -137,7 +148,7 @@ while not daemons():
     time.sleep(0.01)
 for pid in (child.guard_pid, child.init_pid):
     os.kill(pid, signal.SIGSTOP)
-for pid in (child.guard_pid, child.init_pid):
+for pid in (child.init_pid, child.guard_pid):  # the other way round, the guard's end wakes the init
     os.kill(pid, signal.SIGKILL)
 os._exit(0)
 """
@@ -147,3 +158,4 @@ os._exit(0)
     eventually(lambda: len(marked(token)) == 1)  # the daemon; the first process of the load dies with its init
     sweep_leftovers()
     assert marked(token) == []
+    assert [owner for _folder, owner in cgroup.groups() if token in owner] == []

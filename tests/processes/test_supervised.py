@@ -21,16 +21,9 @@ from pytest_parallel_energy.processes.guard.procfs import all_pids, read_stat
 from pytest_parallel_energy.processes.supervised import Supervised, start_supervised
 from pytest_parallel_energy.processes.supervision import Ready, Supervision
 from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
+from tests.processes.containers import ALL, works
 
-
-def works(kind):
-    """Whether a container can be had on this machine: tried in a child, as the product does."""
-    with contextlib.suppress(ProcessError), start_supervised(Command(argv=("true",)), Supervision(container=kind)):
-        return True
-    return False
-
-
-KINDS = [kind for kind in ("namespace", "cgroup", "subreaper") if works(kind)]
+KINDS = [kind for kind in ALL if works(kind)]
 
 
 @pytest.fixture(params=KINDS)
@@ -280,7 +273,7 @@ def test_pids_are_the_owners(kind, token):
 def test_unknown_container_is_refused():
     """A container that does not exist is refused by name."""
     with pytest.raises(OSError, match="no container of the kind 'jail'"):
-        choose("jail")
+        choose("jail", str(Cookie.mine()))
 
 
 @pytest.mark.parametrize(

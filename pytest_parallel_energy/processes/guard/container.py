@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from . import cgroup
 from .kernel import (
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -45,11 +45,12 @@ class Container(NamedTuple):
     """Why a better kind could not be had, one sentence each."""
 
 
-def choose(wanted: str) -> Container:
+def choose(wanted: str, owner: str) -> Container:
     """The best container that works here.
 
     Args:
         wanted: ``auto``, or one kind. A kind that is asked for and does not work raises.
+        owner: the cookie of whom it is for.
 
     Raises:
         OSError: the one kind asked for does not work here.
@@ -59,7 +60,7 @@ def choose(wanted: str) -> Container:
         if wanted not in {"auto", kind}:
             continue
         try:
-            found = attempt()
+            found = attempt(owner)
         except OSError as error:
             refused.append(f"{kind}: {error.strerror or error}")
             if wanted == kind:
@@ -75,7 +76,7 @@ def choose(wanted: str) -> Container:
     raise OSError(0, message)
 
 
-def _try_namespace() -> str:
+def _try_namespace(_owner: str) -> str:
     """Empty for a namespace as root, ``user`` for one inside an own user namespace."""
     reason = ""
     for found in ("", _USER) if os.geteuid() == 0 else (_USER,):
@@ -138,36 +139,21 @@ def furnish_namespace() -> None:
         mount("tmpfs", str(_SHARED_MEMORY), "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
 
 
-def _try_cgroup() -> str:
-    """Folder of a new, empty group below our own, whose members can be killed by one write."""
-    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    root = re.search(r"^\S+ \S+ \S+ / (\S+) .* - cgroup2 ", mounts, re.MULTILINE)
-    own = re.search(r"^0::(/.*)$", Path("/proc/self/cgroup").read_text(encoding="utf-8"), re.MULTILINE)
-    if root is None or own is None:
-        raise OSError(0, "there is no cgroup v2 hierarchy")
-    folder = Path(root[1] + own[1].rstrip("/"), f"pytest-parallel-energy-{os.urandom(6).hex()}")
-    folder.mkdir()
-    try:
-        reason = "" if (folder / "cgroup.kill").exists() else "the kernel has no cgroup.kill"
-        reason = reason or _in_child(lambda: _join(folder))
-    except OSError:
-        folder.rmdir()
-        raise
+def _try_cgroup(owner: str) -> str:
+    """Folder of a group that a process of ours can really join."""
+    folder = cgroup.create(owner)
+    reason = _in_child(functools.partial(cgroup.join, folder))
     if reason:
-        folder.rmdir()
+        cgroup.remove(folder)
         raise OSError(0, reason)
-    return str(folder)
+    return folder
 
 
-def _join(folder: Path) -> None:
-    (folder / "cgroup.procs").write_text("0", encoding="ascii")
-
-
-def _try_subreaper() -> str:
+def _try_subreaper(_owner: str) -> str:
     return ""
 
 
-_ATTEMPTS: dict[str, Callable[[], str]] = {
+_ATTEMPTS: dict[str, Callable[[str], str]] = {
     "namespace": _try_namespace,
     "cgroup": _try_cgroup,
     "subreaper": _try_subreaper,

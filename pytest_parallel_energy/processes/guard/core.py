@@ -10,13 +10,13 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from . import cgroup
 from .conditions import Conditions
 from .container import Container, choose
 from .kernel import become_subreaper, make_high, set_parent_death_signal
-from .killing import kill_below, kill_cgroup, stuck
+from .killing import kill_below, stuck
 from .launch import Launched, launch, wake_pipe
 from .lines import LineReader, send
 from .logs import Logs
@@ -149,7 +149,7 @@ class Guard:
         self._readiness = Readiness(self._spec["ready"])
         self._conditions = Conditions(self._spec)
         try:
-            self._container = choose(self._spec["container"])
+            self._container = choose(self._spec["container"], self._spec["owner"])
         except OSError as error:
             self.fail(f"the container {self._spec['container']!r} cannot be had here: {error.strerror or error}")
             return
@@ -405,15 +405,8 @@ class Guard:
         })
         while not clean:
             clean = self._kill_all(time.monotonic() + _STUCK_AFTER_S)
-        self._remove_cgroup()
+        cgroup.remove(self._container.cgroup)
 
     def _kill_all(self, deadline_s: float) -> bool:
-        kill_cgroup(self._container.cgroup)
+        cgroup.kill(self._container.cgroup)
         return kill_below(os.getpid(), deadline_s=deadline_s)
-
-    def _remove_cgroup(self) -> None:
-        if self._container.cgroup:
-            try:
-                Path(self._container.cgroup).rmdir()
-            except OSError:
-                self._flags.append(f"the empty group {self._container.cgroup} could not be removed")

@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import cgroup
 from .container import Container, furnish_namespace
 from .kernel import become_subreaper, set_parent_death_signal
-from .killing import kill_below, kill_cgroup, reap
+from .killing import kill_below, reap
 from .lines import LineReader, send
 from .procfs import descendants
 from .spawn import spawn
@@ -45,8 +46,9 @@ def run_init(spec: dict[str, Any], fds: dict[str, int], lifelines: list[int], co
         send(fds["reports"], {"what": "failed", "reason": f"{type(error).__name__}: {error}"})
     finally:
         if container.kind != "namespace":  # there the kernel does it
-            kill_cgroup(container.cgroup)
+            cgroup.kill(container.cgroup)
             kill_below(os.getpid())
+            cgroup.remove(container.cgroup)  # the guard may be gone
         os._exit(0)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .procfs import descendants, read_stat
 
-__all__ = ["kill_below", "kill_cgroup", "reap", "stuck"]
+__all__ = ["kill_below", "reap", "stuck"]
 
 _PAUSE_S = 0.001
 _LONG_PAUSE_S = 0.05
@@ -76,13 +76,6 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def kill_cgroup(folder: str) -> None:
-    """SIGKILL to all members at once (cgroup v2, Linux 5.14); nothing where there is no such group."""
-    if folder:
-        with contextlib.suppress(OSError):  # kill_below does the same, more slowly
-            Path(folder, "cgroup.kill").write_text("1", encoding="ascii")
 
 
 def stuck(pid: int) -> list[str]:

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import cgroup
 from .kernel import set_parent_death_signal
 
 __all__ = ["spawn"]
@@ -22,13 +23,13 @@ _MARKS_FD, _ANSWERS_FD = 3, 4
 _CANNOT_EXECUTE = 127
 
 
-def spawn(spec: dict[str, Any], fds: dict[str, int], cgroup: str) -> tuple[int, str]:
+def spawn(spec: dict[str, Any], fds: dict[str, int], group: str) -> tuple[int, str]:
     """Start ``spec``'s command in its own session.
 
     Args:
         spec: ``argv cwd env oom_score_adj max_processes``, and ``marks``: whether it is a loop script.
         fds: ``output`` (its standard output and error), ``marks`` and ``answers``, each 10 or more.
-        cgroup: folder of the group to join, empty for none.
+        group: folder of the cgroup to join, empty for none.
 
     Returns:
         The pid, and an empty string or why the command could not be executed; then the pid is 0.
@@ -37,7 +38,7 @@ def spawn(spec: dict[str, Any], fds: dict[str, int], cgroup: str) -> tuple[int, 
     pid = os.fork()
     if pid == 0:
         try:
-            _become(spec, fds, cgroup)
+            _become(spec, fds, group)
         except BaseException as error:  # noqa: BLE001 - a forked child must never return into its parent's program
             os.write(write, str(getattr(error, "strerror", None) or error).encode())
         os._exit(_CANNOT_EXECUTE)
@@ -50,15 +51,15 @@ def spawn(spec: dict[str, Any], fds: dict[str, int], cgroup: str) -> tuple[int, 
     return pid, ""
 
 
-def _become(spec: dict[str, Any], fds: dict[str, int], cgroup: str) -> NoReturn:
+def _become(spec: dict[str, Any], fds: dict[str, int], group: str) -> NoReturn:
     signal.set_wakeup_fd(-1)
     for number in _RESTORED:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.setsid()
     set_parent_death_signal(signal.SIGKILL)
-    if cgroup:
-        Path(cgroup, "cgroup.procs").write_text("0", encoding="ascii")
+    if group:
+        cgroup.join(group)
     _set_limits(spec)
     os.chdir(spec["cwd"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
