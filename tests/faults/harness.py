@@ -14,13 +14,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_parallel_energy.processes.guard import cgroup
 from pytest_parallel_energy.processes.guard.procfs import all_pids, descendants, read_stat
-from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
+from pytest_parallel_energy.testing.misbehaving import MISBEHAVING, misbehaving_argv
+from tests.faults.nursery import ROOT, Forked, Nursery
 
 PROCESSES = {
     "tree": 11,
@@ -38,11 +40,15 @@ PROCESSES = {
     "crash": 0,
     "exit-at-once": 0,
     "kill-parent": 0,
+    "full-disk": 0,
 }
 """How many processes each load has when it is up; 1 where nothing stands, 0 where it comes and goes."""
 
 PLUGIN = ("-p", "pytest_parallel_energy.plugin", "--energy-coverage-min=0")
-ROOT = Path(__file__).resolve().parents[2]
+FULL_DISK = "full-disk"
+"""A load that prints all the time, whose log the disk does not take."""
+
+LOADS = sorted({*MISBEHAVING, FULL_DISK} - {"sleep"})
 
 CONFTEST = """
 import json, os, sys, threading, time
@@ -140,7 +146,7 @@ class Run:
 
     folder: Path
     token: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     told: dict[str, Any] = field(default_factory=dict)
     known: set[tuple[int, int]] = field(default_factory=set)
     spared: set[int] = field(default_factory=set)
@@ -165,7 +171,7 @@ class Run:
         self.wait_for("ready")
         deadline_s = time.monotonic() + 10
         while self._count() < PROCESSES.get(kind, 1) and time.monotonic() < deadline_s:
-            time.sleep(0.005)
+            time.sleep(0.01)
         if PROCESSES.get(kind, 1) and not self._count():
             raise AssertionError(f"no process of the load {kind} was ever there")
         self.look()
@@ -212,6 +218,15 @@ class Run:
                     found.append(f"{pid} ({stat.state}, child of {stat.parent}) {arguments[:150]}")
         return found
 
+    def _first_known(self, but: set[int]) -> list[str]:
+        """One that was there before and still is: cheap, where :meth:`left` looks at the whole machine."""
+        for pid, ticks in self.known:
+            if pid not in self.spared and pid not in but:
+                stat = read_stat(pid)
+                if stat is not None and stat.start_ticks == ticks and stat.state not in "ZX":
+                    return [f"{pid} ({stat.state}, child of {stat.parent})"]
+        return []
+
     def owners(self) -> set[int]:
         """The pytest processes: controller and worker."""
         return {self.process.pid, *(self.told[name] for name in ("owner", "parent") if name in self.told)} - {
@@ -221,9 +236,9 @@ class Run:
     def wait_until_gone(self, timeout_s: float = 10.0, *, but: set[int] | None = None) -> tuple[list[str], float]:
         """Survivors after at most ``timeout_s``, and the seconds until there were none."""
         began_s = time.monotonic()
-        while left := self.left(but=but):
+        while left := self._first_known(but or set()) or self.left(but=but):
             if time.monotonic() - began_s > timeout_s:
-                return left, time.monotonic() - began_s
+                return self.left(but=but) or left, time.monotonic() - began_s
             if self.process.returncode is None:
                 self.process.poll()
             time.sleep(0.001)
@@ -243,15 +258,54 @@ class Run:
         self.process.wait(10)
 
 
+def groups_left(run: Run) -> list[str]:
+    """Cgroups that were made for this run and are still there."""
+    owner = f"{run.told.get('owner')} "
+    return [f"the group {folder}" for folder, cookie in cgroup.groups() if cookie.startswith(owner)]
+
+
 @contextlib.contextmanager
-def started(case: Case, folder: Path) -> Iterator[Run]:
-    """A pytest process that runs ``case``."""
+def started(case: Case, folder: Path, nursery: Nursery | None = None) -> Iterator[Run]:
+    """A pytest process that runs ``case``; forked by ``nursery`` where there is one."""
     token = f"fault-{secrets.token_hex(8)}"
+    write_test(case, folder)
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:  # a shell does that to what it runs with "&"
+            signal.signal(number, signal.SIG_DFL)
+    start = execute if nursery is None else nursery.start
+    process = start(arguments_of(case, folder), folder=folder, environment=environment_of(case, folder, token))
+    run = Run(folder=folder, token=token, process=process)
+    try:
+        yield run
+    finally:
+        run.end()
+
+
+def write_test(case: Case, folder: Path) -> None:
+    """The test, its conftest, and a disk that is full where the case wants one."""
     (folder / "conftest.py").write_text(CONFTEST + (PLUGIN_FIXTURE if case.plugin else ""))
     body = "\n".join("    " + line for line in case.body.splitlines())
     (folder / "test_case.py").write_text(TEST_HEAD + body + "\n")
+    if case.kind == FULL_DISK:
+        (folder / "load").mkdir()
+        (folder / "load" / "round-1.log").symlink_to("/dev/full")
+
+
+def arguments_of(case: Case, folder: Path) -> list[str]:
+    """What follows ``python -m pytest``."""
+    return [
+        *("-q", "-c", os.devnull, f"--rootdir={folder}"),
+        *("-p", "no:cacheprovider", *(("-p", "xdist", "-n", "1") if case.xdist else ())),
+        *(PLUGIN if case.plugin else ()),
+        *case.options,
+        str(folder / "test_case.py"),
+    ]
+
+
+def environment_of(case: Case, folder: Path, token: str) -> dict[str, str]:
+    """Ours without pytest's, with the case and its load."""
     facts = {
-        "argv": misbehaving_argv(case.kind, token),
+        "argv": misbehaving_argv("flood" if case.kind == FULL_DISK else case.kind, token),
         "folder": str(folder),
         "container": case.container,
         "ready": case.ready,
@@ -261,24 +315,19 @@ def started(case: Case, folder: Path) -> Iterator[Run]:
         "stop_twice": case.stop_twice,
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
-    environment |= {
+    return environment | {
         "FAULT_CASE": json.dumps(facts),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) == signal.SIG_IGN:  # a shell does that to what it runs with "&"
-            signal.signal(number, signal.SIG_DFL)
+
+
+def execute(arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A ``python -m pytest ARGUMENTS`` in ``folder``, which prints to ``output.txt`` there."""
     with (folder / "output.txt").open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={folder}"),
-                *("-p", "no:cacheprovider", *(("-p", "xdist", "-n", "1") if case.xdist else ())),
-                *(PLUGIN if case.plugin else ()),
-                *case.options,
-                str(folder / "test_case.py"),
-            ],
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", *arguments],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -286,8 +335,3 @@ def started(case: Case, folder: Path) -> Iterator[Run]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    run = Run(folder=folder, token=token, process=process)
-    try:
-        yield run
-    finally:
-        run.end()

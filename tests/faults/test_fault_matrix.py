@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from pytest_parallel_energy.testing.misbehaving import MISBEHAVING
-from tests.faults.harness import Case, started
+from tests.faults.conftest import PROPERTY
+from tests.faults.harness import LOADS, Case, groups_left, started
+from tests.faults.nursery import Nursery
 from tests.faults.triggers import TRIGGERS
+from tests.processes.containers import works
 
-CONTAINERS = ("auto", "subreaper")
-LOADS = sorted(set(MISBEHAVING) - {"sleep"})
+CONTAINERS = ("auto", "subreaper", *(("cgroup",) if works("cgroup") else ()))
 # Each trigger and each load at least once: the two lists side by side, the shorter one again from its start.
 COUNT = max(len(TRIGGERS), len(LOADS))
 PAIRS = [
-    (trigger, kind, CONTAINERS[number % 2])
+    (trigger, kind, CONTAINERS[number % len(CONTAINERS)])
     for number, trigger, kind in zip(range(COUNT), itertools.cycle(TRIGGERS), itertools.cycle(LOADS), strict=False)
 ]
 
 
 def run_case(
-    trigger_name: str, kind: str, container: str, folder: Path, *, plugin: bool = False
+    trigger_name: str,
+    kind: str,
+    container: str,
+    folder: Path,
+    *,
+    nursery: Nursery | None = None,
+    plugin: bool = False,
 ) -> tuple[list[str], float]:
     """Survivors, and seconds from the trigger until the load was gone."""
     trigger = TRIGGERS[trigger_name]
     case = trigger.case()
     case.kind, case.container, case.plugin = kind, container, plugin
-    with started(case, folder) as run:
+    with started(case, folder, nursery) as run:
         if trigger.wait_for != "starting":
             run.wait_until_up(kind)
         run.wait_for(trigger.wait_for)
@@ -38,7 +46,7 @@ def run_case(
         spared = trigger.act(run) or set()
         survivors, seconds = run.wait_until_gone(but=run.owners())
         # A worker whose controller was killed is xdist's: it ends itself within some seconds.
-        return survivors or run.wait_until_gone(30.0, but=spared)[0], seconds
+        return survivors or run.wait_until_gone(30.0, but=spared)[0] or groups_left(run), seconds
 
 
 def pytest_generate_tests(metafunc):
@@ -47,20 +55,21 @@ def pytest_generate_tests(metafunc):
     pairs = PAIRS
     option = metafunc.config.getoption
     if option("--faults") == "full":
-        triggers = option("--faults-triggers").split(",") if option("--faults-triggers") else TRIGGERS
-        loads = option("--faults-loads").split(",") if option("--faults-loads") else LOADS
-        repeats = range(option("--faults-repeats"))
-        pairs = [pair for _ in repeats for pair in itertools.product(triggers, loads, CONTAINERS)]
+        axes = (
+            option(f"--faults-{axis}").split(",") if option(f"--faults-{axis}") else every
+            for axis, every in (("triggers", TRIGGERS), ("loads", LOADS), ("containers", CONTAINERS))
+        )
+        pairs = [*itertools.product(*axes)] * option("--faults-repeats")
     ids = [f"{'-'.join(pair)}-{number}" for number, pair in enumerate(pairs)]
     metafunc.parametrize(("trigger", "kind", "container"), pairs, ids=ids)
 
 
-def test_nothing_is_left(trigger, kind, container, tmp_path, fault_results):
+def test_nothing_is_left(trigger, kind, container, tmp_path, nursery, record_property):
     """Nothing is left after this trigger under this load, held in this way."""
-    survivors, seconds = run_case(trigger, kind, container, tmp_path)
+    survivors, seconds = run_case(trigger, kind, container, tmp_path, nursery=nursery)
     held = "namespace" if container == "auto" else container
     entry = {"trigger": trigger, "load": kind, "container": held, "seconds": seconds, "survivors": survivors}
-    fault_results.add(entry | {"uid": os.geteuid()})
+    record_property(PROPERTY, json.dumps(entry | {"uid": os.geteuid()}))
     shutil.rmtree(tmp_path)
     assert survivors == []
 
