@@ -92,7 +92,7 @@ def check_plan(plan: Plan, settings: Settings, registry: Registry) -> None:
             repository that is not where the registry says.
     """
     trained = [(plan.workload.name, plan.workload.profile, plan.workload.fixed)] if plan.workload else []
-    trained += [(load.name, load.profile, load.hyperparameters) for load in plan.loads]
+    trained += [(load.name, load.profile, load.hyperparameters) for load in plan.loads if not load.command]
     for name, profile, fixed in trained:
         workload = registry.workload(name)
         workload.values(profile_of(profile, settings), **fixed)

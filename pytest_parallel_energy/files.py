@@ -111,7 +111,15 @@ def _marks(entry: Entry) -> Iterable[pytest.MarkDecorator]:
     # pytest applies decorators from the innermost; the first load of the entry must stand at the top.
     for load in reversed(entry.loads):
         yield pytest.mark.background_load(
-            LoadMark(name=load.workload, n=load.n, profile=load.profile, hyperparameters=load.values)
+            LoadMark(
+                name=load.name,
+                n=load.n,
+                profile=load.profile,
+                hyperparameters=load.values,
+                conditions=load.conditions,
+                command=load.command,
+                cwd=load.cwd,
+            )
         )
     if own := {name: value for name in _SETTINGS if (value := getattr(entry, name)) is not None}:
         yield pytest.mark.energy(**own)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import ConfigError
@@ -87,42 +88,57 @@ _DRAW_FIELDS = {"samples": "samples", "seed": "seed", "vary": "vary", "default":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadMark:
-    """``@pytest.mark.background_load("repository/model", n=1, intensity=1.0, devices=None, …, **hyperparameters)``."""
+    """``@pytest.mark.background_load("repository/model", n=1, intensity=1.0, devices=None, …, **hyperparameters)``.
+
+    A list of words instead of the name is a plain command, which has no profile and no hyperparameters.
+    """
 
     name: str
+    """Of the workload; of the program for a command."""
     n: int = 1
     profile: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Fields of ``LoadSettings``: intensity, devices and the like."""
+    command: tuple[str, ...] = ()
+    """Empty for a workload."""
+    cwd: Path | None = None
+    """The folder that a command runs in; ``None`` is pytest's."""
 
     @classmethod
-    def of(cls, name: str, keywords: Mapping[str, Any], *, n: int = 1, profile: str | None = None) -> LoadMark:
-        """A load by name, with its conditions and hyperparameters as one mapping.
+    def of(cls, what: str | Sequence[object], keywords: Mapping[str, Any], *, n: int = 1) -> LoadMark:
+        """A load, with its conditions, profile and hyperparameters as one mapping.
+
+        Args:
+            what: a workload by name, or a command as a list of words.
+            keywords: what its marker says besides.
+            n: how many of it.
 
         Raises:
-            ConfigError: a condition has a value that it cannot have.
+            ConfigError: a condition has a value that it cannot have, or a command is given what only a training has.
         """
-        from .load.conditions import split_conditions
+        from .load.conditions import check_command, split_conditions
 
         conditions, rest = split_conditions(keywords)
-        return cls(name=name, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
+        if isinstance(what, str):
+            profile = rest.pop("profile", None)
+            return cls(name=what, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
+        words = tuple(str(word) for word in what)
+        check_command(words, conditions, rest)
+        return cls(name=Path(words[0]).name, n=n, conditions=conditions, command=words)
 
     @classmethod
     def from_mark(cls, mark: MarkLike) -> LoadMark:
         """Read the marker.
 
         Raises:
-            ConfigError: not exactly one name, or a number of loads below 1.
+            ConfigError: not exactly one name or command, or a number of loads below 1.
         """
         if (ready := _ready(cls, mark)) is not None:
             return ready
-        keywords = dict(mark.kwargs)
-        n = keywords.pop("n", 1)
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ConfigError(f"background_load(n={n!r}): n is a whole number of 1 or more")
-        profile = keywords.pop("profile", None)
-        return cls.of(_one_name("background_load", mark.args), keywords, n=n, profile=profile)
+        if len(mark.args) == 1 and isinstance(mark.args[0], (list, tuple)):
+            return cls._of_marker(mark.args[0], mark.kwargs)
+        return cls._of_marker(_one_name("background_load", mark.args), mark.kwargs)
 
     @classmethod
     def from_parameter(cls, given: object) -> LoadMark:
@@ -134,11 +150,18 @@ class LoadMark:
         if isinstance(given, str) and given:
             return cls(name=given)
         if isinstance(given, Mapping) and isinstance(given.get("name"), str):
-            return cls.of(given["name"], {k: v for k, v in given.items() if k != "name"})
+            return cls._of_marker(given["name"], {k: v for k, v in given.items() if k != "name"})
         raise ConfigError(
             "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
             f"'name'; it has {given!r}"
         )
+
+    @classmethod
+    def _of_marker(cls, what: str | Sequence[object], keywords: Mapping[str, Any]) -> LoadMark:
+        from .load.conditions import read_count
+
+        n = read_count(keywords.get("n", 1))
+        return cls.of(what, {name: value for name, value in keywords.items() if name != "n"}, n=n)
 
 
 def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:

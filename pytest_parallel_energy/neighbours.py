@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import Plan, profile_of
-from .errors import ConfigError, did_you_mean
+from .errors import ConfigError
 from .legs import BesideLoad
 from .processes.command import Command
-from .recording import StartedLoad, attribution_part, background_part, load_identity
+from .recording import StartedLoad, attribution_part, background_part, command_identity, load_identity
 
 if TYPE_CHECKING:
     from .energy.result import WindowResult
@@ -58,6 +58,8 @@ class Neighbours:
         return marked + [started.identity() for started in self.started[len(marked) :]]
 
     def _marked_identity(self, mark: LoadMark) -> dict[str, Any]:
+        if mark.command:
+            return command_identity(mark.command, mark.conditions)
         profile = profile_of(mark.profile, self._settings)
         values = self._session.registry.workload(mark.name).values(profile, **mark.hyperparameters)
         return load_identity(mark.name, values, mark.conditions)
@@ -79,12 +81,14 @@ class Neighbours:
             self.started[0] = dataclasses.replace(self.started[0], solo_mean_w=self._beside.solo_w)
 
     def start(self, mark: LoadMark, folder: Path, *, trained: Workload | None) -> BackgroundLoad:
-        """Start one registered workload and wait until it is ready.
+        """Start one load and wait until it is ready.
 
         Raises:
             ConfigError: an unknown workload, hyperparameter or condition.
             LoadError: it did not become ready; the message holds the tail of its log.
         """
+        if mark.command:
+            return self._start(_command_load(mark, folder=self._own(folder), settings=self._settings))
         workload = self._session.registry.workload(mark.name)
         others = [started.workload for started in self.started] + [trained]
         if any(other is not None and other.path == workload.path for other in others):
@@ -92,24 +96,6 @@ class Neighbours:
         threads = self._session.load_threads(sum(load.n for load in self._plan.loads))
         return self._start(
             _registered_load(workload, mark, folder=self._own(folder), threads=threads, settings=self._settings)
-        )
-
-    def start_command(self, argv: Sequence[str], keywords: Mapping[str, Any], folder: Path) -> BackgroundLoad:
-        """Start a plain command under the conditions that ``keywords`` name.
-
-        Raises:
-            ConfigError: a keyword that is no condition: a command has no hyperparameters.
-            LoadError: it did not become ready.
-        """
-        from .load.conditions import CONDITIONS, split_conditions
-
-        conditions, rest = split_conditions(keywords)
-        if rest:
-            name = next(iter(rest))
-            raise ConfigError(f"a command as background load takes no {name!r}; {did_you_mean(name, CONDITIONS)}")
-        words = tuple(str(argument) for argument in argv)
-        return self._start(
-            _command_load(words, folder=self._own(folder), conditions=conditions, settings=self._settings)
         )
 
     def _own(self, folder: Path) -> Path:
@@ -201,34 +187,27 @@ def _registered_load(
     return StartedLoad(load=load, workload=workload, hyperparameters=values, conditions=conditions)
 
 
-def _command_load(
-    argv: tuple[str, ...], *, folder: Path, conditions: Mapping[str, Any], settings: Settings
-) -> StartedLoad:
+def _command_load(mark: LoadMark, *, folder: Path, settings: Settings) -> StartedLoad:
     """A load that runs a plain command, not started yet.
 
     Raises:
         ConfigError: a condition that this machine cannot fulfil.
     """
     from .load.background import BackgroundLoad
-    from .load.conditions import AUTO_BATCH
 
-    if AUTO_BATCH in conditions:
-        raise ConfigError('batch_size="auto" is for registered workloads: of a command nobody knows the batch size')
-    rules = _load_settings(conditions, settings, None)
-    load = BackgroundLoad(Command(argv=argv), name=Path(argv[0]).name, folder=folder, settings=rules)
-    return StartedLoad(load=load, conditions=conditions)
+    rules = _load_settings(mark.conditions, settings, None)
+    command = Command(argv=mark.command, cwd=mark.cwd)
+    load = BackgroundLoad(command, name=mark.name, folder=folder, settings=rules)
+    return StartedLoad(load=load, conditions=mark.conditions)
 
 
 def _auto_batch(workload: Workload, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> AutoBatch | None:
-    from .load.conditions import AUTO_BATCH
+    from .load.conditions import AUTO_BATCH, first_batch
     from .load.settings import AutoBatch
 
     if AUTO_BATCH not in conditions:
         return None
-    first = values.get(_BATCH)
-    if isinstance(first, bool) or not isinstance(first, int):
-        raise ConfigError(f'{workload.name} has no hyperparameter batch_size: batch_size="auto" has nothing to fit')
-    return AutoBatch(first=first, placeholder=str(_PLACEHOLDER))
+    return AutoBatch(first=first_batch(workload.name, values), placeholder=str(_PLACEHOLDER))
 
 
 def _load_settings(conditions: Mapping[str, Any], settings: Settings, batch: AutoBatch | None) -> LoadSettings:

@@ -23,7 +23,7 @@ MARKERS: Mapping[str, str] = {
     "background_load": 'background_load("repository/model", n=1, profile=None, intensity=1.0, '
     "target_gpu_utilisation=None, gpu_memory_fraction=None, devices=None, ready=None, ready_timeout=60, grace=10, "
     '**hyperparameters): this training loops beside the test; may stand several times; batch_size="auto" fits the '
-    "batch to the free memory",
+    'batch to the free memory; background_load(["program", "argument"], …) loops a plain command',
     "limit_energy": 'limit_energy("500 J", kind="total"): the test fails when it uses more, of all or of "cpu", "gpu", '
     '"dram"; also when that is unknown',
     "limit_power": 'limit_power("250 W", peak=False): the test fails when its mean (or peak) power is higher',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "StartedLoad",
     "attribution_part",
     "background_part",
+    "command_identity",
     "energy_part",
     "load_identity",
     "meter_part",
@@ -42,13 +43,18 @@ class StartedLoad:
     def identity(self) -> dict[str, Any]:
         """What a repetition of the cell would have to start again."""
         if self.workload is None:
-            return {"command": list(self.load.command.argv)} | conditions_identity(self.conditions)
+            return command_identity(self.load.command.argv, self.conditions)
         return load_identity(self.workload.name, self.hyperparameters, self.conditions)
 
 
 def load_identity(name: str, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[str, Any]:
     """What a registered load is, for the identity of a cell."""
     return {"name": name, "hyperparameters": dict(values)} | conditions_identity(conditions)
+
+
+def command_identity(argv: Sequence[str], conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plain command as load is, for the identity of a cell."""
+    return {"command": list(argv)} | conditions_identity(conditions)
 
 
 def conditions_identity(conditions: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,10 +134,8 @@ class Loads:
             LoadError: it did not become ready.
         """
         experiment = self._experiment
-        if isinstance(what, str):
-            mark = LoadMark.of(what, hyperparameters)
-            return self._neighbours.start(mark, experiment.folder, trained=experiment.workload)
-        return self._neighbours.start_command(what, hyperparameters, experiment.folder)
+        mark = LoadMark.of(what, hyperparameters)
+        return self._neighbours.start(mark, experiment.folder, trained=experiment.workload)
 
     @property
     def _neighbours(self) -> Neighbours:

@@ -9,7 +9,7 @@ from ..errors import ConfigError
 from ..processes.supervision import Container, Ready, RoundRules
 from ..units import parse_seconds
 
-__all__ = ["AutoBatch", "LoadSettings", "parse_ready"]
+__all__ = ["AutoBatch", "LoadSettings", "check_level", "parse_ready"]
 
 DRIVER = Path("/proc/driver/nvidia/version")
 """Exists where an NVIDIA driver is loaded."""
@@ -94,13 +94,22 @@ class LoadSettings:
     def _check_target(self, target_percent: float) -> None:
         if not 0 < target_percent <= 100:  # noqa: PLR2004 - percent
             raise ConfigError(f"target_gpu_utilisation is above 0 %, up to 100 %, not {target_percent}")
-        if self.intensity < 1:
-            raise ConfigError("a load has an intensity or a target_gpu_utilisation, not both")
+        check_level(self.intensity, target_percent)
         if not self.nvml and not DRIVER.exists():
             raise ConfigError(
                 f"target_gpu_utilisation={target_percent:g} cannot be held: there is no NVIDIA GPU here "
                 f"({DRIVER} is not there)"
             )
+
+
+def check_level(intensity: float, target_gpu_utilisation: float | None) -> None:
+    """Refuse a load that is held in two ways at once.
+
+    Raises:
+        ConfigError: an intensity below 1 and a target.
+    """
+    if intensity < 1 and target_gpu_utilisation is not None:
+        raise ConfigError("a load has an intensity or a target_gpu_utilisation, not both")
 
 
 def parse_ready(text: str) -> Ready:

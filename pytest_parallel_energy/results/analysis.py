@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .cells import Cell
 from .quantities import value_of
-from .record import Record, Value
+from .record import BackgroundPart, Record, Value
 from .stats import Correlation, correlate
 
 __all__ = [
@@ -33,7 +33,7 @@ class LoadPair:
 
     @property
     def load(self) -> str:
-        """The names of the loads."""
+        """The names of the loads, with their conditions."""
         return load_names(self.beside)
 
     @property
@@ -73,7 +73,7 @@ class HyperparameterEffect:
 
     workload: str
     load: str
-    """``alone``, or the names of the loads."""
+    """``alone``, or the names of the loads with their conditions."""
     name: str
     points: tuple[tuple[float, float, Cell], ...]
     """(value, mean joules, cell), one a cell that has both."""
@@ -82,8 +82,21 @@ class HyperparameterEffect:
 
 
 def load_names(cell: Cell) -> str:
-    """The loads beside a cell, or ``alone``."""
-    return " + ".join(load.name for load in cell.sample[0].background) or "alone"
+    """The loads beside a cell with the conditions that their record has, or ``alone``."""
+    return " + ".join(map(_name_of_load, cell.sample[0].background)) or "alone"
+
+
+def _name_of_load(load: BackgroundPart) -> str:
+    """A load at half of its time is another load than one at full: a chart must not join the two.
+
+    >>> _name_of_load(BackgroundPart(name="toy/net", level="intensity", level_asked=0.5, devices="0"))
+    'toy/net (intensity 0.5, devices 0)'
+    """
+    asked = [(load.level, load.level_asked), ("gpu_memory_fraction", load.gpu_memory_fraction)]
+    words = [f"{name} {value:g}" for name, value in asked if name is not None and value is not None]
+    if load.devices is not None:
+        words.append(f"devices {load.devices or 'none'}")
+    return f"{load.name} ({', '.join(words)})" if words else load.name
 
 
 def workload_name(cell: Cell) -> str:

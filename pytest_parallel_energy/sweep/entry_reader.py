@@ -5,48 +5,29 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 from ..errors import ConfigError, ParallelEnergyError, did_you_mean
-from ..mutation.distributions import Grid, Value
+from ..mutation.distributions import Grid
 from ..mutation.draw import Draw, MutationKey, draw_mutations, mutation_key
 from ..training.documents import Node, place_of, shown
-from ..training.registry import Registry
 from ..training.workload import Workload
 from .history import History, read_history
-from .keys import BACKGROUND, ENTRY, FOREGROUND, open_fields
+from .keys import ENTRY, FOREGROUND, open_fields
+from .load_reader import Beside, LoadReader
+from .reading import Reading
 from .space_reader import read_space
 from .study import Entry, Load
 
-__all__ = ["EntryReader", "Reading"]
+__all__ = ["EntryReader"]
 
 _Fields = dict[str, Node]
 _PLACEHOLDER = "placeholder"
 _ONE_AT_A_TIME = frozenset({"one-at-a-time", "one_at_a_time", "single"})
-_PUBLISHED = "published"
-"""How a file asks for the registry's own defaults where the run has another profile."""
 _NEUTRAL = frozenset({"parallel", "nonparallel", "batch", "mixed"})
 """Modes that say nothing about whether hyperparameters are mutated."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What the entries of a file share while they are read.
-
-    Args:
-        registry: the workloads.
-        profile: in force where the file names none; ``None`` is the published defaults.
-        drawn: what earlier entries of the same kind draw: a later one goes on with others.
-        notes: what a person should know.
-    """
-
-    registry: Registry
-    profile: str | None = None
-    drawn: dict[tuple[str, bool, tuple[str, ...]], set[MutationKey]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 class EntryReader:
@@ -69,27 +50,37 @@ class EntryReader:
         self._levels = [self._entry, self._front, *around]
 
     def entries(self) -> list[Entry]:
-        """The entry, and its baseline where one is asked for; nothing where it holds comments alone."""
+        """The entry, once for each condition that its loads list; nothing where it holds comments alone.
+
+        A baseline is an entry of its own, before the one that asks for it.
+        """
         if self._entry.keys() <= {"name"}:
             return []
-        loads = self._loads()
-        workload = self._workload(self._who(), self._entry.get("foreground") or self._node)
-        values = self._values(workload, self._one("hyperparameters"))
-        mutates = self._mutates(loads)
-        entry = Entry(
+        besides = self._besides()
+        workload = self._reading.workload(self._who(), self._entry.get("foreground") or self._node)
+        entry = self._plain(workload, besides[0].loads)
+        if self._mutates(besides[0].loads):
+            entry = self._mutated(entry, workload, besides)
+        return [one for beside in besides for one in self._with_baseline(_beside(entry, beside))]
+
+    def _plain(self, workload: Workload, loads: tuple[Load, ...]) -> Entry:
+        fixed = self._one("hyperparameters")
+        profile = self._setting("profile")
+        return Entry(
             place=f"{self._node.source.file}: {place_of(self._node.path)}",
             name=self._name(workload, loads),
             workload=workload.name,
-            values=values,
+            values=self._reading.values(
+                workload, fixed.entries() if fixed else {}, self._profile(), place=profile or self._node
+            ),
             profile=self._profile(),
-            loads=loads,
             repeats=self._whole("runs_per_config", 1),
             max_retries=self._whole("max_retries", 0),
             governor=node.text() if (node := self._setting("governor")) else None,
             timeout_s=self._timeout_s(),
         )
-        if mutates:
-            entry = self._mutated(entry, workload)
+
+    def _with_baseline(self, entry: Entry) -> list[Entry]:
         baseline = self._whole("baseline_runs", 0)
         if not baseline:
             return [entry]
@@ -109,11 +100,6 @@ class EntryReader:
     def _profile(self) -> str | None:
         node = self._setting("profile")
         return None if node is None else node.text()
-
-    def _in_force(self, profile: str | None) -> str | None:
-        """The profile whose values and ranges count, as the registry knows it."""
-        profile = profile or self._reading.profile
-        return None if profile == _PUBLISHED else profile
 
     def _timeout_s(self) -> float | None:
         node = self._setting("timeout")
@@ -144,67 +130,16 @@ class EntryReader:
                 who[name] = node
         return who
 
-    def _workload(self, who: Mapping[str, Node], node: Node) -> Workload:
-        for name in ("repository", "model"):
-            if name not in who:
-                node.fail(f"names no {shown(name)}", 'say what to train: {"repository": "…", "model": "…"}')
-        repository, model = who["repository"].text(), who["model"].text()
-        known = self._reading.registry.names()
-        if f"{repository}/{model}" not in known:
-            models = [name.removeprefix(f"{repository}/") for name in known if name.startswith(f"{repository}/")]
-            if models:
-                who["model"].fail(f"{repository} has no model {shown(model)}", did_you_mean(model, models))
-            remedy = did_you_mean(f"{repository}/{model}", known)
-            who["repository"].fail(
-                f"there is no workload {shown(f'{repository}/{model}')}",
-                f"{remedy}" if known else "name a registry of workloads with --energy-models=FILE",
-            )
-        try:
-            return self._reading.registry.workload(f"{repository}/{model}")
-        except ConfigError as error:
-            who["repository"].fail(str(error))
-
-    def _loads(self) -> tuple[Load, ...]:
-        node = self._entry.get("background")
-        nodes = [] if node is None or node.value in ({}, []) else node.one_or_more()
+    def _besides(self) -> list[Beside]:
+        besides = LoadReader(self._reading, self._base, self._setting("profile")).read(self._entry.get("background"))
         mode = self._mode_of(self._entry)
-        if not nodes and mode == "parallel":
+        if not besides[0].loads and mode == "parallel":
             self._node.fail(
                 'its mode is "parallel" and it has no "background"', "name the training that runs beside it"
             )
-        if nodes and mode == "nonparallel":
+        if besides[0].loads and mode == "nonparallel":
             self._node.fail('its mode is "nonparallel" and it has a "background"', "take one of them out")
-        return tuple(self._load(one) for one in nodes)
-
-    def _load(self, node: Node) -> Load:
-        fields = open_fields(node, BACKGROUND)
-        if "mode" in fields and (mode := fields["mode"].text()) != "default":
-            fields["mode"].fail(
-                f"a background load cannot have the mode {shown(mode)}: what runs beside is part of the condition",
-                'write "default", and fixed values under "hyperparameters"',
-            )
-        workload = self._workload(fields, node)
-        profile = fields["profile"].text() if "profile" in fields else self._profile()
-        return Load(
-            workload=workload.name,
-            values=self._values(workload, fields.get("hyperparameters"), profile=profile),
-            profile=profile,
-            n=fields["n"].whole(1, 1000) if "n" in fields else 1,
-        )
-
-    def _values(self, workload: Workload, node: Node | None, *, profile: str | None = None) -> dict[str, Value]:
-        profile = self._in_force(profile or self._profile())
-        values: dict[str, Value] = {}
-        for name, value in node.entries().items() if node else ():
-            try:
-                values[name] = workload.values(profile, **{name: value.scalar()})[name]
-            except ParallelEnergyError as error:
-                _fail_at(value, error)
-        try:
-            workload.profile(profile)
-        except ParallelEnergyError as error:
-            _fail_at(self._setting("profile") or self._node, error)
-        return values
+        return besides
 
     # --- what is mutated ------------------------------------------------------------------------------------------
 
@@ -252,9 +187,9 @@ class EntryReader:
                 node.fail(f"{shown(said)} is not known here", did_you_mean(said, ["mutation", "default", *_NEUTRAL]))
         return None
 
-    def _mutated(self, entry: Entry, workload: Workload) -> Entry:
+    def _mutated(self, entry: Entry, workload: Workload, besides: Sequence[Beside]) -> Entry:
         nodes = (self._one("mutate"), self._one("mutate_params"))
-        profile = self._in_force(entry.profile)
+        profile = self._reading.in_force(entry.profile)
         space = read_space(workload, nodes, fixed=entry.values, profile=profile, place=self._node)
         count = self._whole("num_mutations", 1)
         samples = count or entry.repeats or 1
@@ -263,10 +198,10 @@ class EntryReader:
             seed=node.whole() if (node := self._setting("seed")) else 0,
             vary=self._vary(),
             per_mutation=self._per_mutation(),
-            known=self._known(entry, tuple(space)),
+            known=self._known(entry, tuple(space), besides),
         )
         entry = dataclasses.replace(entry, space=space, draw=draw, repeats=entry.repeats if count else None)
-        self._remember(entry, workload)
+        self._remember(entry, workload, besides)
         return entry
 
     def _vary(self) -> Literal["all", "one-at-a-time"]:
@@ -287,11 +222,11 @@ class EntryReader:
             node.fail(f"must be [least, most], not {shown(node.value)}")
         return limits[0], limits[1]
 
-    def _known(self, entry: Entry, names: tuple[str, ...]) -> frozenset[MutationKey]:
+    def _known(self, entry: Entry, names: tuple[str, ...], besides: Sequence[Beside]) -> frozenset[MutationKey]:
         """Mutations that are not drawn again: of older results where they are named, and of earlier entries."""
-        beside = bool(entry.loads)
-        earlier = self._reading.drawn.get((entry.workload, beside, names), set())
-        return self._history().known(entry.workload, beside_load=beside, names=names, fixed=entry.values) | earlier
+        beside_load = bool(besides[0].loads)
+        known = self._history().known(entry.workload, beside_load=beside_load, names=names, fixed=entry.values)
+        return known.union(*(self._reading.drawn.get(kind, ()) for kind in _kinds(entry, names, besides)))
 
     def _history(self) -> History:
         use, files = self._setting("use_deduplication"), self._setting("historical_csvs")
@@ -302,24 +237,24 @@ class EntryReader:
             try:
                 found.append(read_history([self._base / Path(node.text()).expanduser()]))
             except (ParallelEnergyError, RuntimeError) as error:
-                _fail_at(node, error)
+                node.fail(str(error))
         return History.of(run for one in found for runs in one.runs.values() for run in runs)
 
-    def _remember(self, entry: Entry, workload: Workload) -> None:
+    def _remember(self, entry: Entry, workload: Workload, besides: Sequence[Beside]) -> None:
         """Draw once now: what cannot be drawn is refused with its place, and later entries draw others."""
         if entry.draw is None:
             return
-        defaults = workload.values(self._in_force(entry.profile), **entry.values)
+        defaults = workload.values(self._reading.in_force(entry.profile), **entry.values)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 cells = draw_mutations(entry.space, entry.draw, defaults=defaults)
         except ConfigError as error:
-            _fail_at(self._node, error)
+            self._node.fail(str(error))
         self._reading.notes.extend(f"{entry.place}: {one.message}" for one in caught)
         if not any(isinstance(one, Grid) for one in entry.space.values()):
-            key = (entry.workload, bool(entry.loads), tuple(entry.space))
-            self._reading.drawn.setdefault(key, set()).update(mutation_key(cell.values) for cell in cells)
+            for kind in _kinds(entry, tuple(entry.space), besides):
+                self._reading.drawn.setdefault(kind, set()).update(mutation_key(cell.values) for cell in cells)
 
     def _name(self, workload: Workload, loads: Sequence[Load]) -> str:
         if "name" in self._entry:
@@ -327,7 +262,7 @@ class EntryReader:
         else:
             text = _short(workload.name)
             if loads:
-                text += f"_beside_{'_and_'.join(_short(load.workload) for load in loads)}"
+                text += f"_beside_{'_and_'.join(_short(load.name) for load in loads)}"
         return re.sub(r"\W+", "_", text).strip("_") or "experiment"
 
 
@@ -336,5 +271,11 @@ def _short(workload: str) -> str:
     return repository if model == "default" else model
 
 
-def _fail_at(node: Node, error: Exception) -> NoReturn:
-    node.fail(str(error))
+def _beside(entry: Entry, beside: Beside) -> Entry:
+    name = "_".join(filter(None, (entry.name, beside.label)))
+    return dataclasses.replace(entry, loads=beside.loads, name=name)
+
+
+def _kinds(entry: Entry, names: tuple[str, ...], besides: Sequence[Beside]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """What an entry repeats if it draws what another did: beside other loads the same draws make a fair comparison."""
+    return [(entry.workload, repr(beside.loads), names) for beside in besides]

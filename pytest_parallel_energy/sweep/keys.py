@@ -7,13 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..load.conditions import CONDITIONS
 from ..training.documents import Node, is_comment, shown
 
-__all__ = ["BACKGROUND", "ENTRY", "FOREGROUND", "GLOBAL", "MODES", "TOP", "FileKey", "is_bookkeeping", "open_fields"]
+__all__ = [
+    "BACKGROUND",
+    "ENTRY",
+    "FOREGROUND",
+    "GLOBAL",
+    "MODES",
+    "MUTATE",
+    "SWEPT",
+    "TOP",
+    "FileKey",
+    "is_bookkeeping",
+    "open_fields",
+]
 
 _BOOKKEEPING = re.compile(
     r"(?:.*_)?(?:comments?|notes?|description|remarks?|warning|todo)"
-    r"|(?:estimated|expected|total|actual|target|created|updated|modified|version|author|date|last|schema)(?:_.*|s|ed)?"
+    r"|(?:estimated|expected|total|actual|target(?!_gpu_util)|created|updated|modified|version|author|date|last|schema)(?:_.*|s|ed)?"
     r"|(?:title|purpose|objective|goal|rationale|summary|tags|metadata|priority|changelog|history|usage|reference)(?:s|_.*)?"
 )
 
@@ -23,6 +36,11 @@ def is_bookkeeping(key: str) -> bool:
 
     >>> is_bookkeeping("estimated_duration_hours"), is_bookkeeping("target_completion"), is_bookkeeping("repo")
     (True, True, False)
+
+    A condition of a load is none, however it is spelt:
+
+    >>> is_bookkeeping("target_gpu_utilization")
+    False
     """
     return is_comment(key) or _BOOKKEEPING.fullmatch(key.lower()) is not None
 
@@ -115,7 +133,7 @@ _RANGE: Mapping[str, Any] = {
     },
     "additionalProperties": False,
 }
-_MUTATE = (
+MUTATE = (
     FileKey(name="mutate", schema={"anyOf": [_TEXT, _TEXTS]}, help='names of hyperparameters to mutate, or "all"'),
     FileKey(
         name="mutate_params",
@@ -147,15 +165,32 @@ _LABEL = FileKey(
     name="name", schema=_TEXT, help="part of the test's name", aliases=("id", "experiment_id", "experiment_name")
 )
 
+SWEPT = ("n", *(name for name, condition in CONDITIONS.items() if condition.sweeps))
+"""Keys of a load that may list several values: one experiment for each."""
+
+
+def _condition(name: str, schema: Mapping[str, Any], words: str) -> FileKey:
+    if name not in SWEPT:
+        return FileKey(name=name, schema=schema, help=words)
+    several = {"type": "array", "items": schema, "minItems": 1}
+    return FileKey(name=name, schema={"anyOf": [schema, several]}, help=f"{words}; a list: one experiment for each")
+
+
+_COMMAND: Mapping[str, Any] = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 BACKGROUND: tuple[FileKey, ...] = (
+    FileKey(name="name", schema=_TEXT, help="repository/model, in one word"),
     *_WHO,
     FileKey(name="mode", schema={"enum": ["default"]}, help="a load runs with fixed values"),
     _VALUES,
-    FileKey(name="n", schema=_POSITIVE, help="how many of it"),
+    FileKey(name="command", schema=_COMMAND, help="a program and its arguments, instead of a training"),
     FileKey(name="profile", schema=_TEXT, help="profile of the registry"),
+    _condition("n", _POSITIVE, "how many of it"),
+    FileKey(name="batch_size", schema={"enum": ["auto"]}, help="auto: made smaller where memory is short"),
+    *(_condition(name, condition.schema, condition.help) for name, condition in CONDITIONS.items()),
 )
-FOREGROUND: tuple[FileKey, ...] = (_MODE, *_WHO, _VALUES, *_MUTATE, *_SETTINGS)
+FOREGROUND: tuple[FileKey, ...] = (_MODE, *_WHO, _VALUES, *MUTATE, *_SETTINGS)
 _LOAD: Mapping[str, Any] = {"$ref": "#/$defs/background"}
+_LOADS: Mapping[str, Any] = {"type": "array", "items": {"anyOf": [_LOAD, _TEXT, _COMMAND]}}
 ENTRY: tuple[FileKey, ...] = (
     _LABEL,
     *FOREGROUND,
@@ -164,8 +199,8 @@ ENTRY: tuple[FileKey, ...] = (
     FileKey(name="foreground", schema={"$ref": "#/$defs/foreground"}, help="the training that is measured"),
     FileKey(
         name="background",
-        schema={"anyOf": [_LOAD, {"type": "array", "items": _LOAD}]},
-        help="the training that loops beside it, or several",
+        schema={"anyOf": [_LOAD, _TEXT, _LOADS]},
+        help="the training that loops beside it, as repository/model or with its conditions; or a list of them",
     ),
 )
 GLOBAL: tuple[FileKey, ...] = (_MODE, *_SETTINGS)

@@ -10,7 +10,9 @@ from .keys import BACKGROUND, ENTRY, FOREGROUND, GLOBAL, TOP, FileKey
 
 __all__ = ["experiment_schema", "experiment_schema_text"]
 
-_PEOPLE = "^(_|\\$|#)|comment|note|description|^(estimated|expected|target|created|updated|version|author|total)"
+_PEOPLE = (
+    "^(_|\\$|#)|comment|note|description|^(estimated|expected|target(?!_gpu_util)|created|updated|version|author|total)"
+)
 
 
 def experiment_schema() -> dict[str, Any]:

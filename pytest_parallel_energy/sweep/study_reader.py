@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ..errors import ConfigError
 from ..training.documents import Node, shown
 from ..training.reading import included_file, read_document
 from ..training.registry import Registry
-from .entry_reader import EntryReader, Reading
+from .entry_reader import EntryReader
 from .keys import GLOBAL, TOP, is_bookkeeping, open_fields
+from .reading import Reading
 from .study import Entry, Study
 
 __all__ = ["read_study"]
@@ -55,7 +56,7 @@ def _read(file: Path, above: tuple[Path, ...], reading: Reading) -> tuple[str | 
     if resolved in above:
         chain = " -> ".join(map(str, (*above, resolved)))
         raise ConfigError(f"{above[-1]}: files include each other in a circle: {chain}; take one include out")
-    top = open_fields(_top(document), TOP)
+    top = open_fields(_top(document, reading.registry.names()), TOP)
     is_list = isinstance(document.value, list)
     if not is_list and not {"experiments", "include"} & top.keys():
         document.fail('has no "experiments"', 'an experiment file is {"experiments": [{…}]}')
@@ -71,14 +72,21 @@ def _read(file: Path, above: tuple[Path, ...], reading: Reading) -> tuple[str | 
     return (top["experiment_name"].text() if "experiment_name" in top else None), entries
 
 
-def _top(node: Node) -> Node:
+def _top(node: Node, workloads: Collection[str]) -> Node:
     """The object at the top; a list at the top is the entries alone."""
     if isinstance(node.value, list):
         return Node({}, node.source)
     if not isinstance(node.value, dict):
         node.fail(f'must be an object with "experiments", or a list of entries, not {shown(node.value)}')
-    note = node.value.get("background")
-    if "background" in node.value and not (isinstance(note, dict) and {"repo", "repository", "model"} & note.keys()):
-        # Files in the wild explain themselves under this key; a load would name a repository.
+    if "background" in node.value and not _names_a_load(node.value["background"], workloads):
+        # Files in the wild explain themselves under this key; a load would name a workload or a command.
         return Node({key: value for key, value in node.value.items() if key != "background"}, node.source)
     return node
+
+
+def _names_a_load(note: object, workloads: Collection[str]) -> bool:
+    if isinstance(note, dict):
+        return bool({"repo", "repository", "model", "command"} & note.keys()) or note.get("name") in workloads
+    if isinstance(note, list):
+        return any(_names_a_load(one, workloads) for one in note if not isinstance(one, list))
+    return note in workloads

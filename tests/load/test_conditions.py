@@ -9,10 +9,11 @@ import pytest
 
 from pytest_parallel_energy.errors import ConfigError
 from pytest_parallel_energy.load.background import BackgroundLoad
-from pytest_parallel_energy.load.conditions import AUTO_BATCH, split_conditions
+from pytest_parallel_energy.load.conditions import AUTO_BATCH, CONDITIONS, read_count, split_conditions
 from pytest_parallel_energy.load.devices import device_environment, device_list, memory_environment
 from pytest_parallel_energy.load.script import loop_script
 from pytest_parallel_energy.load.settings import AutoBatch, LoadSettings
+from pytest_parallel_energy.options import MARKERS
 from pytest_parallel_energy.processes.command import Command
 from pytest_parallel_energy.processes.supervision import Ready
 
@@ -115,6 +116,12 @@ def test_memory_fraction_without_a_gpu_is_refused(tmp_path, fraction):
         {"devices": "gpu0"},
         {"ready": "soon"},
         {"gpu_memory_fraction": 2},
+        {"target_gpu_utilisation": 0},
+        {"ready_timeout": 0},
+        {"grace": -1},
+        {"grace": "soon"},
+        {"ready": -1},
+        {"intensity": 0.5, "target_gpu_utilisation": 60},
     ],
 )
 def test_conditions_that_cannot_be_are_refused(wrong):
@@ -135,6 +142,19 @@ def test_conditions_are_apart_from_hyperparameters():
     }
     assert rest == {"lr": 0.1}
     assert split_conditions({"batch_size": 32}) == ({}, {"batch_size": 32})
+
+
+def test_how_many_is_a_whole_number():
+    """2.0 is 2, as a program may write it; a part of a load, or none, is refused."""
+    assert read_count(2.0) == 2
+    for wrong in (0, -1, 1.5, True, "2", None):
+        with pytest.raises(ConfigError, match="n is a whole number of 1 or more"):
+            read_count(wrong)
+
+
+def test_the_marker_names_each_condition():
+    """What ``pytest --markers`` says of a load has all of its conditions."""
+    assert all(f"{name}=" in MARKERS["background_load"] for name in CONDITIONS)
 
 
 OUT_OF_MEMORY = """

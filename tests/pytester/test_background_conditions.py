@@ -69,10 +69,37 @@ def test_wrong(background_load):
     result.stdout.fnmatch_lines(["*takes no 'intensty'; did you mean 'intensity'*"])
 
 
+def test_a_marked_command(project):
+    """The marker takes a command as the fixture does; a parametrised load may be several."""
+    project.tests("""
+import pytest, sys
+
+BUSY = [sys.executable, "-c", "while True: pass"]
+
+@pytest.mark.background_load(BUSY, intensity=0.4)
+def test_marked(background_load):
+    assert background_load.alive
+
+@pytest.mark.parametrize("background_load", [{"name": "toy/net", "n": 2, "epochs": 1}], indirect=True)
+def test_two(background_load):
+    assert len(background_load) == 2
+""")
+    project.run().assert_outcomes(passed=2)
+    marked, two = project.records()
+    (load,) = marked["background"]
+    assert (load["name"], load["level_asked"]) == (load["command"][0].rpartition("/")[2], 0.4)
+    assert f"bg={load['name']}-rep0" in marked["nodeid"]
+    assert len(two["background"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("intensity=2", "*background_load(intensity=2): a share above 0, up to 1*"),
+        ("n=0", "*background_load(n=0): n is a whole number of 1 or more*"),
+        ("grace=-1", "*background_load(grace=-1): a time of 0 or more*"),
+        ("target_gpu_utilisation=200", "*background_load(target_gpu_utilisation=200): above 0 %, up to 100 %*"),
+        ("intensity=0.5, target_gpu_utilisation=60", "*an intensity or a target_gpu_utilisation, not both*"),
         ("devices='gpu0'", "*background_load(devices='gpu0'): 'gpu0' names no GPU*"),
         ("ready='soon'", "*background_load(ready='soon'): readiness cannot be 'soon'*"),
         ("gpu_memory_fraction=0.5, epochs=1", "*gpu_memory_fraction=0.5 cannot be enforced: there is no NVIDIA GPU*"),
@@ -91,6 +118,22 @@ def test_wrong_conditions_are_one_message(project, arguments, message):
     assert result.ret != 0
     result.stdout.fnmatch_lines([message])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("['true'], epochs=1", "*a command as background load takes no 'epochs'; known: devices*"),
+        ("['true'], batch_size='auto'", "*of a command nobody knows the batch size*"),
+        ("[]", "*a list of words, the program first; the list is empty*"),
+    ],
+)
+def test_wrong_marked_commands(project, arguments, message):
+    """What only a training has is refused of a command by name; nothing runs."""
+    project.tests(BESIDE.format(arguments=arguments, seconds=0).replace('"toy/net", ', ""))
+    result = project.run()
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([message])
 
 
 def test_a_load_that_fails_in_the_window_fails_the_test(project):

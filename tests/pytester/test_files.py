@@ -83,6 +83,87 @@ def test_the_same_cells_as_the_same_thing_in_python(project, write):
     assert [record["cell"] for record in project.records()] == in_python
 
 
+CONDITIONS = """
+[[experiments]]
+repo = "toy"
+model = "net"
+mode = "default"
+hyperparameters = {epochs = 300}
+
+[[experiments.background]]
+name = "toy/net"
+n = 2
+intensity = 0.5
+ready = "started"
+ready_timeout = "20 s"
+grace = 3
+hyperparameters = {epochs = 50}
+
+[[experiments.background]]
+command = ["./busy.sh", "a b"]
+devices = "GPU-12ab"
+"""
+BUSY = """#!/bin/sh
+echo "$1"
+while :; do :; done
+"""
+
+
+def test_loads_run_under_their_conditions(project, write):
+    """Two loads at half of their time and a command on a device of its own: asked for, held, and recorded."""
+    write(BUSY, "busy.sh")
+    (project.path / "busy.sh").chmod(0o755)
+    project.run(write(CONDITIONS, "study.toml")).assert_outcomes(passed=1)
+    (record,) = project.records()
+    first, second, command = record["background"]
+    for load in (first, second):
+        assert (load["level"], load["level_asked"], load["stop"]) == ("intensity", 0.5, "graceful")
+        assert load["level_reached"] == pytest.approx(0.5, abs=0.2)
+        assert load["hyperparameters"]["epochs"] == 50
+    assert first["script"] != second["script"]
+    assert (command["name"], command["devices"], command["command"]) == ("busy.sh", "GPU-12ab", ["./busy.sh", "a b"])
+    log = project.run_folder / record["folder"] / "background-3" / "round-1.log"
+    assert log.read_text() == "a b\n"
+    assert "bg=2xtoy/net+busy.sh-rep0" in record["nodeid"]
+
+
+def test_the_same_conditions_as_in_python(project, write):
+    """A file's load and a marker's are the same cell where their conditions are, and another where they are not."""
+    project.tests("""
+        import pytest
+
+        @pytest.mark.workload("toy/net")
+        @pytest.mark.background_load("toy/net", n=2, intensity=0.5, ready="started", grace="3 s", epochs=1)
+        @pytest.mark.background_load(["sleep", "60"], devices=0, ready="started")
+        def test_it(train):
+            train()
+        """)
+    project.run("test_it.py").assert_outcomes(passed=1)
+    beside = {**TOY, "intensity": [0.5, 1], "ready": "started", "hyperparameters": {"epochs": 1}, "n": 2, "grace": 3}
+    entry = {
+        **TOY,
+        "mode": "default",
+        "background": [beside, {"command": ["sleep", "60"], "devices": 0, "ready": "started"}],
+    }
+    (in_python,) = project.records()
+    project.run(write([entry])).assert_outcomes(passed=2)
+    half, full = project.records()
+    assert half["cell"] == in_python["cell"] != full["cell"]
+    assert "_intensity_0_5" in half["nodeid"]
+    assert full["background"][0]["level"] is None
+
+
+def test_a_plan_has_a_line_for_each_condition(project, write):
+    """What differs in a load's condition alone is a line of its own in the plan, and nothing runs."""
+    entry = {**TOY, "mode": "default", "background": {"name": "toy/net", "intensity": [0.25, 0.5]}}
+    result = project.run(write([entry]), "--energy-plan")
+    result.stdout.fnmatch_lines([
+        "*test_net_beside_net_intensity_0_25*",
+        "*test_net_beside_net_intensity_0_5*",
+        "*2 cells, 2 runs*",
+    ])
+
+
 def test_last_failed_and_xdist(project, write):
     """--lf runs what failed; workers of xdist collect the same items."""
     broken = {"experiments": [{"repo": "toy", "model": "broken", "mode": "default"}, {**TOY, "mode": "default"}]}
@@ -143,6 +224,11 @@ def test_a_timeout_stops_the_training(project, write):
         ("{", "*study.json:1:2: is not JSON*"),
         ([{**TOY, "mutate": ["lr"]}], "*study.json:6: [[]0].mutate[[]0]: toy/net has no hyperparameter 'lr'*"),
         ([{"repo": "tyo", "model": "net"}], "*there is no workload \"tyo/net\"; did you mean 'toy/net'*"),
+        (
+            [{**TOY, "background": {"name": "toy/net", "intensity": 2}}],
+            "*study.json:7: [[]0].background.intensity: background_load(intensity=2): a share above 0, up to 1*",
+        ),
+        ([{**TOY, "background": ["toy/nett"]}], "*background[[]0]: there is no workload*did you mean 'toy/net'*"),
         ({"experimnts": []}, "*did you mean 'experiments'*"),
     ],
 )

@@ -268,3 +268,19 @@ def test_effects_are_apart_by_load(make_record):
         ("learning_rate", "alone", 6),
         ("learning_rate", "VulBERTa/mlp", 6),
     ]
+
+
+def test_effects_are_apart_by_condition(make_record):
+    """A load at half of its time is not mixed with the same load at full, nor are two devices."""
+    loads = [{}, {"level": "intensity", "level_asked": 0.5}, {"devices": "1"}]
+    records = [
+        make_record(lr=rate, load=True, cell=f"{rate}-{number}", background=(BackgroundPart(name="b", **load),))
+        for number, load in enumerate(loads)
+        for rate in (0.1, 0.2, 0.4)
+    ]
+    effects = hyperparameter_effects(group_cells(records))
+    assert [(effect.load, len(effect.points)) for effect in effects] == [
+        ("b", 3),
+        ("b (intensity 0.5)", 3),
+        ("b (devices 1)", 3),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,25 @@ def test_two_loads_and_none_with_the_same_draw(reference):
     beside, alone = entries(reference, "two_loads.json")
     assert (len(beside.loads), len(alone.loads)) == (2, 0)
     assert draw_mutations(beside.space, beside.draw) == draw_mutations(alone.space, alone.draw)
+
+
+def test_the_example_of_the_documentation(reference, tmp_path):
+    """The TOML of docs/sweeps.md is understood as the page says, and editors accept it."""
+    page = (EXPERIMENTS.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "study.toml"
+    file.write_text(text)
+    entries = read_study(file, reference).entries
+    assert [entry.name for entry in entries] == [
+        f"resnet20_beside_mlp_and_python3_intensity_{share}" for share in ("0_25", "0_5")
+    ]
+    assert [[load.n for load in entry.loads] for entry in entries] == [[2, 1]] * 2
+    schema, document = experiment_schema(), tomllib.loads(text)
+    assert _accepts(schema, document, schema)
+    document["experiments"][0]["background"] += ["VulBERTa/mlp", ["true"]]
+    assert _accepts(schema, document, schema)
+    document["experiments"][0]["background"] += [{"name": "VulBERTa/mlp", "intensty": 0.5}]
+    assert not _accepts(schema, document, schema)
 
 
 def test_the_schema_is_the_one_that_the_code_gives():

@@ -365,7 +365,11 @@ GOOD = {
         {
             "mode": "parallel", "timeout": 5,
             "foreground": {**TINY, "mode": "mutation", "mutate_params": {"epochs": {"min": 1, "max": 5}}},
-            "background": [{**BESIDE, "hyperparameters": {"epochs": 1}}],
+            "background": [
+                {**BESIDE, "hyperparameters": {"epochs": 1}, "n": [1, 2], "intensity": 0.5, "devices": [0], "grace": 1},
+                {"command": ["true", "x"], "ready": "started"},
+                "tiny/linear",
+            ],
         },
         {**TINY, "mode": "mutation", "mutate": ["learning_rate"], "hyperparameters": {"epochs": 3},
          "num_params_per_mutation": [1, 2], "mutate_strategy": "random"},
