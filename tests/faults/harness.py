@@ -22,7 +22,7 @@ from typing import Any
 from pytest_parallel_energy.processes.guard import cgroup
 from pytest_parallel_energy.processes.guard.procfs import all_pids, descendants, read_stat
 from pytest_parallel_energy.testing.misbehaving import MISBEHAVING, misbehaving_argv
-from tests.faults.nursery import ROOT, Forked, Nursery
+from tests.faults.nursery import ROOT, Forked, Nursery, heed_signals
 
 PROCESSES = {
     "tree": 11,
@@ -269,9 +269,7 @@ def started(case: Case, folder: Path, nursery: Nursery | None = None) -> Iterato
     """A pytest process that runs ``case``; forked by ``nursery`` where there is one."""
     token = f"fault-{secrets.token_hex(8)}"
     write_test(case, folder)
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) == signal.SIG_IGN:  # a shell does that to what it runs with "&"
-            signal.signal(number, signal.SIG_DFL)
+    heed_signals()
     start = execute if nursery is None else nursery.start
     process = start(arguments_of(case, folder), folder=folder, environment=environment_of(case, folder, token))
     run = Run(folder=folder, token=token, process=process)

@@ -113,9 +113,16 @@ def _become_pytest(arguments: list[str], folder: str, environment: dict[str, str
     sys.exit(importlib.import_module("pytest").console_main())
 
 
+def heed_signals() -> None:
+    """Undo what a shell does to what it runs with ``&``, and ``nohup`` to what it runs."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def main() -> None:
     """Import what pytest and the tests will import, then fork on request."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_signals()
     requests = socket.socket(fileno=int(sys.argv[1]))
     plugins = importlib.import_module("_pytest.config").default_plugins
     for name in (*(f"_pytest.{plugin}" for plugin in plugins), *_IMPORTS):
