@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_parallel_energy.processes.guard import cgroup
-from pytest_parallel_energy.processes.guard.procfs import all_pids, descendants, read_stat
+from pytest_parallel_energy.processes.guard.procfs import all_pids, descendants, read_file, read_stat
 from pytest_parallel_energy.testing.misbehaving import MISBEHAVING, misbehaving_argv
 from tests.faults.nursery import ROOT, Forked, Nursery, heed_signals
 
@@ -45,6 +45,9 @@ PROCESSES = {
 """How many processes each load has when it is up; 1 where nothing stands, 0 where it comes and goes."""
 
 PLUGIN = ("-p", "pytest_parallel_energy.plugin", "--energy-coverage-min=0")
+FINE_S = 0.1
+"""For so long after the trigger the harness looks every millisecond, then seldom enough to leave the CPU to others."""
+
 FULL_DISK = "full-disk"
 """A load that prints all the time, whose log the disk does not take."""
 
@@ -158,7 +161,7 @@ class Run:
         while not path.exists():
             if time.monotonic() > deadline_s or self.process.poll() is not None:
                 raise AssertionError(f"pytest never told {name!r}:\n{self.output()}")
-            time.sleep(0.002)
+            time.sleep(0.005)
         self.told |= json.loads(path.read_text())
         return self.told
 
@@ -182,7 +185,7 @@ class Run:
         found = 0
         for pid in all_pids():
             with contextlib.suppress(OSError):
-                found += Path(f"/proc/{pid}/cmdline").read_bytes().endswith(word)
+                found += read_file(pid, "cmdline").endswith(word)
         return found
 
     def look(self) -> None:
@@ -198,10 +201,7 @@ class Run:
             if pid == os.getpid() or pid in self.spared:
                 continue
             with contextlib.suppress(OSError):
-                if (
-                    word in Path(f"/proc/{pid}/cmdline").read_bytes()
-                    or word in Path(f"/proc/{pid}/environ").read_bytes()
-                ):
+                if word in read_file(pid, "cmdline") or word in read_file(pid, "environ"):
                     yield pid
 
     def left(self, *, but: set[int] | None = None) -> list[str]:
@@ -214,17 +214,18 @@ class Run:
             stat = read_stat(pid)
             if stat is not None and stat.state not in "ZX":
                 with contextlib.suppress(OSError):
-                    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    arguments = read_file(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
                     found.append(f"{pid} ({stat.state}, child of {stat.parent}) {arguments[:150]}")
         return found
 
     def _first_known(self, but: set[int]) -> list[str]:
         """One that was there before and still is: cheap, where :meth:`left` looks at the whole machine."""
-        for pid, ticks in self.known:
+        for pid, ticks in [*self.known]:
             if pid not in self.spared and pid not in but:
                 stat = read_stat(pid)
                 if stat is not None and stat.start_ticks == ticks and stat.state not in "ZX":
                     return [f"{pid} ({stat.state}, child of {stat.parent})"]
+                self.known.discard((pid, ticks))
         return []
 
     def owners(self) -> set[int]:
@@ -241,12 +242,11 @@ class Run:
                 return self.left(but=but) or left, time.monotonic() - began_s
             if self.process.returncode is None:
                 self.process.poll()
-            time.sleep(0.001)
+            time.sleep(0.001 if time.monotonic() - began_s < FINE_S else 0.005)
         return [], time.monotonic() - began_s
 
     def end(self) -> None:
         """Kill whatever is left, so that one failed case does not spoil the machine."""
-        self.look()
         for pid, ticks in self.known:
             stat = read_stat(pid)
             if stat is not None and stat.start_ticks == ticks and pid not in self.spared:
@@ -275,6 +275,9 @@ def started(case: Case, folder: Path, nursery: Nursery | None = None) -> Iterato
     run = Run(folder=folder, token=token, process=process)
     try:
         yield run
+    except BaseException:
+        run.look()
+        raise
     finally:
         run.end()
 
