@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -18,6 +18,7 @@ __all__ = [
     "FIXTURES",
     "background_load",
     "energy_meter",
+    "fail_plainly",
     "hyperparameters",
     "record_metric",
     "train",
@@ -111,6 +112,16 @@ def record_metric(request: pytest.FixtureRequest) -> Callable[[str, float], None
     return record
 
 
+def fail_plainly(error: ParallelEnergyError) -> NoReturn:
+    """Fail the test with the message of one of our errors, said once.
+
+    Raises:
+        pytest.fail.Exception: always.
+    """
+    __tracebackhide__ = True
+    raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
 class _plain_failures:  # noqa: N801 - reads as a statement at the call
     """Our own errors fail the test with their message alone: the traceback would only show the plugin's insides."""
 
@@ -120,4 +131,4 @@ class _plain_failures:  # noqa: N801 - reads as a statement at the call
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         __tracebackhide__ = True
         if isinstance(error, ParallelEnergyError):
-            pytest.fail(str(error), pytrace=False)
+            fail_plainly(error)

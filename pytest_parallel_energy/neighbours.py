@@ -142,6 +142,10 @@ class Neighbours:
         """Note the CPU time again."""
         self._session.legs.close_window(self._beside, self.loads)
 
+    def troubles(self) -> tuple[str, ...]:
+        """What has gone wrong with loads since they were ready. From another thread."""
+        return tuple(trouble for load in self.loads if (trouble := load.trouble()))
+
     def check_coverage(self) -> None:
         """Refuse a measurement beside a load that was not there.
 

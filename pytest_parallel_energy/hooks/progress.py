@@ -21,6 +21,7 @@ from ..sweep.progress import Progress, Reading
 from .collection import RECORD_PROPERTY
 
 if TYPE_CHECKING:
+    from ..experiment import Experiment
     from .collection import Collection
 
 __all__ = ["LiveProgress", "Pace"]
@@ -42,6 +43,8 @@ class Pace:
     line_s: float = 1.0
     heartbeat_s: float = 60.0
     status_s: float = 10.0
+    trouble_s: float = 3.0
+    """How often the loads are looked after."""
 
 
 class LiveProgress:
@@ -63,6 +66,7 @@ class LiveProgress:
         self._progress = Progress.begin(None if names is None else len(names))
         self._item: pytest.Item | None = None
         self._last = (0.0, 0.0)
+        self._told: set[tuple[str, str]] = set()
         self._drawn = False
         self._status_due_s = 0.0
         self._joules: float | None = None
@@ -135,10 +139,12 @@ class LiveProgress:
     def _tick(self) -> None:
         began_s = time.monotonic()
         next_beat_s, next_status_s = began_s + self._pace.heartbeat_s, began_s + self._pace.status_s
-        period_s = self._pace.line_s if self._how == "line" else min(self._pace.heartbeat_s, self._pace.status_s)
+        seldom_s = min(self._pace.heartbeat_s, self._pace.status_s, self._pace.trouble_s)
+        period_s = self._pace.line_s if self._how == "line" else seldom_s
         while not self._ended.wait(period_s):
             now_s = time.monotonic()
             with self._lock:
+                self._tell_troubles()
                 if self._how == "line":
                     self._draw(self._progress.line(self._read(), now_s))
                 elif self._how == "heartbeat" and now_s >= next_beat_s:
@@ -148,10 +154,24 @@ class LiveProgress:
                     next_status_s = now_s + self._pace.status_s
                     self._write_status("running")
 
+    def _tell_troubles(self) -> None:
+        """A load that crashes again and again is told at once: its test may have hours to go."""
+        experiment = self._experiment()
+        if experiment is None or self._how == "off":
+            return
+        for trouble in experiment.neighbours.troubles():
+            if (experiment.nodeid, trouble) not in self._told:
+                self._told.add((experiment.nodeid, trouble))
+                self._erase()
+                self._say(f"\nenergy: {experiment.nodeid}: {trouble}\n")
+
+    def _experiment(self) -> Experiment | None:
+        item = self._item
+        return item.stash.get(EXPERIMENT, None) if item is not None else None
+
     def _read(self) -> Reading:
         """Watts since the last look, and joules of the open window."""
-        item = self._item
-        experiment = item.stash.get(EXPERIMENT, None) if item is not None else None
+        experiment = self._experiment()
         window = experiment.window if experiment is not None else None
         if window is None or self._progress.current is None:
             return Reading()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError
-from ..fixtures import EXPERIMENT
+from ..fixtures import EXPERIMENT, fail_plainly
 from ..gate import Gate
 from ..results.record import Status
 from .collection import RECORD_PROPERTY
@@ -98,7 +98,7 @@ class Running:
                 self._experiment = experiment
                 self._start_heartbeat()
         except ParallelEnergyError as error:
-            pytest.fail(str(error), pytrace=False)
+            fail_plainly(error)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
@@ -114,7 +114,7 @@ class Running:
         try:
             experiment.check(self._limits)
         except ParallelEnergyError as error:
-            pytest.fail(str(error), pytrace=False)
+            fail_plainly(error)
         return outcome
 
     @pytest.hookimpl(wrapper=True)

@@ -142,7 +142,7 @@ class BackgroundLoad:
 
     def _why_not_ready(self, child: Supervised) -> str:
         if child.vain:
-            return f"the background load {self.name!r} loops in vain: {child.vain}"
+            return self._in_vain(child.vain)
         if not child.alive:
             return f"the background load {self.name!r} was ended before it was ready"
         status = child.status()
@@ -152,6 +152,21 @@ class BackgroundLoad:
             f"the background load {self.name!r} was not ready ({self.settings.ready.kind}) within "
             f"{self.settings.ready_timeout_s:g} s.{used} Its log ends with:\n{tail or '(nothing)'}"
         )
+
+    def _in_vain(self, why: str) -> str:
+        return f"the background load {self.name!r} loops in vain: {why}"
+
+    def trouble(self) -> str | None:
+        """What has gone wrong with it by itself, ``None`` for nothing: for who waits for a long test beside it.
+
+        Only what the guard has said unasked counts, so that asking disturbs no measurement.
+        """
+        child = self._child
+        if child is None or self._outcome is not None:
+            return None
+        if not child.alive:
+            return f"the background load {self.name!r} has ended"
+        return self._in_vain(child.vain) if child.vain else None
 
     def stop(self) -> LoadReport:
         """End it, and give its report; a second call gives the report again."""

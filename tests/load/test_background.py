@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError, LoadError
@@ -208,6 +209,37 @@ def test_looping_in_vain_is_told_within_seconds(tmp_path, kind, code):
         load.start()
     assert time.monotonic() - began_s < 10
     assert not load.alive
+
+
+def test_trouble_after_a_good_start_is_told(tmp_path):
+    """A load that was ready and then crashes again and again says so by itself, with its log, as often as one asks."""
+    (tmp_path / "fine").touch()
+    code = "import os, sys, time\nif os.path.exists(sys.argv[1]): time.sleep(60)\nsys.exit('out of luck')"
+    with BackgroundLoad(
+        python(code, str(tmp_path / "fine")), name="n", folder=tmp_path / "background",
+        settings=LoadSettings(ready=Ready(kind="started"), rounds=RoundRules(min_round_s=5.0, backoff_s=0.05)),
+    ) as load:  # fmt: skip
+        assert load.trouble() is None
+        (tmp_path / "fine").unlink()
+        eventually(lambda: marked_round(load)).send_signal(signal.SIGKILL)
+        told = eventually(load.trouble)
+        assert "'n' loops in vain: 3 rounds in a row failed" in told
+        assert "out of luck" in told
+        assert load.alive
+    assert load.trouble() is None
+
+
+def test_a_guard_that_was_killed_is_told(tmp_path):
+    """Somebody killed the guard: the load is gone, and says so."""
+    with BackgroundLoad(python("import time; time.sleep(60)"), name="n", folder=tmp_path, settings=AT_ONCE) as load:
+        os.kill(load._child.guard_pid, signal.SIGKILL)
+        assert eventually(load.trouble) == "the background load 'n' has ended"
+
+
+def marked_round(load):
+    """The process of the present round, as soon as it runs."""
+    found = [one for one in psutil.Process(load._child.pid).children() if one.cmdline()[1:2] == ["-I"]]
+    return found[0] if found else None
 
 
 def test_not_ready_in_time_is_told(tmp_path):

@@ -286,13 +286,19 @@ class Guard:
             self._rounds.bad_in_a_row = 0  # with half of the batch it is another load
         if not self._readiness.ready:
             self._judge_early_end()
+        elif self._spec["marks"] and self._rounds.bad_in_a_row == self._spec["rounds"]["vain_after"]:
+            self._tell_vain()  # once for each row of bad rounds: the owner may be hours from its end
 
     def _judge_early_end(self) -> None:
         bad = self._rounds.bad_in_a_row
         if not bad and self._rounds.last_code == 0 and self._spec["ready"]["kind"] == "activity":
             self._become_ready()  # a whole round went well, and faster than activity could be seen
         elif bad >= self._spec["rounds"]["vain_after"] and self._spec["marks"]:
-            self._send({"event": "vain", "rounds": bad, "code": self._rounds.last_code, "tail": self._tail()})
+            self._tell_vain()
+
+    def _tell_vain(self) -> None:
+        bad, code = self._rounds.bad_in_a_row, self._rounds.last_code
+        self._send({"event": "vain", "rounds": bad, "code": code, "tail": self._tail()})
 
     def _become_ready(self) -> None:
         self._readiness.ready = True
