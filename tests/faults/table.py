@@ -9,12 +9,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.faults.triggers import TRIGGERS
+
 
 def render(entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Rows by trigger, then by load: runs, survivors, and the time until nothing of the load was left."""
-    entries = list(entries)
+    """Rows by way of ending, trigger and load: runs, survivors, and the time until nothing of the load was left."""
+    entries = [
+        {**entry, "ends by": "a kill" if TRIGGERS[entry["trigger"]].shoots else "tear-down"} for entry in entries
+    ]
     lines = []
-    for column in ("trigger", "load"):
+    for column in ("ends by", "trigger", "load"):
         groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for entry in entries:
             groups.setdefault((entry[column], entry["container"]), []).append(entry)
@@ -33,6 +37,10 @@ def render(entries: Iterable[Mapping[str, Any]]) -> list[str]:
         lines.append("")
     left = sum(bool(entry["survivors"]) for entry in entries)
     return [*lines, f"{len(entries)} runs, {left} with survivors."]
+
+
+def _way(trigger: str) -> str:
+    return "a kill" if TRIGGERS[trigger].shoots else "pytest's own tear-down, timeout or grace"
 
 
 if __name__ == "__main__":
