@@ -240,6 +240,7 @@ class Run:
         began_s = time.monotonic()
         while left := self._first_known(but or set()) or self.left(but=but):
             if time.monotonic() - began_s > timeout_s:
+                self.look()  # for the end, which kills them
                 return self.left(but=but) or left, time.monotonic() - began_s
             if self.process.returncode is None:
                 self.process.poll()
