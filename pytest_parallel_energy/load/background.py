@@ -59,6 +59,7 @@ class BackgroundLoad:
         """The folder of ``round-N.log``."""
         self._child: Supervised | None = None
         self._outcome: Outcome | None = None
+        self._asked_to_end = False  # known before the outcome is: another thread may ask for trouble meanwhile
         self._opened: tuple[float, float] | None = None
         self._closed: tuple[float, float] | None = None
         self._batches_before = 0
@@ -162,14 +163,15 @@ class BackgroundLoad:
         Only what the guard has said unasked counts, so that asking disturbs no measurement.
         """
         child = self._child
-        if child is None or self._outcome is not None:
+        if child is None or self._asked_to_end or child.ready_s is None:
             return None
-        if not child.alive:
+        if not child.alive and not self._asked_to_end:
             return f"the background load {self.name!r} has ended"
-        return self._in_vain(child.vain) if child.vain else None
+        return self._in_vain(child.vain) if child.vain and not self._asked_to_end else None
 
     def stop(self) -> LoadReport:
         """End it, and give its report; a second call gives the report again."""
+        self._asked_to_end = True
         if self._child is not None and self._outcome is None:
             self._outcome = self._child.stop()
         return self.report()

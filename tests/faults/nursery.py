@@ -1,7 +1,7 @@
 """Real pytest processes without the wait for their imports: forked from a process that has done them all.
 
 The whole matrix starts tens of thousands of them. A forked one has a session, an environment, a working folder and
-standard streams of its own, and no other descriptor; what it has not is the third of a second of imports.
+standard streams of its own, and no other descriptor; what it has not is the quarter of a second of imports.
 """
 
 from __future__ import annotations

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_parallel_energy.processes.guard import cgroup
 from pytest_parallel_energy.processes.guard.batch import Batch, free_ram_bytes, ran_out_of_memory
 from pytest_parallel_energy.processes.guard.duty import Duty, LevelTally
 from pytest_parallel_energy.processes.guard.logfile import RingLog
+from pytest_parallel_energy.processes.guard.procfs import descendants
 from pytest_parallel_energy.processes.guard.rounds import Rounds
 
 MIB = 1 << 20
@@ -169,3 +175,28 @@ def test_log_keeps_its_head_and_its_tail(tmp_path_factory, chunks, limit, tail):
     assert len(kept) <= limit + tail + 60
     if len(whole) <= limit + tail:
         assert kept == whole
+
+
+def test_a_list_of_children_longer_than_a_page_is_whole():
+    """The kernel gives such a list a page at a time: nobody may be missing from what is stopped, counted and killed."""
+    code = """
+import os, signal, time
+for _ in range(1200):
+    if os.fork() == 0:
+        signal.pause()
+print("up", flush=True)
+signal.pause()
+"""
+    argv = [sys.executable, "-I", "-S", "-c", code]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.stdout.readline() == b"up\n"
+            assert len(descendants(process.pid)) == 1200
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_members_of_a_group_that_cannot_be_seen_are_nobody(tmp_path):
+    """A member of a PID namespace beside ours is listed as 0; what is below pid 0 is the whole machine."""
+    (tmp_path / "cgroup.procs").write_text("0\n17\n0\n")
+    assert cgroup.members(str(tmp_path)) == [17]

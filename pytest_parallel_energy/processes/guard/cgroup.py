@@ -63,21 +63,23 @@ def kill(folder: str) -> None:
 
 
 def members(folder: str) -> list[int]:
-    """The pids of all members, those of groups below included; empty when there is no such group."""
+    """The pids of all members, those of groups below included; empty when there is no such group.
+
+    A member that this PID namespace does not see is listed as 0 (cgroups(7)): nobody's pid, and left out.
+    """
     found: list[int] = []
     for below, _folders, _files in os.walk(folder):
         with contextlib.suppress(OSError):  # it was removed while we looked
             found += map(int, Path(below, "cgroup.procs").read_bytes().split())
-    return found
+    return [pid for pid in found if pid]
 
 
-def remove(folder: str) -> bool:
-    """Remove a group without living members, with what a load made below it; whether it is gone."""
+def remove(folder: str) -> None:
+    """Remove a group without living members, with what a load made below it."""
     if folder:
         for below, _folders, _files in os.walk(folder, topdown=False):
             with contextlib.suppress(OSError):  # guard and init both tidy up: the other one was faster
                 Path(below).rmdir()
-    return not folder or not Path(folder).exists()
 
 
 def groups() -> Iterator[tuple[str, str]]:

@@ -48,9 +48,9 @@ def read_file(pid: int | str, name: str) -> bytes:
     """
     fd = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        text = part = os.read(fd, _CHUNK_BYTES)
-        while len(part) == _CHUNK_BYTES:
-            text += (part := os.read(fd, _CHUNK_BYTES))
+        text = b""
+        while part := os.read(fd, _CHUNK_BYTES):  # lists come a page at a time, however much is asked for
+            text += part
     finally:
         os.close(fd)
     return text
