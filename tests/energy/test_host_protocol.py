@@ -25,6 +25,14 @@ with HostLock(Path(sys.argv[1])):
     time.sleep(60)
 """
 
+UNNAMED_HOLDER = """
+import fcntl, sys, time
+file = open(sys.argv[1])
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
 
 @pytest.fixture
 def holder(tmp_path):
@@ -76,6 +84,22 @@ def test_a_child_of_the_holder_passes(tmp_path):
     with HostLock(tmp_path):
         run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, timeout=30, check=True)
     assert run.stdout == b"held\n"
+
+
+def test_who_held_it_before_does_not_pass(tmp_path):
+    """The file may still name the holder before: a process must not take itself for the one that has the lock."""
+    with HostLock(tmp_path) as lock:
+        pass
+    assert lock.path.read_text().strip() == str(os.getpid())
+    taken = subprocess.Popen([sys.executable, "-c", UNNAMED_HOLDER, lock.path], stdout=subprocess.PIPE)
+    try:
+        assert taken.stdout.readline() == b"held\n"
+        with pytest.raises(ParallelEnergyError, match=rf"process {taken.pid} of user"):
+            HostLock(tmp_path, mode="refuse").acquire()
+    finally:
+        taken.kill()
+        taken.wait()
+        taken.stdout.close()
 
 
 def test_off_locks_nothing(tmp_path, holder):

@@ -101,8 +101,6 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     for name in [name for name in os.environ if name.startswith("PYTEST_ENERGY_")]:
         monkeypatch.delenv(name)
-    # a lock of its own: the suite neither waits for a measurement on this host nor holds one up
-    monkeypatch.setenv("PYTEST_ENERGY_HOST_LOCK_DIR", str(pytester.path))
     # a lock of its own: these sessions measure nothing that another one on this machine could disturb
     monkeypatch.setenv("PYTEST_ENERGY_HOST_LOCK_DIR", str(pytester.path))
     return Project(pytester)
