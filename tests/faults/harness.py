@@ -44,6 +44,9 @@ PROCESSES = {
 }
 """How many processes each load has when it is up; 1 where nothing stands, 0 where it comes and goes."""
 
+MEMORY_MIB = int(os.environ.get("LOAD_MEMORY_MIB", "256"))
+"""The load ``memory`` is up when so much of it is resident."""
+
 PLUGIN = ("-p", "pytest_parallel_energy.plugin", "--energy-coverage-min=0")
 FINE_S = 0.1
 """For so long after the trigger the harness looks every millisecond, then seldom enough to leave the CPU to others."""
@@ -178,16 +181,28 @@ class Run:
             time.sleep(0.01)
         if PROCESSES.get(kind, 1) and not self._count():
             raise AssertionError(f"no process of the load {kind} was ever there")
+        while kind == "memory" and self._resident_mib() < MEMORY_MIB and time.monotonic() < deadline_s:
+            time.sleep(0.01)
         self.look()
         (self.folder / "up").touch()
 
     def _count(self) -> int:
+        return sum(1 for _ in self._loads())
+
+    def _loads(self) -> Iterator[int]:
+        """The processes of the load: the token is their last argument."""
         word = b"\0" + self.token.encode() + b"\0"
-        found = 0
         for pid in all_pids():
             with contextlib.suppress(OSError):
-                found += read_file(pid, "cmdline").endswith(word)
-        return found
+                if read_file(pid, "cmdline").endswith(word):
+                    yield pid
+
+    def _resident_mib(self) -> float:
+        pages = 0
+        for pid in self._loads():
+            with contextlib.suppress(OSError):
+                pages += int(read_file(pid, "statm").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def look(self) -> None:
         """Remember every process that belongs to the run now."""
