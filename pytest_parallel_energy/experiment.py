@@ -180,7 +180,8 @@ class Experiment:
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
         self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
-        self.window, self._result = None, None  # a heartbeat must not take the last attempt's joules for this one's
+        # a heartbeat must not take the last attempt's joules and training for this one's
+        self.window, self._result, self._trained = None, None, None
         self._keep(self._record(Status.CRASHED, _CRASHED, None))
 
     def _current(self) -> _Attempt:
@@ -199,8 +200,8 @@ class Experiment:
         """Close the window, if one is open."""
         if self.window is None or self._result is not None:
             return
+        self._result = self.window.end()  # first: whoever does not answer must not lengthen the window
         self.neighbours.window_closes()
-        self._result = self.window.end()
         self._thermal.note()
         self.neighbours.after_window()
 

@@ -90,6 +90,7 @@ class LegBook:
 
             noted.gpus = self.meter.watch = GpuWatch(self.meter.sensors, _Owners(loads).owner_of)
         noted.loads_opened_s, noted.opened = _cpu_s(loads), CpuMoment.now()
+        noted.loads_closed_s = noted.closed = None  # those of an earlier attempt
 
     def close_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
         """Just after the window closed. A load that has ended by then is among the ended children: no split then."""

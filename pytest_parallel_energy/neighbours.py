@@ -111,11 +111,11 @@ class Neighbours:
 
     def stop(self) -> None:
         """Stop all, the last one first; each is stopped even when another's stopping fails."""
-        errors = []
+        errors: list[BaseException] = []
         for load in reversed(self.loads):
             try:
                 load.stop()
-            except Exception as error:  # noqa: BLE001 - raised below, after the others were stopped too
+            except BaseException as error:  # noqa: BLE001 - a timeout too; raised below, after the others were stopped
                 errors.append(error)
         if errors:
             raise errors[0]

@@ -334,7 +334,8 @@ class Supervised:
     def stop(self, grace_s: float | None = None) -> Outcome:
         """End it: SIGTERM, the grace, SIGKILL; return when nothing is left.
 
-        The grace is kept by the guard: when this call is interrupted, the load still gets its grace and then ends.
+        The grace is kept by the guard: when Ctrl-C interrupts this call, the load still gets its grace and then ends.
+        Whatever else interrupts it (a timeout) is followed by other tests: the grace is over then.
 
         Args:
             grace_s: instead of that of the supervision.
@@ -346,7 +347,11 @@ class Supervised:
             self._say({"do": "stop", "grace_s": grace_s})
             try:
                 outcome = self.wait(grace_s + self.STOP_MARGIN_S)
+            except KeyboardInterrupt:
+                self.abandon()
+                raise
             except BaseException:
+                self._kill_init()
                 self.abandon()
                 raise
             if outcome is None:
@@ -360,11 +365,15 @@ class Supervised:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._guard.pid, signal.SIGCONT)
         if self.wait(_STUCK_S) is None:
-            if self._init_fd >= 0:
-                with contextlib.suppress(OSError):
-                    signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
+            self._kill_init()
             self._guard.kill()
             self.wait(2 * _STUCK_S)
+
+    def _kill_init(self) -> None:
+        """What the init holds ends with it."""
+        if self._init_fd >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
 
     def abandon(self) -> None:
         """Let go of it without waiting: the guard ends it, after the grace if a stop was asked for, else at once."""

@@ -33,6 +33,7 @@ class Batch:
         self.sizes = [first]
         """All sizes so far, in order, each change once."""
         self._most = first
+        self._frozen = False
         self._held: dict[int, int] = {}
 
     def fit(self, free_bytes: int | None) -> int:
@@ -73,9 +74,11 @@ class Batch:
 
     def freeze(self) -> None:
         """The window opened: from now on the size can only shrink."""
-        self._most = self.size
+        self._most, self._frozen = self.size, True
 
     def _set(self, size: int) -> None:
+        if self._frozen:
+            self._most = min(self._most, size)
         if size != self.size:
             self.size = size
             self.sizes.append(size)

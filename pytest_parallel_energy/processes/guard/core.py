@@ -239,6 +239,8 @@ class Guard:
 
     def _hear_ready(self, report: dict[str, Any]) -> None:
         """The loop script asks whether it may begin the next round."""
+        if self._stopping:  # it asked before it heard
+            return
         self._deadlines["round"] = report["at_s"] + self._rounds.delay_s()
 
     def _hear_end(self, report: dict[str, Any]) -> None:
@@ -248,6 +250,7 @@ class Guard:
         """The load's first process ended: the training itself, or the loop script, which should not."""
         self._end_round(report["at_s"], report["code"])
         self._code = report["code"]
+        self._deadlines.pop("round", None)  # who asked for it is gone
         if self._stopping:
             return
         if not self._spec["marks"]:
@@ -282,6 +285,8 @@ class Guard:
         for name in ("look_at_load", "duty"):
             self._deadlines.pop(name, None)
         self._conditions.rest(now_s)
+        if self._conditions.paced and not self._stopping:
+            self._order({"do": "thaw"})  # a freeze that was under way when the round ended would last for ever
         if self._conditions.learn(code, self._logs.tail()):
             self._rounds.bad_in_a_row = 0  # with half of the batch it is another load
         if not self._readiness.ready:
