@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import pwd
+import secrets
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ _FOLDERS = (Path("/run/lock"), Path("/dev/shm"), Path("/tmp"))  # noqa: S108 - s
 _NAME = "pytest-parallel-energy.lock"
 _LOCKS = Path("/proc/locks")
 _OWNER_BYTES = 64
+_HELD = "PYTEST_PARALLEL_ENERGY_LOCK"
+"""Variable of the environment while the lock is held: what stands in the file, for the processes that we start."""
 _TELL_AFTER_S = 1.0
 _POLL_S = 0.5
 _EVERYBODY = 0o666
@@ -74,6 +77,7 @@ class HostLock:
         self._deadline_s = deadline_s
         self._tell = tell
         self._fd: int | None = None
+        self._passed = False
 
     def acquire(self) -> None:
         """Take the lock; one that is held already is kept.
@@ -91,15 +95,22 @@ class HostLock:
             os.close(fd)
             raise
         self._fd = fd
+        if self._passed:
+            return
+        held = f"{os.getpid():<20} {secrets.token_hex(8)}"  # one width: truncating first costs milliseconds
         # a file of another user may be open for reading only; the lock holds all the same
         with suppress(OSError):
-            os.pwrite(fd, f"{os.getpid():<20}\n".encode(), 0)  # one width: truncating first costs milliseconds
+            os.pwrite(fd, f"{held}\n".encode(), 0)
+        os.environ[_HELD] = held
 
     def release(self) -> None:
         """Give it back; a second call does nothing."""
         fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
+        if fd is None:
+            return
+        if not self._passed:
+            os.environ.pop(_HELD, None)
+        os.close(fd)
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -112,10 +123,12 @@ class HostLock:
 
     def _wait(self, fd: int) -> None:
         started_s = time.monotonic()
+        self._passed = False
         if _try(fd):
             self.waited_s = 0.0
             return
-        if _held_by_ancestor(fd):
+        self._passed = _held_by_ancestor(fd)
+        if self._passed:
             # a measured test that runs pytest itself: waiting for the outer session would last for ever
             return
         if self.mode == "refuse":
@@ -177,13 +190,14 @@ def lock_folder(candidates: Sequence[Path] = _FOLDERS) -> Path:
 def _open(path: Path) -> int:
     """The lock file, made if need be. First without O_CREAT: fs.protected_regular refuses it on another user's file."""
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
-    for mode in (os.O_RDWR, os.O_RDONLY):
-        with suppress(FileNotFoundError, PermissionError):
-            return os.open(path, mode | flags)
     try:
+        for mode in (os.O_RDWR, os.O_RDONLY):
+            with suppress(FileNotFoundError, PermissionError):
+                return os.open(path, mode | flags)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | flags, _EVERYBODY)
     except OSError as error:
-        raise ConfigError(f"the host lock {path} cannot be opened: {error.strerror}") from error
+        why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise ConfigError(f"the host lock {path} cannot be opened: {why}") from error
     # the umask took bits away; other users must be able to lock it too
     with suppress(PermissionError):
         os.fchmod(fd, _EVERYBODY)
@@ -207,8 +221,12 @@ def _owner_words(fd: int) -> str:
 
 def _written_pid(fd: int) -> int | None:
     """Whom the file names: good enough for a message, and the only word about a holder in another container."""
-    text = os.pread(fd, _OWNER_BYTES, 0).strip()
-    return int(text) if text.isdigit() else None
+    pid, _, _ = _written(fd).partition(" ")
+    return int(pid) if pid.isdigit() else None
+
+
+def _written(fd: int) -> str:
+    return os.pread(fd, _OWNER_BYTES, 0).decode("ascii", "replace").strip()
 
 
 def _holder(fd: int) -> int | None:
@@ -228,8 +246,8 @@ def _holder(fd: int) -> int | None:
 
 def _held_by_ancestor(fd: int) -> bool:
     pid = _holder(fd)
-    if pid is None:
-        return False
+    if pid is None:  # in a PID namespace of ours the kernel does not name it; what it left in our environment does
+        return os.environ.get(_HELD) == _written(fd)
     from .cpu_time import process_times
     from .devices import descends
 
