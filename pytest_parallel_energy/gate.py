@@ -48,16 +48,14 @@ class Gate:
         return tuple(flags)
 
     def leave(self) -> None:
-        """Let the next one in."""
-        if self._lock is not None:
-            self._lock.release()
-
-    def close(self) -> None:
-        """Put the machine back as it was."""
-        self.leave()
-        if self._governor is not None:
-            self._governor.restore()
-            self._governor = None
+        """Put the machine back as it was, and let the next one in."""
+        governor, self._governor = self._governor, None
+        try:
+            if governor is not None:
+                governor.restore()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def _host_lock(self) -> HostLock:
         if self._lock is None:
@@ -73,18 +71,13 @@ class Gate:
         return self._lock
 
     def _set_governor(self, name: str | None) -> tuple[str, ...]:
-        """The governor that this test asks for; one that an earlier test asked for goes first."""
-        if self._governor is not None and self._governor.name != name:
-            self._governor.restore()
-            self._governor = None
+        """The governor that this test asks for, as long as the lock is held: another session may want another."""
         if name is None:
             return ()
-        if self._governor is None:
-            from .energy.governor import Governor
+        from .energy.governor import Governor
 
-            governor = Governor(name, sysfs_root=Path(self._session.settings.sysfs_root))
-            governor.set()
-            self._governor = governor  # one that was refused is refused again in the next test
+        self._governor = Governor(name, sysfs_root=Path(self._session.settings.sysfs_root))
+        self._governor.set()
         return () if self._governor.problem is None else (self._governor.problem,)
 
     def _measure_idle(self) -> tuple[str, ...]:

@@ -405,7 +405,7 @@ OPTIONS: tuple[Option, ...] = (
         field="governor",
         metavar="NAME",
         marker=True,
-        help="CPU frequency governor, such as performance: set for the run and restored after it",
+        help="CPU frequency governor, such as performance: set for each test and restored after it",
     ),
     Option(
         field="progress",

@@ -206,18 +206,32 @@ class Running:
         try:
             return (yield)
         finally:
-            self._ended.set()
-            if self._heartbeat is not None:
-                self._heartbeat.join()
-            if self._experiment is not None:
-                self._experiment.note(Status.INTERRUPTED, "the session was interrupted")
-                self._experiment.finish_unappended()
-                self._experiment = None
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
-            self._handlers.clear()
-            self._gate.close()
-            self._collection.session.close()
+            with contextlib.ExitStack() as last:  # each of these is done whatever becomes of the others
+                last.callback(self._collection.session.close)
+                last.callback(self._gate.leave)
+                last.callback(self._give_signals_back)
+                last.callback(self._keep_interrupted)
+                last.callback(self._stop_heartbeat)
+
+    def _stop_heartbeat(self) -> None:
+        self._ended.set()
+        if self._heartbeat is not None:
+            self._heartbeat.join()
+
+    def _keep_interrupted(self) -> None:
+        experiment, self._experiment = self._experiment, None
+        if experiment is None:
+            return
+        experiment.note(Status.INTERRUPTED, "the session was interrupted")
+        try:
+            experiment.finish_unappended()
+        except ParallelEnergyError as error:
+            self._tell(f"the record of {experiment.nodeid} could not be kept: {error}")
+
+    def _give_signals_back(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
 
 
 def _attach_records(experiment: Experiment, report: pytest.TestReport) -> None:

@@ -88,7 +88,7 @@ _SETTINGS = (
         help="mutation mode: how many mutations (unless num_mutations says so); default mode: how many repetitions",
     ),
     FileKey(name="max_retries", schema=_COUNT, help="further attempts of a training that failed"),
-    FileKey(name="governor", schema=_TEXT, help="CPU frequency governor for the run, such as performance"),
+    FileKey(name="governor", schema=_TEXT, help="CPU frequency governor for each run, such as performance"),
     FileKey(
         name="use_deduplication",
         schema={"type": "boolean"},

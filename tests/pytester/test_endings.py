@@ -144,3 +144,22 @@ def test_a_crash_keeps_the_joules_of_the_last_heartbeat(project):
     (record,) = read_records(project.run_folder).records
     assert record.status.value == "crashed"
     assert record.energy.total_j > 0
+
+
+def test_an_interrupted_record_that_cannot_be_kept_is_told(project):
+    """A results folder that vanished: one line says what was lost, and the rest of the ending still happens."""
+    project.tests(
+        """
+        import shutil
+        from pathlib import Path
+
+        def test_it(energy_meter):
+            shutil.rmtree("energy-results")
+            Path("energy-results").write_text("in the way")
+            raise KeyboardInterrupt
+        """
+    )
+    result = project.run()
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*the record of test_it.py::test_it could not be kept:*"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")

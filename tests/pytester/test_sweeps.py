@@ -226,8 +226,8 @@ def test_a_budget_stops_the_workers_too(project):
     assert 0 < status["finished"] < 20
 
 
-def test_a_governor_is_set_for_the_run(project, monkeypatch):
-    """During the test the CPUs have it, afterwards what they had; without frequency scaling the run says so."""
+def test_a_governor_is_set_for_each_measured_test(project, monkeypatch):
+    """During the test the CPUs have it, afterwards what they had: whoever measures next may want another."""
     folder = project.path / "sys/devices/system/cpu/cpu0/cpufreq"
     folder.mkdir(parents=True)
     (folder / "scaling_available_governors").write_text("performance powersave\n")
@@ -238,12 +238,18 @@ def test_a_governor_is_set_for_the_run(project, monkeypatch):
 
         def test_it(energy_meter):
             assert Path("{folder}/scaling_governor").read_text().strip() == "performance"
+
+        def test_that_measures_nothing():
+            assert Path("{folder}/scaling_governor").read_text().strip() == "powersave"
+
+        def test_another(energy_meter):
+            assert Path("{folder}/scaling_governor").read_text().strip() == "performance"
         """)
-    project.run("--energy-governor=performance").assert_outcomes(passed=1)
+    project.run("--energy-governor=performance").assert_outcomes(passed=3)
     assert (folder / "scaling_governor").read_text().strip() == "powersave"
     assert project.records()[0]["host"]["governor"] == "performance"
     result = project.run("--energy-governor=fast")
-    result.assert_outcomes(errors=1)
+    result.assert_outcomes(errors=2, passed=1)
     result.stdout.fnmatch_lines(["*there is no CPU governor 'fast' here*"])
 
 
