@@ -100,6 +100,9 @@ class Experiment:
         self.neighbours = Neighbours(session, settings, plan)
         self.window: Window | None = None
         self._trained: tuple[Workload, dict[str, Any], TrainingResult] | None = None
+        """The last training of the attempt in progress."""
+        self._trainings = 0
+        """How many there were in it."""
         self._result: WindowResult | None = None
         self._attempt: _Attempt | None = None
         self._records: list[Record] = []
@@ -150,6 +153,11 @@ class Experiment:
         """The hyperparameters, and what the test's own ``parametrize`` varies, which may be anything."""
         return self.hyperparameters | {f"[{name}]": value for name, value in self.param.parameters.items()}
 
+    @property
+    def _work_and_values(self) -> str:
+        """The same for tests that do the same work, beside whatever load."""
+        return f"{self._work} {sorted(self._values.items())}"
+
     # --- one attempt after the other ---------------------------------------------------------------------------
 
     @property
@@ -181,7 +189,7 @@ class Experiment:
         )
         self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
         # a heartbeat must not take the last attempt's joules and training for this one's
-        self.window, self._result, self._trained = None, None, None
+        self.window, self._result, self._trained, self._trainings = None, None, None, 0
         self._keep(self._record(Status.CRASHED, _CRASHED, None))
 
     def _current(self) -> _Attempt:
@@ -200,6 +208,9 @@ class Experiment:
         """Close the window, if one is open."""
         if self.window is None or self._result is not None:
             return
+        for inner in self.session.meter.open_windows[::-1]:  # those that the test forgot would take in the next test
+            if inner is not self.window:
+                inner.close()
         self._result = self.window.end()  # first: whoever does not answer must not lengthen the window
         self.neighbours.window_closes()
         self._thermal.note()
@@ -211,7 +222,7 @@ class Experiment:
     def _attribution(self, result: WindowResult | None) -> AttributionPart:
         if result is None:
             return AttributionPart()
-        return self.neighbours.attribution(result, f"{self._work} {sorted(self._values.items())}")
+        return self.neighbours.attribution(result, self._work_and_values)
 
     def check(self, limits: tuple[Limit, ...]) -> None:
         """Refuse a measurement that is worth nothing, or that the test does not allow itself.
@@ -252,6 +263,8 @@ class Experiment:
         if self._discarded:
             self.session.store.remove_experiment(self.folder)
             return tuple(self._records)
+        if self._status is Status.PASSED and not self.param.warmup and self._result is not None:
+            self.neighbours.remember_alone(self._result, self._work_and_values)
         record = self._record(self._status, self._reason, self._result)
         if not self.session.owns_store:  # should this worker die before the controller has it
             self._keep(record)
@@ -297,10 +310,8 @@ class Experiment:
             TrainingError: the last attempt failed too.
         """
         workload, values = self._what_to_train(name, overrides)
-        while True:
+        for attempt in itertools.count(1):
             result = self._train_once(workload, values, timeout_s)
-            self._trained = (workload, values, result)
-            attempt = self._current().number
             if result.status == "passed":
                 return Trained(
                     metrics=result.metrics,
@@ -310,8 +321,9 @@ class Experiment:
                     attempts=attempt,
                 )
             if attempt > self.settings.max_retries:
-                raise TrainingError(f"{workload.name}: {result.reason}")
-            self._next_attempt(result)
+                break
+            self._try_again(result)
+        raise TrainingError(f"{workload.name}: {result.reason}")
 
     def _what_to_train(self, name: str | None, overrides: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
         if name is not None:
@@ -328,8 +340,12 @@ class Experiment:
     def _train_once(self, workload: Workload, values: dict[str, Any], timeout_s: float | None) -> TrainingResult:
         from .training.foreground import Training, train_once
 
+        self._trainings += 1
+        again = self._trainings > 1  # a second training of one attempt gets a log and outputs of its own
+        folder = self.folder / f"training-{self._trainings}" if again else self.folder
+        folder.mkdir(exist_ok=True)
         with self.named_window(f"train {workload.name}"):
-            return train_once(
+            result = train_once(
                 Training(
                     workload=workload,
                     values=values,
@@ -337,14 +353,21 @@ class Experiment:
                     profile=self.profile,
                     timeout_s=timeout_s,
                 ),
-                self.folder,
+                folder,
             )
+        self._trained = (workload, values, result)
+        return result
+
+    def _try_again(self, failed: TrainingResult) -> None:
+        """Each attempt's joules are its own, unless they are part of something that is measured as a whole."""
+        first_of_all = self._trainings == 1 and self._result is None
+        if first_of_all and self.session.meter.open_windows == [self.window]:
+            self._next_attempt(failed)
+        else:
+            self.flags.append(f"a training failed and was tried again within this measurement: {failed.reason}")
 
     def _next_attempt(self, failed: TrainingResult) -> None:
-        """Close the failed attempt's window and open the next: each attempt's joules are its own."""
-        if not self.measured:
-            self._begin_attempt(self._current().number + 1)
-            return
+        """Close the failed attempt's window and open the next."""
         self.close_window()
         with self._keeping:
             record = self._record(Status(failed.status), failed.reason, self._result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ __all__ = ["BesideLoad", "LegBook"]
 class CpuMoment:
     """CPU seconds up to one moment. Cheap: two system calls and one line of ``/proc/stat``."""
 
+    at_s: float
+    """The monotonic clock."""
     own_s: float
     """Of this process and its children that have ended: a training is one of them when its window closes."""
     machine_s: float | None
@@ -33,7 +36,7 @@ class CpuMoment:
 
         times = os.times()
         own_s = times.user + times.system + times.children_user + times.children_system
-        return cls(own_s=own_s, machine_s=busy_or_none())
+        return cls(at_s=time.monotonic(), own_s=own_s, machine_s=busy_or_none())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,10 +55,18 @@ class BesideLoad:
 
     @property
     def loads_cpu_s(self) -> float | None:
-        """CPU seconds of the loads in the window."""
+        """CPU seconds of the loads between the two moments, which lie just outside of the window."""
         if self.loads_opened_s is None or self.loads_closed_s is None:
             return None
         return self.loads_closed_s - self.loads_opened_s
+
+    @property
+    def loads_rate(self) -> float | None:
+        """CPU seconds of the loads a second, beside the test."""
+        cpu_s = self.loads_cpu_s
+        if cpu_s is None or self.opened is None or self.closed is None or self.closed.at_s <= self.opened.at_s:
+            return None
+        return cpu_s / (self.closed.at_s - self.opened.at_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +116,7 @@ class LegBook:
 
         Args:
             result: the test's window.
-            what: names the foreground's work, the same for each test that does the same; a test alone is remembered.
+            what: names the foreground's work, the same for each test that does the same.
             noted: ``None`` for a test without loads.
         """
         from dataclasses import asdict
@@ -116,7 +127,7 @@ class LegBook:
         if result.total_j is None or result.mean_w is None:
             return asdict(Attribution())
         if noted is None:
-            return asdict(self._attribute_alone(result, what, idle_w))
+            return asdict(_alone(result))
         legs = None if idle_w is None else self._legs(result, what, noted, idle_w)
         if legs is None or legs.background is None:
             return asdict(_by_shares(result, noted, self.meter.idle))
@@ -127,28 +138,39 @@ class LegBook:
         extra = {"interference_j": seen.interference_w * result.window_s, "slowdown_ratio": seen.slowdown_ratio}
         return asdict(found) | extra
 
-    def _attribute_alone(self, result: WindowResult, what: str, idle_w: float | None) -> Attribution:
-        from .energy.attribution import Attribution, Leg
+    def remember(self, result: WindowResult, what: str) -> None:
+        """Keep the window of a test that passed alone, as the leg to compare with.
 
-        if idle_w is None or result.mean_w is None:
-            return Attribution()
-        self._alone[what] = Leg(mean_w=result.mean_w, foreground_rate=1 / result.window_s)
-        return Attribution(
-            foreground_j=result.above_idle_j, background_j=0.0, idle_j=result.idle_j, method="alone above idle"
-        )
+        Args:
+            result: the test's window.
+            what: as for :meth:`attribute`.
+        """
+        from .energy.attribution import Leg
+
+        if result.mean_w is not None:
+            self._alone[what] = Leg(mean_w=result.mean_w, foreground_rate=1 / result.window_s)
 
     def _legs(self, result: WindowResult, what: str, noted: BesideLoad, idle_w: float) -> Legs:
         from .energy.attribution import Leg, Legs
 
-        cpu_s = noted.loads_cpu_s
         background = None if noted.solo_w is None else Leg(mean_w=noted.solo_w, background_rate=noted.solo_rate)
         both = Leg(
             mean_w=result.mean_w or 0.0,
             foreground_rate=1 / result.window_s,
             # the load's CPU time stands for its work: rounds are too long to count in a leg of seconds
-            background_rate=None if cpu_s is None or noted.solo_rate is None else cpu_s / result.window_s,
+            background_rate=None if noted.solo_rate is None else noted.loads_rate,
         )
         return Legs(idle_w=idle_w, both=both, foreground=self._alone.get(what), background=background)
+
+
+def _alone(result: WindowResult) -> Attribution:
+    from .energy.attribution import Attribution
+
+    if result.above_idle_j is None:
+        return Attribution()
+    return Attribution(
+        foreground_j=result.above_idle_j, background_j=0.0, idle_j=result.idle_j, method="alone above idle"
+    )
 
 
 def _by_legs(legs: Legs, result: WindowResult) -> Attribution:

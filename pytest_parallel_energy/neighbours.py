@@ -165,6 +165,16 @@ class Neighbours:
         """Whose joules those of the window were; ``what`` names the foreground's work."""
         return attribution_part(self._session.legs.attribute(result, what, self._beside if self.started else None))
 
+    def remember_alone(self, result: WindowResult, what: str) -> None:
+        """A test that passed is the leg alone of the tests that do the same work beside loads; one beside loads is not.
+
+        Args:
+            result: the test's window.
+            what: as for :meth:`attribution`.
+        """
+        if not self.started:
+            self._session.legs.remember(result, what)
+
 
 def _registered_load(
     workload: Workload, mark: LoadMark, *, folder: Path, threads: int, settings: Settings

@@ -152,6 +152,20 @@ def test_shapley_when_alone_and_beside_were_measured(rapl):
     assert beside["background"][0]["solo_mean_w"] == pytest.approx(50.0, rel=0.3)
 
 
+def test_what_failed_alone_is_nothing_to_compare_with(rapl):
+    """A solo leg is a test that passed: one that died early would make its neighbours look slow."""
+    rapl.tests(
+        PAIR.replace("(energy_meter,", "(request, energy_meter,").replace(
+            "    until", '    assert "None" not in request.node.name\n    until', 1
+        )
+    )
+    rapl.run("--energy-idle=0.3").assert_outcomes(passed=1, failed=1)
+    alone, beside = rapl.records()
+    assert (alone["status"], beside["status"]) == ("failed", "passed")
+    assert beside["attribution"]["method"] != "shapley"
+    assert beside["attribution"]["slowdown_ratio"] is None
+
+
 def test_split_by_cpu_time_without_legs(rapl):
     """Without idle leg the energy is split by CPU time, and the method says so."""
     rapl.tests(BESIDE)

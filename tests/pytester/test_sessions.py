@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -176,6 +177,67 @@ def test_retries_are_records_of_their_own(project, monkeypatch):
     assert first["energy"]["total_j"] > 0
     assert second["folder"].endswith("-try2")
     assert first["cell"] == second["cell"]
+
+
+@pytest.mark.parametrize(
+    ("body", "windows"),
+    [
+        (
+            """
+            with energy_meter.window("mine") as mine:
+                assert train().attempts == 2
+            assert mine.total_j > 0
+            """,
+            ["mine"],
+        ),
+        (
+            """
+            train("toy/net")
+            assert train().attempts == 2
+            """,
+            ["train toy/net", "train toy/flaky", "train toy/flaky"],
+        ),
+    ],
+    ids=["inside a window of the test's", "after another training"],
+)
+def test_a_retry_does_not_cut_what_is_measured_as_a_whole(project, monkeypatch, body, windows):
+    """One record with all joules, each training as an inner window, and a flag that says why it holds more."""
+    monkeypatch.setenv("TOY_MARKER", str(project.path / "marker"))
+    project.tests(f"""
+        import pytest
+
+        @pytest.mark.workload("toy/flaky")
+        def test_it(train, energy_meter):
+{textwrap.indent(textwrap.dedent(body), " " * 12)}
+        """)
+    project.run("--energy-max-retries=1").assert_outcomes(passed=1)
+    (record,) = project.records()
+    assert (record["attempt"], record["status"]) == (1, "passed")
+    assert [inner["name"] for inner in record["energy"]["windows"]] == windows
+    assert all(0 <= inner["start_s"] <= record["energy"]["window_s"] for inner in record["energy"]["windows"])
+    assert any("tried again" in flag and "first time fails" in flag for flag in record["meter"]["flags"])
+    logs = sorted(path.read_text() for path in project.run_folder.glob("experiments/*/**/training.log"))
+    assert sum("first time fails" in log for log in logs) == 1
+
+
+def test_a_window_that_was_never_closed_ends_with_its_test(project):
+    """It is in the record of its own test, and not the parent of what the next test measures."""
+    project.tests(
+        """
+        def test_forgets(energy_meter):
+            window = energy_meter.window("forgotten")
+            window.__enter__()
+            globals()["kept"] = window
+
+        def test_next(energy_meter):
+            with energy_meter.window("inner"):
+                pass
+        """
+    )
+    project.run().assert_outcomes(passed=2)
+    names = [[inner["name"] for inner in record["energy"]["windows"]] for record in project.records()]
+    assert names == [["forgotten"], ["inner"]]
+    assert all(record["energy"]["start_s"] == 0 for record in project.records())
 
 
 def test_a_test_timeout_is_recorded_as_one(project):
