@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ..errors import SensorError
+from ..errors import ParallelEnergyError, SensorError
 from .attribution import Shares, share_u95_ratio
 from .sensor import Sensor
 
@@ -72,7 +72,11 @@ class GpuShareCounter:
         if fresh and before_us and gap_us > _RING_US and fresh[0].at_us - before_us > _GAP_US:
             self.lost = True
         for sample in fresh:
-            owner = self._owners.setdefault(sample.pid, "") or self._owner_of(sample.pid)
+            try:
+                owner = self._owners.get(sample.pid) or self._owner_of(sample.pid)
+            except ParallelEnergyError:  # a load that does not answer: nobody knows whose this was
+                self.lost = True
+                return
             self._owners[sample.pid] = owner
             self._use[owner] = self._use.get(owner, 0) + sample.sm_percent
 

@@ -21,8 +21,8 @@ from ..errors import LoadError, ProcessError
 from ..processes.command import Command
 from ..processes.supervised import Supervised, start_supervised
 from ..processes.supervision import Outcome, Status, Supervision
-from .devices import device_environment, memory_environment
-from .report import LoadReport, figures
+from .devices import DEVICE_VARIABLES, device_environment, memory_environment
+from .report import NO_FIGURES, LoadReport, figures
 from .script import loop_script
 from .settings import LoadSettings
 
@@ -83,10 +83,12 @@ class BackgroundLoad:
         if self._child is not None:
             raise LoadError(f"the background load {self.name!r} was started before; make a new one to run it again")
         self._write_script(self._find_program())
+        # the script sets its rounds' variables itself; who looks at the GPUs must know which are the load's
+        devices = {name: self.command.env[name] for name in DEVICE_VARIABLES if name in self.command.env}
+        env = {"PARALLEL_ENERGY_SUPERVISED": "1", **devices}
         try:
             self._child = start_supervised(
-                Command(argv=("/bin/sh", str(self.script)), cwd=self.log_dir, env={"PARALLEL_ENERGY_SUPERVISED": "1"}),
-                self._supervision(),
+                Command(argv=("/bin/sh", str(self.script)), cwd=self.log_dir, env=env), self._supervision()
             )
         except ProcessError as error:
             raise LoadError(f"the background load {self.name!r} could not be started: {error}") from error
@@ -256,15 +258,30 @@ class BackgroundLoad:
 
     @property
     def rounds_completed(self) -> int:
-        """Rounds that ended with exit code 0."""
-        status = self._status()
+        """Rounds that ended with exit code 0.
+
+        Raises:
+            LoadError: its guard was killed, so that nobody knows.
+        """
+        status = self._known_status()
         return 0 if status is None else status.completed
 
     @property
     def rounds_failed(self) -> int:
-        """Rounds that ended with another exit code."""
-        status = self._status()
+        """Rounds that ended with another exit code.
+
+        Raises:
+            LoadError: its guard was killed, so that nobody knows.
+        """
+        status = self._known_status()
         return 0 if status is None else status.failed
+
+    def _known_status(self) -> Status | None:
+        """Its figures; ``None`` before it was started."""
+        status = self._status()
+        if status is None and self._child is not None:
+            raise LoadError(f"the background load {self.name!r} was killed from outside; nobody knows its rounds")
+        return status
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -287,7 +304,7 @@ class BackgroundLoad:
             container=None if child is None else child.container,
             flags=self._flags(status),
             round_spans_s=self._spans_in_window(status),
-            **({} if status is None else figures(status, self.settings)),
+            **(figures(status, self.settings) if status is not None else NO_FIGURES if child is not None else {}),
         )
 
     def _spans_in_window(self, status: Status | None) -> tuple[tuple[float, float], ...]:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["device_environment", "device_list", "memory_environment"]
+__all__ = ["DEVICE_VARIABLES", "device_environment", "device_list", "memory_environment"]
 
 _DEVICE = re.compile(r"[0-9]+|GPU-[0-9a-fA-F-]+|MIG-[0-9a-zA-Z/-]+")
+DEVICE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+"""Which GPUs a process sees, and how their indices count."""
 _FRACTION = "per_process_memory_fraction"
 _ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 """The name since PyTorch 2.9, and the one before, which newer ones read as well."""

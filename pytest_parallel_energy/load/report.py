@@ -8,7 +8,7 @@ from typing import Any
 from ..processes.supervision import Status
 from .settings import LoadSettings
 
-__all__ = ["LoadReport", "figures"]
+__all__ = ["NO_FIGURES", "LoadReport", "figures"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,9 @@ class LoadReport:
     command: tuple[str, ...]
     script: str | None = None
     log_dir: str | None = None
-    rounds_completed: int = 0
-    rounds_failed: int = 0
+    rounds_completed: int | None = 0
+    """``None`` when its guard was killed: nobody knows."""
+    rounds_failed: int | None = 0
     exit_codes: tuple[int, ...] = ()
     """Of the first 1000 rounds, as a shell tells them (128 + number of the signal that ended it)."""
     round_spans_s: tuple[tuple[float, float], ...] = ()
@@ -58,6 +59,10 @@ class LoadReport:
     """``graceful`` or ``forced``; ``lost`` when somebody killed its guard."""
     container: str | None = None
     flags: tuple[str, ...] = ()
+
+
+NO_FIGURES: dict[str, Any] = {"rounds_completed": None, "rounds_failed": None}
+"""Of a load that was started and whose guard cannot tell any more."""
 
 
 def figures(status: Status, settings: LoadSettings) -> dict[str, Any]:

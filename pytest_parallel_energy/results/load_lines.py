@@ -31,8 +31,7 @@ def _lines(record: Record, load: BackgroundPart) -> Iterator[Line]:
 
 
 def _facts(load: BackgroundPart) -> Iterator[str]:
-    failed = f" ({load.rounds_failed} failed)" if load.rounds_failed else ""
-    yield f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}{failed}"
+    yield _rounds(load)
     if load.round_mean_s is not None:
         yield f"{format_seconds(load.round_mean_s)} each"
     if load.gap_s is not None:
@@ -50,6 +49,13 @@ def _facts(load: BackgroundPart) -> Iterator[str]:
         yield f"stopped: {load.stop}"
     if load.container is not None:
         yield f"held by: {load.container}"
+
+
+def _rounds(load: BackgroundPart) -> str:
+    if load.rounds_completed is None:
+        return "rounds unknown"
+    failed = f" ({load.rounds_failed} failed)" if load.rounds_failed else ""
+    return f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}{failed}"
 
 
 def _level(load: BackgroundPart) -> str:

@@ -154,8 +154,9 @@ class BackgroundPart:
     command: tuple[str, ...] = ()
     script: str | None = None
     log_dir: str | None = None
-    rounds_completed: int = 0
-    rounds_failed: int = 0
+    rounds_completed: int | None = 0
+    """``None`` when what counted them was killed."""
+    rounds_failed: int | None = 0
     exit_codes: tuple[int, ...] = ()
     round_spans_s: tuple[tuple[float, float], ...] = ()
     """Start and end of each round, seconds since the window opened; one that began before has a negative start."""

@@ -140,7 +140,8 @@ def _load(cell: Cell) -> str:
     attempts = sum(bool(record.background) for record in cell.sample)
     known = [load.coverage_ratio for load in loads if load.coverage_ratio is not None]
     coverage = format_share(min(known) if len(known) == len(loads) else None)
-    rounds = sum(load.rounds_completed for load in loads) / attempts
+    counts = [load.rounds_completed for load in loads if load.rounds_completed is not None]
+    rounds = sum(counts) / attempts if len(counts) == len(loads) else None
     return f"{format_number(rounds)} {'round' if rounds == 1 else 'rounds'}, {coverage}"
 
 

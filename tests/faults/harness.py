@@ -73,7 +73,8 @@ def tell(name, **values):
     (FOLDER / (name + ".new")).rename(FOLDER / name)
 
 def await_up():
-    while not (FOLDER / "up").exists():
+    end_s = time.monotonic() + 300  # should the harness itself be killed, this session ends
+    while not (FOLDER / "up").exists() and time.monotonic() < end_s:
         time.sleep(0.002)
 
 def make_load():

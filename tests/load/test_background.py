@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -214,11 +215,18 @@ def test_looping_in_vain_is_told_within_seconds(tmp_path, kind, code):
 def test_trouble_after_a_good_start_is_told(tmp_path):
     """A load that was ready and then crashes again and again says so by itself, with its log, as often as one asks."""
     (tmp_path / "fine").touch()
-    code = "import os, sys, time\nif os.path.exists(sys.argv[1]): time.sleep(60)\nsys.exit('out of luck')"
-    with BackgroundLoad(
-        python(code, str(tmp_path / "fine")), name="n", folder=tmp_path / "background",
-        settings=LoadSettings(ready=Ready(kind="started"), rounds=RoundRules(min_round_s=5.0, backoff_s=0.05)),
-    ) as load:  # fmt: skip
+    code = """
+import os, sys, time
+if os.path.exists(sys.argv[1]):
+    print("up", flush=True)
+    time.sleep(60)
+sys.exit("out of luck")
+"""
+    settings = LoadSettings(
+        ready=Ready(kind="pattern", pattern="up"), rounds=RoundRules(min_round_s=5.0, backoff_s=0.05)
+    )
+    command = python(code, str(tmp_path / "fine"))
+    with BackgroundLoad(command, name="n", folder=tmp_path / "background", settings=settings) as load:
         assert load.trouble() is None
         (tmp_path / "fine").unlink()
         eventually(lambda: marked_round(load)).send_signal(signal.SIGKILL)
@@ -234,6 +242,36 @@ def test_a_guard_that_was_killed_is_told(tmp_path):
     with BackgroundLoad(python("import time; time.sleep(60)"), name="n", folder=tmp_path, settings=AT_ONCE) as load:
         os.kill(load._child.guard_pid, signal.SIGKILL)
         assert eventually(load.trouble) == "the background load 'n' has ended"
+        with pytest.raises(LoadError, match="nobody knows its rounds"):
+            _ = load.rounds_completed
+    report = load.report()
+    assert (report.rounds_completed, report.rounds_failed, report.stop) == (None, None, "lost")
+
+
+def test_a_stop_between_two_rounds_is_no_failed_round(tmp_path):
+    """The script asks for the next round just when it is told to stop: that is nobody's failure."""
+    settings = replace(AT_ONCE, rounds=RoundRules(min_round_s=0))
+    for number in range(20):
+        with BackgroundLoad(
+            Command(argv=("true",)), name="n", folder=tmp_path / str(number), settings=settings
+        ) as load:
+            eventually(lambda load=load: load.rounds_completed >= 2)
+        report = load.report()
+        assert (report.rounds_failed, set(report.exit_codes)) == (0, {0})
+
+
+def test_a_script_that_was_killed_while_it_waited_left_no_round(tmp_path):
+    """The round that it had asked for does not begin without it."""
+    rules = RoundRules(backoff_s=1.0, backoff_max_s=1.0, vain_after=10**6)
+    settings = LoadSettings(ready=Ready(kind="started"), rounds=rules, grace_s=0.5)
+    with BackgroundLoad(python("raise SystemExit(1)"), name="n", folder=tmp_path, settings=settings) as load:
+        eventually(lambda: load.rounds_failed == 1)
+        time.sleep(0.6)  # the script is started again so much later than the round would begin
+        os.kill(load._child.status().leader, signal.SIGKILL)
+        seen = []
+        eventually(lambda: seen.append(load._child.status()) or seen[-1].failed >= 2)
+    assert not [status for status in seen if status.running and not status.pids]
+    assert any("started again" in flag for flag in load.report().flags)
 
 
 def marked_round(load):

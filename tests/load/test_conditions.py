@@ -48,9 +48,19 @@ def test_intensity_is_held_and_told(tmp_path, container):
     assert report.stop == "graceful"
 
 
-def test_a_load_that_was_stopped_from_outside_is_not_covered(tmp_path):
+def test_a_paced_load_goes_on_from_round_to_round(tmp_path):
+    """A stop that meets the end of a round must not hold the next one for ever."""
+    settings = LoadSettings(ready=STARTED, intensity=0.5, grace_s=0.5)
+    code = "import time\nend_s = time.process_time() + 0.02\nwhile time.process_time() < end_s: pass"
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
+        eventually(lambda: load.rounds_completed >= 20, timeout_s=60)
+        assert load.report().stalled_s == 0
+
+
+@pytest.mark.parametrize("whom", ["0", "os.getpid()"], ids=["its group", "itself"])
+def test_a_load_that_was_stopped_from_outside_is_not_covered(tmp_path, whom):
     """A load that stops itself does nothing: that time is no coverage."""
-    code = "import os, signal; os.kill(0, signal.SIGSTOP)"
+    code = f"import os, signal; os.kill({whom}, signal.SIGSTOP)"
     settings = LoadSettings(ready=STARTED, grace_s=0.2)
     with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
         load.window_opened()

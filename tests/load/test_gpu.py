@@ -71,6 +71,24 @@ def test_memory_that_is_held_is_told(tmp_path, library, state):
     assert load.report().gpu_memory_bytes == 3 * GIB
 
 
+def test_what_is_held_is_looked_for_on_the_loads_own_gpus(tmp_path, library, state, monkeypatch):
+    """The load's devices count, not those that pytest sees."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    settings = LoadSettings(ready=Ready(kind="started"), nvml=library, devices="0", grace_s=0)
+    with BackgroundLoad(BUSY, name="n", folder=tmp_path / "b", settings=settings) as load:
+        state.write_text(f"{busy_pid(load)} {3 * GIB} {80 * GIB} {60 * GIB}")
+        eventually(lambda: load.report().gpu_memory_bytes)
+
+
+def test_rounds_shorter_than_a_look_are_seen(tmp_path, library, state):
+    """What a load of short rounds holds is known too."""
+    state.write_text("0 0 0 0")
+    brief = Command(argv=(sys.executable, "-I", "-S", "-c", "import time; time.sleep(0.3)"))
+    settings = LoadSettings(ready=Ready(kind="started"), grace_s=0)
+    with BackgroundLoad(brief, name="n", folder=tmp_path / "b", settings=settings) as load:
+        eventually(lambda: load.report().memory_bytes)
+
+
 def test_a_target_utilisation_is_reached(tmp_path, library, state):
     """The control loop brings a load that would use all of the GPU to a sixth of it, and tells the error."""
     settings = LoadSettings(ready=Ready(kind="started"), nvml=library, target_gpu_utilisation=16, grace_s=0)

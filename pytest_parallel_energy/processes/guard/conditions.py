@@ -33,7 +33,7 @@ class Conditions:
         return self._duty is not None
 
     def begin(self, now_s: float) -> float:
-        """A round begins; gives when to look at it."""
+        """From now on it is looked at; gives when first."""
         self._beat_s = now_s
         return now_s + PULSE_S
 
@@ -50,8 +50,7 @@ class Conditions:
 
     def look(self, now_s: float, pids: list[int], *, ready: bool) -> float:
         """Look at the load, and steer it once it is ready; gives when to look again."""
-        frozen = self._duty is not None and self._duty.frozen
-        percent = self._pulse.beat(now_s - self._beat_s, pids, frozen=frozen)
+        percent = self._pulse.beat(now_s - self._beat_s, pids, paced=self.paced)
         self._beat_s = now_s
         if self._duty is not None and self._target_percent is not None and percent is not None and ready:
             self._duty.steer(percent, self._target_percent)

@@ -18,7 +18,7 @@ from .container import Container, choose
 from .kernel import become_subreaper, make_high, set_parent_death_signal
 from .killing import kill_below, stuck
 from .launch import Launched, launch, wake_pipe
-from .lines import LineReader, send
+from .lines import LineReader, LineWriter, send
 from .logs import Logs
 from .procfs import children, cpu_s, descendants, inner_pid
 from .readiness import Readiness
@@ -29,6 +29,8 @@ __all__ = ["Guard", "main"]
 _LOOK_S = 0.025
 _STUCK_AFTER_S = 5.0
 _EVENT_PIPE_BYTES = 1 << 20
+_LAST_WORD_S = 5.0
+"""How long an owner that is there, and reads nothing, is waited for with the last figures."""
 _NO_CONDITIONS: dict[str, Any] = {"intensity": 1.0, "target_gpu_percent": None, "batch": None, "nvml": "", "env": {}}
 
 
@@ -65,7 +67,7 @@ class Guard:
         set_parent_death_signal(signal.SIGCONT)
         become_subreaper()
         self.stopped = "exited"
-        self._events = events
+        self._events = LineWriter(events)
         os.set_blocking(events, False)
         with contextlib.suppress(OSError):  # the default size holds what is sent unasked
             fcntl.fcntl(events, fcntl.F_SETPIPE_SZ, _EVENT_PIPE_BYTES)
@@ -185,7 +187,15 @@ class Guard:
         self._order({"do": "term"})
 
     def _send(self, message: dict[str, Any]) -> None:
-        send(self._events, message)  # an owner that is gone is noticed by its pipe and its pidfd
+        self._events.send(message)  # an owner that is gone is noticed by its pipe and its pidfd
+        if self._events.pending and self._events.fd not in self._handlers:
+            self._handlers[self._events.fd] = self._on_events_read
+            self._poll.register(self._events.fd, select.POLLOUT)
+
+    def _on_events_read(self) -> None:
+        self._events.flush()
+        if not self._events.pending:
+            self._unwatch(self._events.fd)
 
     def fail(self, reason: str) -> None:
         """Tell the owner why this cannot go on, and end."""
@@ -270,7 +280,8 @@ class Guard:
 
     def _begin_round(self, now_s: float) -> None:
         self._rounds.begin(now_s)
-        self._deadlines["look_at_load"] = self._conditions.begin(now_s)
+        if "look_at_load" not in self._deadlines:
+            self._deadlines["look_at_load"] = self._conditions.begin(now_s)
         if not self._readiness.ready:
             self._readiness.begin(self._load_cpu_s())
             self._deadlines["look"] = now_s
@@ -282,8 +293,7 @@ class Guard:
             return
         self._heed(self._logs.pump.drain())
         self._rounds.end(now_s, code)
-        for name in ("look_at_load", "duty"):
-            self._deadlines.pop(name, None)
+        self._deadlines.pop("duty", None)
         self._conditions.rest(now_s)
         if self._conditions.paced and not self._stopping:
             self._order({"do": "thaw"})  # a freeze that was under way when the round ended would last for ever
@@ -353,7 +363,12 @@ class Guard:
             self._order({"do": order})
 
     def _at_look_at_load(self, now_s: float) -> None:
-        pids = descendants(self._init.pid) if self._init is not None else []
+        if self._rounds.began_s is None or self._init is None:  # the next round's first look is not of this time
+            self._deadlines["look_at_load"] = self._conditions.begin(now_s)
+            return
+        pids = descendants(self._init.pid)
+        if self._spec["marks"]:  # the loop script sleeps while its round runs, or is stopped
+            pids = [pid for pid in pids if pid != self._leader_pid]
         self._deadlines["look_at_load"] = self._conditions.look(now_s, pids, ready=self._readiness.ready)
 
     def _at_restart(self, _now_s: float) -> None:
@@ -414,9 +429,19 @@ class Guard:
             "container": self._container.kind,
             "stuck": [] if clean else stuck(os.getpid()),
         })
+        self._say_all()
         while not clean:
             clean = self._kill_all(time.monotonic() + _STUCK_AFTER_S)
         cgroup.remove(self._container.cgroup)
+
+    def _say_all(self) -> None:
+        """The figures are longer than the pipe: give the owner time to read them."""
+        poll = select.poll()
+        poll.register(self._events.fd, select.POLLOUT)
+        deadline_s = time.monotonic() + _LAST_WORD_S
+        while self._events.pending and time.monotonic() < deadline_s:
+            poll.poll(_LAST_WORD_S * 1e3)
+            self._events.flush()
 
     def _kill_all(self, deadline_s: float) -> bool:
         cgroup.kill(self._container.cgroup)

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-__all__ = ["LineReader", "send"]
+__all__ = ["LineReader", "LineWriter", "send"]
 
 _CHUNK_BYTES = 1 << 16
 
@@ -37,10 +37,43 @@ class LineReader:
 
 
 def send(fd: int, message: dict[str, Any]) -> bool:
-    """Write one object; ``False`` when nobody reads any more, or the pipe is full."""
-    data = json.dumps(message).encode() + b"\n"
+    """Write one object to a pipe that blocks while it is full; ``False`` when nobody reads any more."""
+    data = _line(message)
     try:
-        # One write: what fits into a pipe whole is never mixed with others' or cut in two.
-        return os.write(fd, data) == len(data)
-    except (BrokenPipeError, BlockingIOError):
+        while data:
+            data = data[os.write(fd, data) :]
+    except BrokenPipeError:
         return False
+    return True
+
+
+class LineWriter:
+    """Writes objects to a pipe that must not block: what a full pipe does not take is kept, and no line is cut."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._rest = b""
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits for the pipe to be read."""
+        return bool(self._rest)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one object, or keep it; dropped when nobody reads any more."""
+        self._rest += _line(message)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write as much as the pipe takes now."""
+        try:
+            while self._rest:
+                self._rest = self._rest[os.write(self.fd, self._rest) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._rest = b""
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"

@@ -41,15 +41,15 @@ class Pulse:
             return open_gpus(visible, self._spec["nvml"])
         return open_gpus(visible) if _DRIVER.exists() else None
 
-    def beat(self, passed_s: float, pids: list[int], *, frozen: bool) -> float | None:
+    def beat(self, passed_s: float, pids: list[int], *, paced: bool) -> float | None:
         """Look at the load; gives its GPU utilisation in percent, ``None`` when there is no reading.
 
         Args:
             passed_s: since the last look.
             pids: of the load.
-            frozen: whether we stopped it ourselves.
+            paced: whether we stop and continue it ourselves: then somebody else's stop does not last.
         """
-        if pids and not frozen and all(self._is_stopped(pid) for pid in pids):
+        if pids and not paced and all(self._is_stopped(pid) for pid in pids):
             self._stalled_s += passed_s
         resident = sum(map(memory_bytes, pids))
         self._memory_bytes = max(self._memory_bytes, resident)

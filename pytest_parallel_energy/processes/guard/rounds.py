@@ -34,6 +34,7 @@ class Rounds:
         self._ran_s = 0.0
         self._broken_off_s = 0.0
         self._gap_s: float | None = None
+        self._stopped = False
         self._longest_s = 0.0
         self._shortest_s: float | None = None
 
@@ -63,7 +64,9 @@ class Rounds:
         self.bad_in_a_row = self.bad_in_a_row + 1 if code != 0 or took_s < self._min_round_s else 0
 
     def break_off(self, now_s: float) -> None:
-        """The load is stopped: the present round is neither completed nor failed, but it ran."""
+        """The load is stopped: the present round is neither completed nor failed, but it ran, and no gap follows."""
+        self._gap_s = self._longest_gap_s(now_s)
+        self._stopped = True
         if self.began_s is not None:
             self._ran_s += now_s - self.began_s
             self._broken_off_s += now_s - self.began_s
@@ -89,18 +92,20 @@ class Rounds:
         """Seconds during which a round ran, up to now."""
         return self._ran_s + (0.0 if self.began_s is None else now_s - self.began_s)
 
+    def _longest_gap_s(self, now_s: float) -> float | None:
+        if self._stopped or self.began_s is not None or self._ended_s is None:
+            return self._gap_s
+        return max(self._gap_s or 0.0, now_s - self._ended_s)
+
     def figures(self, now_s: float) -> dict[str, Any]:
         """All of it, for the owner."""
-        gap_s = self._gap_s
-        if self.began_s is None and self._ended_s is not None:
-            gap_s = max(gap_s or 0.0, now_s - self._ended_s)
         return {
             "round": self.number,
             "completed": self.completed,
             "failed": self.failed,
             "exit_codes": self._exit_codes,
             "ran_s": self.ran_s(now_s),
-            "gap_s": gap_s,
+            "gap_s": self._longest_gap_s(now_s),
             "ended_s": self._ran_s - self._broken_off_s,
             "longest_s": self._longest_s if self._exit_codes else None,
             "shortest_s": self._shortest_s,

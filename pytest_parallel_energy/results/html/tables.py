@@ -108,6 +108,10 @@ def _number(value: float | None, text: str, style: str = "") -> Value:
     return Value(text=text, sort=None if value is None else float(value), style=style)
 
 
+def _count(value: int | None, style: str = "") -> Value:
+    return _number(value, "–" if value is None else str(value), style)
+
+
 def quality_value(quality: str) -> Value:
     """A quality with its colour; the word itself says it too."""
     return _plain(quality, f"quality quality-{quality}")
@@ -264,8 +268,8 @@ def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
         (
             Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
             _plain(load.name),
-            _number(load.rounds_completed, str(load.rounds_completed)),
-            _number(load.rounds_failed, str(load.rounds_failed), "warn" if load.rounds_failed else ""),
+            _count(load.rounds_completed),
+            _count(load.rounds_failed, "warn" if load.rounds_failed else ""),
             _number(load.coverage_ratio, format_share(load.coverage_ratio)),
             _number(load.gap_s, format_seconds(load.gap_s)),
             _number(load.uptime_s, format_seconds(load.uptime_s)),
