@@ -20,6 +20,7 @@ __all__ = [
     "energy_meter",
     "fail_plainly",
     "hyperparameters",
+    "plain_failures",
     "record_metric",
     "train",
 ]
@@ -65,7 +66,7 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
         yield DisabledLoads()
         return
     try:
-        with _plain_failures():
+        with plain_failures():
             experiment.neighbours.start_marked(experiment.folder, trained=experiment.workload)
         yield Loads(experiment)
     finally:
@@ -87,7 +88,7 @@ def train(
 
     def run(name: str | None = None, *, timeout_s: float | None = None, **overrides: Any) -> Trained:
         __tracebackhide__ = True
-        with _plain_failures():
+        with plain_failures():
             return experiment.train(name, timeout_s, overrides)
 
     return run
@@ -122,7 +123,7 @@ def fail_plainly(error: ParallelEnergyError) -> NoReturn:
     raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-class _plain_failures:  # noqa: N801 - reads as a statement at the call
+class plain_failures:  # noqa: N801 - reads as a statement at the call
     """Our own errors fail the test with their message alone: the traceback would only show the plugin's insides."""
 
     def __enter__(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError
-from ..fixtures import EXPERIMENT, fail_plainly
+from ..fixtures import EXPERIMENT, fail_plainly, plain_failures
 from ..gate import Gate
 from ..results.record import Status
 from .collection import RECORD_PROPERTY
@@ -106,15 +106,17 @@ class Running:
         experiment = self._experiment
         if experiment is None:
             return (yield)
-        experiment.open_window()
+        with plain_failures():
+            experiment.open_window()
         try:
             outcome = yield
-        finally:
+        except BaseException:
+            with contextlib.suppress(ParallelEnergyError):  # the test's own failure is the one to tell
+                experiment.close_window()
+            raise
+        with plain_failures():
             experiment.close_window()
-        try:
             experiment.check(self._limits)
-        except ParallelEnergyError as error:
-            fail_plainly(error)
         return outcome
 
     @pytest.hookimpl(wrapper=True)

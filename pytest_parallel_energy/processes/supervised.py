@@ -310,7 +310,10 @@ class Supervised:
         while question not in self._answers and not self._has_ended():
             self._listen(deadline_s - time.monotonic())
             if time.monotonic() > deadline_s:
-                raise ProcessError(f"the guard {self.guard_pid} has not answered for {_ANSWER_TIMEOUT_S:.0f} s")
+                raise ProcessError(
+                    f"the process {self.guard_pid}, which guards {self.command.shell_line()!r}, has not answered for "
+                    f"{_ANSWER_TIMEOUT_S:.0f} s; did somebody stop it? kill -CONT {self.guard_pid} wakes it"
+                )
         answer = self._answers.pop(question, None)
         return self._last_status() if answer is None else _status(answer)
 

@@ -21,7 +21,7 @@ from pytest_parallel_energy.energy.attribution import (
 )
 from pytest_parallel_energy.energy.cpu_time import CpuShares, ProcessTimes, machine_busy_s, process_times, tree_cpu_s
 from pytest_parallel_energy.energy.gpu_share import GpuShareCounter, UtilisationSample
-from pytest_parallel_energy.errors import SensorError
+from pytest_parallel_energy.errors import ProcessError, SensorError
 
 CURVES = {
     "linear": lambda load: 50 + 100 * load,
@@ -215,3 +215,18 @@ def test_odd_samples_are_dropped():
         counter.poll(now_us)
     assert counter.shares().foreground_ratio == 1.0
     assert not counter.lost
+
+
+def test_an_owner_that_nobody_can_tell_is_a_loss():
+    """A load that does not answer ends neither the sampling nor the test; there is no share then."""
+
+    def nobody_knows(_pid):
+        raise ProcessError("the guard has not answered")
+
+    counter = GpuShareCounter(
+        lambda last_us: [UtilisationSample(pid=7, sm_percent=50, at_us=last_us + 5)], nobody_knows
+    )
+    for now_us in (10, 20):
+        counter.poll(now_us)
+    assert counter.lost
+    assert counter.shares() is None

@@ -163,3 +163,80 @@ def test_an_interrupted_record_that_cannot_be_kept_is_told(project):
     assert result.ret == 2
     result.stdout.fnmatch_lines(["*the record of test_it.py::test_it could not be kept:*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_a_timeout_while_loads_are_stopped_leaves_none_of_them(project):
+    """The first is being waited for when the timeout strikes: it, and the other, are gone before the next test."""
+    project.tests(
+        """
+        import subprocess, sys
+        import pytest
+
+        CODE = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+        STUBBORN = [sys.executable, "-c", CODE, "stubborn-load"]
+
+        @pytest.mark.timeout(4)
+        def test_first(background_load):
+            background_load(STUBBORN, grace=0.5, ready="pattern:up")
+            background_load(STUBBORN, grace=60, ready="pattern:up")
+
+        def test_next():
+            assert not subprocess.run(["pgrep", "-f", "stubborn-load"], capture_output=True, text=True).stdout
+        """
+    )
+    result = project.run("-p", "no:randomly")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*Timeout (>4*"])
+
+
+def test_an_attempt_that_dies_before_its_training_has_none(project, monkeypatch):
+    """Its record is not that of the attempt before."""
+    from pytest_parallel_energy.results.reader import read_records
+
+    (project.path / "conftest.py").write_text(
+        """
+import os
+from pytest_parallel_energy.experiment import Experiment
+
+opened = Experiment.open_window
+
+def dies_in_the_second(self):
+    if self.folder.name.endswith("-try2"):
+        os._exit(3)
+    opened(self)
+
+Experiment.open_window = dies_in_the_second
+"""
+    )
+    project.tests('import pytest\n@pytest.mark.workload("toy/broken")\ndef test_it(train):\n    train()\n')
+    assert project.run("--energy-max-retries=1").ret == 3
+    first, second = sorted(read_records(project.run_folder).records, key=lambda record: record.attempt)
+    assert (first.status.value, first.workload.exit_code) == ("failed", 1)
+    assert (second.status.value, second.workload.exit_code, second.energy.total_j) == ("crashed", None, None)
+
+
+def test_a_guard_that_does_not_answer_fails_its_test_in_one_line(project):
+    """The window does not wait for it, the joules are kept, and the load goes all the same."""
+    (project.path / "conftest.py").write_text(
+        "from pytest_parallel_energy.processes import supervised\nsupervised._ANSWER_TIMEOUT_S = 3.0\n"
+    )
+    project.tests(
+        """
+        import os, signal
+
+        def test_it(background_load):
+            load = background_load(["sleep", "600"], ready="started", grace=0)
+            os.kill(load._child.guard_pid, signal.SIGSTOP)
+
+        def test_next(energy_meter):
+            pass
+        """
+    )
+    result = project.run("-p", "no:randomly")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["the process * guards * has not answered*kill -CONT*"])
+    result.stdout.no_fnmatch_line("*supervised.py*")
+    record = project.records()[0]
+    assert record["status"] == "failed"
+    assert 0 < record["energy"]["window_s"] < 3
+    assert not left_in(project.path)
