@@ -115,6 +115,7 @@ def background_part(started: StartedLoad) -> BackgroundPart:
     import msgspec
 
     origin: dict[str, Any] = {"hyperparameters": dict(started.hyperparameters)}
+    origin |= conditions_identity(started.conditions)
     if started.workload is not None:
         origin |= {"repository": started.workload.repository, "model": started.workload.model}
     if started.solo_mean_w is not None:

@@ -1,33 +1,51 @@
-"""The background loads in the terminal: one line an attempt and load, with what the record knows of it."""
+"""The background loads in the terminal: a line for each load of an attempt, and one for whose joules they were."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..units import format_seconds
+from ..units import format_joules, format_seconds
 from .layout import Line, format_share
-from .record import BackgroundPart, Record
+from .record import AttributionPart, BackgroundPart, Record
 
-__all__ = ["render_loads"]
+__all__ = ["exit_codes", "render_loads"]
 
 _MOST_LINES = 20
 _LOW_RATIO = 0.9
 
 
 def render_loads(records: Sequence[Record]) -> list[Line]:
-    """A line for each load of each attempt, 20 at most and then how many more; none where there was no load."""
-    lines = [line for record in records for load in record.background for line in _lines(record, load)]
+    """The lines of all attempts, 20 at most and then how many more; none where there was no load."""
+    lines = [line for record in records if record.background for line in _lines(record)]
     if len(lines) <= _MOST_LINES:
         return lines
     left_out = len(lines) - _MOST_LINES
     return [*lines[:_MOST_LINES], Line(text=f"… and {left_out} more, in records.jsonl")]
 
 
-def _lines(record: Record, load: BackgroundPart) -> Iterator[Line]:
-    low = load.coverage_ratio is None or load.coverage_ratio < _LOW_RATIO
-    bad = load.rounds_failed or low or load.stop in {"forced", "lost"}
+def _lines(record: Record) -> Iterator[Line]:
     test = record.nodeid.rpartition("::")[2]
-    yield Line(text=f"{test}: {load.name}: {', '.join(_facts(load))}", severity="warn" if bad else "plain")
+    for load in record.background:
+        low = load.coverage_ratio is None or load.coverage_ratio < _LOW_RATIO
+        bad = load.rounds_failed or low or load.stop in {"forced", "lost"}
+        yield Line(text=f"{test}: {load.name}: {', '.join(_facts(load))}", severity="warn" if bad else "plain")
+    if owners := ", ".join(_owners(record.attribution)):
+        yield Line(text=f"{test}: whose joules: {owners} (by {record.attribution.method})")
+
+
+def _owners(shares: AttributionPart) -> Iterator[str]:
+    if shares.foreground_j is None:
+        return
+    bounds = ""
+    if shares.low_j is not None and shares.high_j is not None:
+        bounds = f" ({format_joules(shares.low_j)} to {format_joules(shares.high_j)})"
+    yield f"foreground {format_joules(shares.foreground_j)}{bounds}"
+    yield f"background {format_joules(shares.background_j)}"
+    if shares.other_j:
+        yield f"others {format_joules(shares.other_j)}"
+    if shares.idle_j is not None:
+        yield f"idle {format_joules(shares.idle_j)}"
 
 
 def _facts(load: BackgroundPart) -> Iterator[str]:
@@ -54,8 +72,20 @@ def _facts(load: BackgroundPart) -> Iterator[str]:
 def _rounds(load: BackgroundPart) -> str:
     if load.rounds_completed is None:
         return "rounds unknown"
-    failed = f" ({load.rounds_failed} failed)" if load.rounds_failed else ""
+    failed = f" ({load.rounds_failed} failed: exit {exit_codes(load, failed=True)})" if load.rounds_failed else ""
     return f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}{failed}"
+
+
+def exit_codes(load: BackgroundPart, *, failed: bool = False) -> str:
+    """The exit codes of its rounds, the most frequent first with its count; a dash before the first.
+
+    Args:
+        load: what the record says of it.
+        failed: leave out those that passed.
+    """
+    counts = Counter(code for code in load.exit_codes if code or not failed)
+    words = (f"{code} × {count}" if count > 1 else f"{code}" for code, count in counts.most_common())
+    return ", ".join(words) or "–"
 
 
 def _level(load: BackgroundPart) -> str:

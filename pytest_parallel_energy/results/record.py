@@ -151,6 +151,8 @@ class BackgroundPart:
     repository: str | None = None
     model: str | None = None
     hyperparameters: Mapping[str, Value] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """How it was asked to be run: what its marker, the fixture's call or the experiment file said."""
     command: tuple[str, ...] = ()
     script: str | None = None
     log_dir: str | None = None

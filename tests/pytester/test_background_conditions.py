@@ -25,7 +25,7 @@ def test_intensity_is_in_the_record(project):
     project.run().assert_outcomes(passed=1)
     slow = project.records()[0]
     (load,) = slow["background"]
-    assert (load["level"], load["level_asked"]) == ("intensity", 0.5)
+    assert (load["level"], load["level_asked"], load["conditions"]) == ("intensity", 0.5, {"intensity": "0.5"})
     assert load["level_reached"] == pytest.approx(0.5, abs=0.15)
     beside(project, "epochs=50")
     project.run().assert_outcomes(passed=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_parallel_energy.results.load_lines import render_loads
-from pytest_parallel_energy.results.record import BackgroundPart
+from pytest_parallel_energy.results.record import AttributionPart, BackgroundPart
 
 FULL = BackgroundPart(
     name="VulBERTa/mlp",
@@ -33,10 +33,25 @@ def test_a_load_is_one_line(make_record):
 
 def test_what_went_wrong_is_marked(make_record):
     """Failed rounds, low or unknown coverage and force are warnings; what is unknown is no number."""
-    bad = BackgroundPart(name="b", rounds_failed=2, stop="forced")
+    bad = BackgroundPart(name="b", rounds_failed=2, exit_codes=(1, 0, 137, 1), stop="forced")
     (line,) = render_loads([make_record(background=(bad,))])
-    assert line.text.endswith("b: 0 rounds (2 failed), ran – of the window, stopped: forced")
+    assert line.text.endswith("b: 0 rounds (2 failed: exit 1 × 2, 137), ran – of the window, stopped: forced")
     assert line.severity == "warn"
+    lost = BackgroundPart(name="b", rounds_completed=None, rounds_failed=None, stop="lost")
+    (line,) = render_loads([make_record(background=(lost,))])
+    assert line.text.endswith("b: rounds unknown, ran – of the window, stopped: lost")
+    assert line.severity == "warn"
+
+
+def test_whose_joules_is_a_line(make_record):
+    """How the energy of the window was split, with the bounds and the method; nothing where it is not known."""
+    shares = AttributionPart(
+        foreground_j=60.0, low_j=50.0, high_j=80.0, background_j=30.0, other_j=0.5, idle_j=10.0, method="shapley"
+    )
+    *_, line = render_loads([make_record(background=(FULL,), attribution=shares)])
+    assert line.text.endswith(
+        "whose joules: foreground 60.0 J (50.0 J to 80.0 J), background 30.0 J, others 500 mJ, idle 10.0 J (by shapley)"
+    )
 
 
 def test_many_loads_are_counted(make_record):

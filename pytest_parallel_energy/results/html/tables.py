@@ -12,6 +12,7 @@ from ..cells import Cell
 from ..compare import Comparison, Verdict
 from ..compare_text import format_change, format_mean
 from ..layout import format_interval, format_number, format_share
+from ..load_lines import exit_codes
 from ..record import Record
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "comparison_table",
     "correlation_table",
     "load_table",
+    "owners_table",
     "pairs_table",
 ]
 
@@ -106,6 +108,10 @@ def _plain(text: str, style: str = "") -> Value:
 
 def _number(value: float | None, text: str, style: str = "") -> Value:
     return Value(text=text, sort=None if value is None else float(value), style=style)
+
+
+def _joules(value: float | None) -> Value:
+    return _number(value, format_joules(value))
 
 
 def _count(value: int | None, style: str = "") -> Value:
@@ -263,17 +269,20 @@ def correlation_table(cells: Sequence[Cell]) -> Table:
 
 
 def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
-    """One row a load and attempt: rounds, coverage, gaps, processor time, how it was stopped."""
+    """One row a load and attempt: rounds, coverage, gaps, what it used and held, how it was stopped."""
     rows = [
         (
             Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
             _plain(load.name),
             _count(load.rounds_completed),
             _count(load.rounds_failed, "warn" if load.rounds_failed else ""),
+            _plain(exit_codes(load)),
+            _number(load.round_mean_s, format_seconds(load.round_mean_s)),
             _number(load.coverage_ratio, format_share(load.coverage_ratio)),
             _number(load.gap_s, format_seconds(load.gap_s)),
             _number(load.uptime_s, format_seconds(load.uptime_s)),
             _number(load.cpu_s, format_seconds(load.cpu_s)),
+            _number(load.gpu_percent, "–" if load.gpu_percent is None else f"{load.gpu_percent:.0f} %"),
             _plain(load.stop or "–", "warn" if load.stop == "forced" else ""),
             _plain(load.container or "–"),
         )
@@ -285,11 +294,35 @@ def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
         "load",
         "rounds",
         "failed",
+        "exit codes",
+        "a round",
         "coverage",
         "longest gap",
         "uptime",
         "CPU time",
+        "GPU",
         "stop",
         "held by",
     )
     return Table(key="loads", caption="Background loads", heads=heads, rows=tuple(rows))
+
+
+def owners_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
+    """One row an attempt beside loads: whose joules those of its window were."""
+    rows = [
+        (
+            Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
+            _joules(record.energy.total_j),
+            _joules(record.attribution.foreground_j),
+            _joules(record.attribution.low_j),
+            _joules(record.attribution.high_j),
+            _joules(record.attribution.background_j),
+            _joules(record.attribution.other_j),
+            _joules(record.attribution.idle_j),
+            _plain(record.attribution.method),
+        )
+        for record in records
+        if record.background
+    ]
+    heads = ("experiment", "all", "foreground", "at least", "at most", "background", "others", "idle", "by")
+    return Table(key="owners", caption="Whose joules", heads=heads, rows=tuple(rows))
