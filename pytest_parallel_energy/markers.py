@@ -142,18 +142,20 @@ class LoadMark:
 
     @classmethod
     def from_parameter(cls, given: object) -> LoadMark:
-        """Read what ``parametrize("background_load", [...], indirect=True)`` gives: a name, or a mapping with one.
+        """Read what ``parametrize("background_load", [...], indirect=True)`` gives.
+
+        That is a name, a command as a list of words, or a mapping with ``name`` or ``command`` and what else is said.
 
         Raises:
-            ConfigError: it is neither.
+            ConfigError: it is none of them.
         """
-        if isinstance(given, str) and given:
-            return cls(name=given)
-        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
-            return cls._of_marker(given["name"], {k: v for k, v in given.items() if k != "name"})
+        keywords = dict(given) if isinstance(given, Mapping) else {}
+        what = keywords.pop("name", None) or keywords.pop("command", None) if keywords else given
+        if (isinstance(what, str) and what) or isinstance(what, (list, tuple)):
+            return cls._of_marker(what, keywords)
         raise ConfigError(
-            "parametrize('background_load', …, indirect=True) takes None, 'repository/model', or a mapping with "
-            f"'name'; it has {given!r}"
+            "parametrize('background_load', …, indirect=True) takes None, 'repository/model', a command as a list of "
+            f"words, or a mapping with 'name' or 'command'; it has {given!r}"
         )
 
     @classmethod

@@ -70,7 +70,7 @@ def test_wrong(background_load):
 
 
 def test_a_marked_command(project):
-    """The marker takes a command as the fixture does; a parametrised load may be several."""
+    """The marker and a parameter take a command as the fixture does; a parametrised load may be several."""
     project.tests("""
 import pytest, sys
 
@@ -80,12 +80,17 @@ BUSY = [sys.executable, "-c", "while True: pass"]
 def test_marked(background_load):
     assert background_load.alive
 
+@pytest.mark.parametrize("background_load", [BUSY, {"command": BUSY, "intensity": 0.4}], indirect=True)
+def test_parameter(background_load):
+    assert len(background_load) == 1
+
 @pytest.mark.parametrize("background_load", [{"name": "toy/net", "n": 2, "epochs": 1}], indirect=True)
 def test_two(background_load):
     assert len(background_load) == 2
 """)
-    project.run().assert_outcomes(passed=2)
-    marked, two = project.records()
+    project.run().assert_outcomes(passed=4)
+    marked, plain, paced, two = project.records()
+    assert [record["background"][0]["level_asked"] for record in (plain, paced)] == [None, 0.4]
     (load,) = marked["background"]
     assert (load["name"], load["level_asked"]) == (load["command"][0].rpartition("/")[2], 0.4)
     assert f"bg={load['name']}-rep0" in marked["nodeid"]

@@ -14,7 +14,14 @@ from pytest_parallel_energy.results.compare import compare_runs
 from pytest_parallel_energy.results.html import page
 from pytest_parallel_energy.results.html.document import html_report
 from pytest_parallel_energy.results.quantities import parse_threshold
-from pytest_parallel_energy.results.record import BackgroundPart, EnergyPart, MeterPart, Status, WorkloadPart
+from pytest_parallel_energy.results.record import (
+    AttributionPart,
+    BackgroundPart,
+    EnergyPart,
+    MeterPart,
+    Status,
+    WorkloadPart,
+)
 from pytest_parallel_energy.results.report import Report
 from pytest_parallel_energy.results.trace import Trace
 
@@ -259,6 +266,18 @@ def test_interference_needs_all_legs(make_record):
     (pair,) = load_pairs(group_cells([alone, beside]))
     assert pair.slowdown == 1.0
     assert pair.interference_w == pytest.approx((160 - 10) - (110 - 10) - (60 - 10))
+
+
+def test_what_a_load_did_is_told(make_record):
+    """Its rounds, how they ended, what it used, and whose joules those of the attempt were."""
+    load = BackgroundPart(
+        name="b", rounds_completed=3, rounds_failed=1, exit_codes=(0, 0, 137, 0), round_mean_s=2.5, gpu_percent=41.7
+    )
+    shares = AttributionPart(foreground_j=61.5, background_j=30.2, idle_j=10.0, method="shapley")
+    markup = html_report(Report(records=(make_record(background=(load,), attribution=shares),)))
+    section = markup[markup.index('id="background"') : markup.index('id="all-attempts"')]
+    fields = re.findall(r"<t[dh][^>]*>(?:<a[^>]*>)?([^<]*)", section)
+    assert {"3", "1", "0 × 3, 137", "2.5 s", "42 %", "61.5 J", "30.2 J", "10.0 J", "shapley"} <= set(fields)
 
 
 def test_effects_are_apart_by_load(make_record):

@@ -151,8 +151,8 @@ def _sections(report: Report, every: Sequence[Cell], labels: Sequence[str], draw
     if any(record.background for record in report.records):
         names = dict(zip((cell.cell for cell in cells), labels, strict=True))
         records = [record for cell in cells for record in cell.records][:_MOST_ATTEMPTS]
-        body = tables.load_table(records, names).markup() + tables.owners_table(records, names).markup()
-        yield _section("background", "Background loads", body)
+        loads, owners = tables.load_table(records, names), tables.owners_table(records, names)
+        yield _section("background", "Background loads", f"{loads.markup()}<h3>Whose joules</h3>{owners.markup()}")
     if cells:
         table = tables.attempts_table(cells, labels)
         more = len(table.rows) - _MOST_ATTEMPTS
