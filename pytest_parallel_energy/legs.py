@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,8 +35,8 @@ class CpuMoment:
         """Read the times."""
         from .energy.idle import busy_or_none
 
-        times = os.times()
-        own_s = times.user + times.system + times.children_user + times.children_system
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        own_s = time.process_time() + ended.ru_utime + ended.ru_stime  # os.times counts in ticks of 10 ms
         return cls(at_s=time.monotonic(), own_s=own_s, machine_s=busy_or_none())
 
 

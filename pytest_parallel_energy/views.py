@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import ParallelEnergyError
 from .markers import LoadMark
 
 if TYPE_CHECKING:
@@ -133,9 +134,13 @@ class Loads:
             ConfigError: an unknown workload or hyperparameter.
             LoadError: it did not become ready.
         """
+        __tracebackhide__ = True
         experiment = self._experiment
-        mark = LoadMark.of(what, hyperparameters)
-        return self._neighbours.start(mark, experiment.folder, trained=experiment.workload)
+        try:
+            mark = LoadMark.of(what, hyperparameters)
+            return self._neighbours.start(mark, experiment.folder, trained=experiment.workload)
+        except ParallelEnergyError as error:
+            raise error.with_traceback(None) from None  # where it was found is our matter; what is wrong is the user's
 
     @property
     def _neighbours(self) -> Neighbours:

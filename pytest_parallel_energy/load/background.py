@@ -237,9 +237,11 @@ class BackgroundLoad:
         if ratio is None or status is None:
             raise LoadError(f"the background load {self.name!r} was killed from outside; nobody knows how long it ran")
         if ratio < least_ratio:
+            gap = "" if status.gap_s is None else f", longest gap {status.gap_s:.1f} s"
+            stall = f", stopped by a signal for {status.stalled_s:.1f} s" if status.stalled_s else ""
             raise LoadError(
                 f"the background load {self.name!r} ran {ratio:.1%} of the window, and must run {least_ratio:.0%}: "
-                f"{status.completed} rounds completed, {status.failed} failed, longest gap {status.gap_s or 0:.1f} s. "
+                f"{status.completed} rounds completed, {status.failed} failed{gap}{stall}. "
                 f"Its log ends with:\n{status.tail.strip() or '(nothing)'}"
             )
 

@@ -20,7 +20,7 @@ class Ready:
 
     Args:
         kind: ``started`` (at once), ``seconds``, ``pattern``, ``port`` or ``activity``.
-        seconds: for ``seconds``: how long one round must have run.
+        seconds: for ``seconds``: how long it must have run, in one round or in several that went well.
         pattern: for ``pattern``: a regular expression, looked for in the lines that the child prints.
         port: for ``port``: a TCP port of this host that accepts.
         cpu_s: for ``activity``: CPU seconds that must have been used,

@@ -145,6 +145,13 @@ sys.exit(7 if before % 2 else 0)
     assert report.gap_s >= 0.01
 
 
+def test_ready_after_seconds_counts_all_good_rounds(tmp_path):
+    """Rounds shorter than the time that was asked for are a load that runs as well."""
+    settings = LoadSettings(ready=Ready(kind="seconds", seconds=0.6), ready_timeout_s=30, grace_s=0)
+    with BackgroundLoad(python("import time; time.sleep(0.2)"), name="n", folder=tmp_path, settings=settings) as load:
+        assert load.rounds_completed >= 1
+
+
 def test_a_crash_loop_backs_off(tmp_path):
     """The wait between rounds doubles while they fail, up to its limit."""
     settings = LoadSettings(ready=Ready(kind="started"), rounds=RoundRules(backoff_s=0.05, backoff_max_s=0.2))

@@ -167,17 +167,20 @@ def test_a_full_pipe_cuts_no_line():
 def test_rounds_are_judged_and_put_off():
     """Bad rounds double the wait, a good one ends it, and what was broken off is neither."""
     rounds = Rounds(min_round_s=0.1, backoff_s=1.0, backoff_max_s=3.0)
-    delays = []
+    delays, good_s = [], []
     for start, length, code in [(0, 1, 0), (2, 1, 5), (4, 0.01, 0), (6, 1, 1), (8, 1, 0)]:
         rounds.begin(start)
+        good_s.append(rounds.good_s(start + length))
         rounds.end(start + length, code)
         delays.append(rounds.delay_s())
     rounds.begin(10)
     rounds.break_off(12.5)
     assert delays == [0, 1, 2, 3, 0]
+    assert rounds.good_s(15) is None
     figures = rounds.figures(20)
     assert (figures["completed"], figures["failed"], figures["exit_codes"]) == (3, 2, [0, 5, 0, 1, 0])
     assert figures["ran_s"] == pytest.approx(6.51)
+    assert good_s == pytest.approx([1, 2, 0.01, 1, 1])  # what has run well before a bad round counts no more
     assert figures["ended_s"] == pytest.approx(4.01)
     assert figures["gap_s"] == pytest.approx(1.99)  # the time after the stop is none
 

@@ -172,6 +172,26 @@ def test_beside(background_load):
     assert min(load["coverage_ratio"] for load in record["background"]) < 0.9
 
 
+def test_a_wrong_call_shows_the_users_line_and_none_of_ours(project):
+    """The error keeps its type, so that a test may expect it; where it was found does not matter to the user."""
+    project.tests("""
+import pytest
+from pytest_parallel_energy.errors import LoadError
+
+def test_wrong(background_load):
+    background_load(["sleep", "9"], intensty=0.5)
+
+def test_expected(background_load):
+    with pytest.raises(LoadError, match="is not in the PATH"):
+        background_load(["no-such-program"])
+""")
+    result = project.run()
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines([">*background_load(*intensty=0.5)", "E*did you mean 'intensity'*"])
+    result.stdout.no_fnmatch_line("*conditions.py*")
+    result.stdout.no_fnmatch_line("*views.py*")
+
+
 def test_a_load_in_vain_is_told_within_seconds(project):
     """A load that dies at once fails the test with the tail of its log, and leaves a record."""
     project.tests("""

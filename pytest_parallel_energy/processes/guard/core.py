@@ -346,7 +346,7 @@ class Guard:
             getattr(self, f"_at_{name}")(now_s)
 
     def _at_look(self, now_s: float) -> None:
-        if self._readiness.look(now_s, self._rounds.began_s, self._load_cpu_s()):
+        if self._readiness.look(now_s, self._rounds.good_s(now_s), self._load_cpu_s()):
             self._become_ready()
         elif not self._readiness.ready and self._rounds.began_s is not None:
             self._deadlines["look"] = now_s + _LOOK_S

@@ -17,7 +17,7 @@ class Readiness:
 
     Args:
         spec: ``kind`` and, by kind: ``pattern``: ``pattern`` in the output; ``port``: a TCP ``port`` of this host
-            accepts; ``seconds``: a round has run for ``seconds``; ``activity``: a round used ``cpu_s`` seconds of CPU,
+            accepts; ``seconds``: it has run for ``seconds``; ``activity``: a round used ``cpu_s`` seconds of CPU,
             and over the last half second at least ``busy_ratio`` of one core; ``started``: at once.
     """
 
@@ -37,21 +37,21 @@ class Readiness:
         self._samples.clear()
         self._cpu_before_s = cpu_s
 
-    def look(self, now_s: float, began_s: float | None, cpu_s: float) -> bool:
+    def look(self, now_s: float, good_s: float | None, cpu_s: float) -> bool:
         """Whether the load became ready just now.
 
         Args:
             now_s: the monotonic clock.
-            began_s: when the present round began, ``None`` between rounds.
+            good_s: how long the load has run since its last bad round, ``None`` between rounds.
             cpu_s: CPU seconds that the load used up to now.
         """
-        if self.ready or began_s is None:
+        if self.ready or good_s is None:
             return False
         kind = self._spec["kind"]
         if kind == "started":
             self.ready = True
         elif kind == "seconds":
-            self.ready = now_s - began_s >= float(self._spec["seconds"])
+            self.ready = good_s >= float(self._spec["seconds"])
         elif kind == "port":
             self.ready = _accepts(self._spec["port"])
         elif kind == "activity":

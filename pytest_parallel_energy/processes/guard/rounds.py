@@ -32,6 +32,7 @@ class Rounds:
         self._backoff_max_s = backoff_max_s
         self._ended_s: float | None = None
         self._ran_s = 0.0
+        self._ran_until_bad_s = 0.0
         self._broken_off_s = 0.0
         self._gap_s: float | None = None
         self._stopped = False
@@ -62,6 +63,8 @@ class Rounds:
         if len(self._exit_codes) < _KEPT_EXIT_CODES:
             self._exit_codes.append(code)
         self.bad_in_a_row = self.bad_in_a_row + 1 if code != 0 or took_s < self._min_round_s else 0
+        if self.bad_in_a_row:
+            self._ran_until_bad_s = self._ran_s
 
     def break_off(self, now_s: float) -> None:
         """The load is stopped: the present round is neither completed nor failed, but it ran, and no gap follows."""
@@ -91,6 +94,10 @@ class Rounds:
     def ran_s(self, now_s: float) -> float:
         """Seconds during which a round ran, up to now."""
         return self._ran_s + (0.0 if self.began_s is None else now_s - self.began_s)
+
+    def good_s(self, now_s: float) -> float | None:
+        """Seconds during which rounds ran since the last bad one ended, up to now; ``None`` between rounds."""
+        return None if self.began_s is None else self.ran_s(now_s) - self._ran_until_bad_s
 
     def _longest_gap_s(self, now_s: float) -> float | None:
         if self._stopped or self.began_s is not None or self._ended_s is None:
