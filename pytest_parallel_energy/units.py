@@ -89,8 +89,8 @@ def _parse(text: str, factors: dict[str, float], wanted: str) -> float:
 def format_joules(joules: float | None) -> str:
     """Joules for people, three significant digits; unknown is a dash, never 0.
 
-    >>> format_joules(1234.5), format_joules(0.0321), format_joules(None)
-    ('1.23 kJ', '32.1 mJ', '–')
+    >>> format_joules(1234.5), format_joules(0.0321), format_joules(0.000154), format_joules(None)
+    ('1.23 kJ', '32.1 mJ', '154 µJ', '–')
     """
     return _format(joules, "J")
 
@@ -109,7 +109,7 @@ def _format(value: float | None, unit: str) -> str:
         return "–"
     if value == 0:
         return f"0 {unit}"
-    for prefix, factor in (("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3)):
+    for prefix, factor in (("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6)):
         # 0.9995: what rounds up to the next prefix is written with it ("1 kJ", not "1000 J")
         if abs(value) >= factor * 0.9995:
             return f"{_three_digits(value / factor)} {prefix}{unit}"

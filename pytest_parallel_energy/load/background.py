@@ -239,9 +239,10 @@ class BackgroundLoad:
         if ratio < least_ratio:
             gap = "" if status.gap_s is None else f", longest gap {status.gap_s:.1f} s"
             stall = f", stopped by a signal for {status.stalled_s:.1f} s" if status.stalled_s else ""
+            ours = "; the test itself stopped it, which a lower coverage_min allows" if self._asked_to_end else ""
             raise LoadError(
                 f"the background load {self.name!r} ran {ratio:.1%} of the window, and must run {least_ratio:.0%}: "
-                f"{status.completed} rounds completed, {status.failed} failed{gap}{stall}. "
+                f"{status.completed} rounds completed, {status.failed} failed{gap}{stall}{ours}. "
                 f"Its log ends with:\n{status.tail.strip() or '(nothing)'}"
             )
 

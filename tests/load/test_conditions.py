@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pytest_parallel_energy.errors import ConfigError
+from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
 from pytest_parallel_energy.load.conditions import AUTO_BATCH, CONDITIONS, read_count, split_conditions
 from pytest_parallel_energy.load.devices import device_environment, device_list, memory_environment
@@ -66,6 +66,10 @@ def test_a_load_that_was_stopped_from_outside_is_not_covered(tmp_path, whom):
         load.window_opened()
         eventually(lambda: (load.report().stalled_s or 0) > 1.5)
         assert load.coverage_ratio < 0.6
+        with pytest.raises(LoadError, match=r"0 failed, stopped by a signal for [0-9.]+ s\."):
+            load.check_coverage()
+    with pytest.raises(LoadError, match="the test itself stopped it, which a lower coverage_min allows"):
+        load.check_coverage()
 
 
 @pytest.mark.parametrize(
