@@ -360,8 +360,8 @@ class Experiment:
 
     def _try_again(self, failed: TrainingResult) -> None:
         """Each attempt's joules are its own, unless they are part of something that is measured as a whole."""
-        first_of_all = self._trainings == 1 and self._result is None
-        if first_of_all and self.session.meter.open_windows == [self.window]:
+        first_in_window = self._trainings == 1 and self.window is not None and self._result is None
+        if first_in_window and self.session.meter.open_windows == [self.window]:
             self._next_attempt(failed)
         else:
             self.flags.append(f"a training failed and was tried again within this measurement: {failed.reason}")

@@ -220,6 +220,27 @@ def test_a_retry_does_not_cut_what_is_measured_as_a_whole(project, monkeypatch, 
     assert sum("first time fails" in log for log in logs) == 1
 
 
+@pytest.mark.parametrize("how", [(), ("--energy-disable",)], ids=["measured", "disabled"])
+def test_a_training_of_a_fixture_is_tried_again(project, monkeypatch, how):
+    """What a fixture trains is outside of the window, which opens with the test and not with a retry."""
+    monkeypatch.setenv("TOY_MARKER", str(project.path / "marker"))
+    project.tests("""
+        import pytest
+
+        @pytest.fixture
+        def pretrained(train):
+            return train("toy/flaky")
+
+        def test_it(pretrained, energy_meter):
+            assert pretrained.attempts == 2
+        """)
+    project.run("--energy-max-retries=1", *how).assert_outcomes(passed=1)
+    if not how:
+        (record,) = project.records()
+        assert record["energy"]["windows"] == []
+        assert any("tried again" in flag for flag in record["meter"]["flags"])
+
+
 def test_a_window_that_was_never_closed_ends_with_its_test(project):
     """It is in the record of its own test, and not the parent of what the next test measures."""
     project.tests(
