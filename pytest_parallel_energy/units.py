@@ -126,11 +126,13 @@ def _three_digits(value: float) -> str:
 def format_seconds(seconds: float | None) -> str:
     """Seconds for people; unknown is a dash.
 
-    >>> format_seconds(0.0421), format_seconds(75.2), format_seconds(7260.0)
-    ('42 ms', '1 min 15 s', '2 h 1 min')
+    >>> format_seconds(0.0421), format_seconds(75.2), format_seconds(7260.0), format_seconds(0.0002)
+    ('42 ms', '1 min 15 s', '2 h 1 min', '<1 ms')
     """
     if seconds is None:
         return "–"
+    if 0 < seconds < 0.5e-3:  # noqa: PLR2004 - what would be rounded to 0
+        return "<1 ms"
     if seconds < 1:
         return f"{seconds * 1e3:.0f} ms"
     if seconds < 59.95:  # noqa: PLR2004 - below a minute after rounding to a tenth
