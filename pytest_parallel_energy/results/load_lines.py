@@ -11,12 +11,12 @@ from .record import AttributionPart, BackgroundPart, Record
 
 __all__ = ["exit_codes", "render_loads"]
 
-_MOST_LINES = 20
+_MOST_LINES = 40
 _LOW_RATIO = 0.9
 
 
 def render_loads(records: Sequence[Record]) -> list[Line]:
-    """The lines of all attempts, 20 at most and then how many more; none where there was no load."""
+    """The lines of all attempts, 40 at most and then how many more; none where there was no load."""
     lines = [line for record in records if record.background for line in _lines(record)]
     if len(lines) <= _MOST_LINES:
         return lines

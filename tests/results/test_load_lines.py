@@ -57,8 +57,8 @@ def test_whose_joules_is_a_line(make_record):
 def test_many_loads_are_counted(make_record):
     """A sweep of a thousand attempts does not fill the terminal."""
     lines = render_loads([make_record(background=(FULL,)) for _ in range(50)])
-    assert len(lines) == 21
-    assert lines[-1].text == "… and 30 more, in records.jsonl"
+    assert len(lines) == 41
+    assert lines[-1].text == "… and 10 more, in records.jsonl"
 
 
 def test_no_load_is_no_line(make_record):

@@ -283,7 +283,7 @@ def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
             _number(load.uptime_s, format_seconds(load.uptime_s)),
             _number(load.cpu_s, format_seconds(load.cpu_s)),
             _number(load.gpu_percent, "–" if load.gpu_percent is None else f"{load.gpu_percent:.0f} %"),
-            _plain(load.stop or "–", "warn" if load.stop == "forced" else ""),
+            _plain(load.stop or "–", "warn" if load.stop in {"forced", "lost"} else ""),
             _plain(load.container or "–"),
         )
         for record in records
