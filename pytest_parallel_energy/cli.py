@@ -40,7 +40,14 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="what would run, how long, and what it would use: pytest --energy-plan")
     plan.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="files and options for pytest")
     plan.set_defaults(run=_plan)
-    kill = commands.add_parser("kill-background", help="end what the background loads of dead sessions left behind")
+    kill = commands.add_parser(
+        "kill-background",
+        help="end what the background loads of dead sessions left behind",
+        description="Ends the processes that sessions left behind which are dead themselves (after a reset of the "
+        "container, or SIGKILL of pytest and all guards): those that carry a session's cookie whose owner lives no "
+        "more, of the users that you may signal. Loads of a session that runs are left alone. Prints what it ended; "
+        "the exit status is 1 when something could not be ended.",
+    )
     kill.set_defaults(run=_kill_background)
     measure = commands.add_parser("measure", help="run a command and tell the energy that was used meanwhile")
     measure.add_argument("--sensors", default="auto", metavar="NAMES", help="which sources, with commas between")

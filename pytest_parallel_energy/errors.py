@@ -109,6 +109,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not names:
         return "there are none"
-    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    by_lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1, cutoff=0.6)
+    guess = f"did you mean {by_lower[near[0]]!r}? " if near else ""
     return f"{guess}known: {', '.join(names)}"

@@ -373,6 +373,7 @@ class Experiment:
             record = self._record(Status(failed.status), failed.reason, self._result)
             self._keep(record)
             self._records.append(record)
+            self.neighbours.begin_attempt()
             self._begin_attempt(self._current().number + 1)
         self.open_window()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +126,7 @@ class LoadMark:
             return cls(name=what, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
         words = tuple(str(word) for word in what)
         check_command(words, conditions, rest)
-        return cls(name=Path(words[0]).name, n=n, conditions=conditions, command=words)
+        return cls(name=_command_name(words), n=n, conditions=conditions, command=words)
 
     @classmethod
     def from_mark(cls, mark: MarkLike) -> LoadMark:
@@ -166,6 +167,25 @@ class LoadMark:
         return cls.of(what, {name: value for name, value in keywords.items() if name != "n"}, n=n)
 
 
+_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|Rscript|bash|dash|sh|zsh)[0-9.]*")
+
+
+def _command_name(words: Sequence[str]) -> str:
+    """What people call a command: its program, or what an interpreter runs.
+
+    >>> _command_name(["/bin/dd", "if=/dev/zero"]), _command_name(["python3.12", "work/train.py", "-v"])
+    ('dd', 'train.py')
+    >>> _command_name(["python", "-m", "torch.utils"]), _command_name(["python", "-c", "pass"])
+    ('torch.utils', 'python')
+    """
+    program = Path(words[0]).name
+    if not _INTERPRETERS.fullmatch(program) or len(words) == 1:
+        return program
+    if words[1] == "-m" and len(words) > 2:  # noqa: PLR2004 - the module is the third
+        return words[2]
+    return program if words[1].startswith("-") else Path(words[1]).name
+
+
 def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:
     """What an experiment file put into the marker: a value that needs no reading."""
     return mark.args[0] if len(mark.args) == 1 and isinstance(mark.args[0], kind) else None
@@ -173,5 +193,6 @@ def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:
 
 def _one_name(marker: str, args: tuple[Any, ...]) -> str:
     if len(args) != 1 or not isinstance(args[0], str) or not args[0]:
-        raise ConfigError(f'the marker {marker!r} takes one name, "repository/model"; it has {args!r}')
+        command = " or a command as a list of words" if marker == "background_load" else ""
+        raise ConfigError(f'the marker {marker!r} takes one name, "repository/model"{command}; it has {args!r}')
     return args[0]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cells import Plan, profile_of
-from .errors import ConfigError
+from .errors import ConfigError, RegistryError
 from .legs import BesideLoad
 from .processes.command import Command
 from .recording import StartedLoad, attribution_part, background_part, command_identity, load_identity
@@ -61,8 +62,16 @@ class Neighbours:
         if mark.command:
             return command_identity(mark.command, mark.conditions)
         profile = profile_of(mark.profile, self._settings)
-        values = self._session.registry.workload(mark.name).values(profile, **mark.hyperparameters)
+        values = self._workload(mark.name).values(profile, **mark.hyperparameters)
         return load_identity(mark.name, values, mark.conditions)
+
+    def _workload(self, name: str) -> Workload:
+        try:
+            return self._session.registry.workload(name)
+        except RegistryError as error:
+            if " " not in name:
+                raise
+            raise RegistryError(f"{error}; a command is a list of words: {shlex.split(name)}") from error
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -89,7 +98,7 @@ class Neighbours:
         """
         if mark.command:
             return self._start(_command_load(mark, folder=self._own(folder), settings=self._settings))
-        workload = self._session.registry.workload(mark.name)
+        workload = self._workload(mark.name)
         others = [started.workload for started in self.started] + [trained]
         if any(other is not None and other.path == workload.path for other in others):
             workload = workload.isolated()  # two trainings must not write into one checkout
@@ -121,6 +130,11 @@ class Neighbours:
             raise errors[0]
 
     # --- the window --------------------------------------------------------------------------------------------------
+
+    def begin_attempt(self) -> None:
+        """What the loads have done so far belongs to the attempt before."""
+        for load in self.loads:
+            load.begin_attempt()
 
     def before_window(self) -> None:
         """Note the CPU time of the loads; as little as possible stands between this and the window."""

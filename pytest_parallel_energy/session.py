@@ -187,8 +187,8 @@ class EnergySession:
 
     @property
     def has_store(self) -> bool:
-        """Whether a results folder was made."""
-        return self._store is not None
+        """Whether a results folder was made: by this process, or by a worker of xdist whose first test did not end."""
+        return self._store is not None or ("run_folder" in self.__dict__ and self.run_folder.is_dir())
 
     @property
     def results_dir(self) -> Path:

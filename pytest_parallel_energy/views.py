@@ -146,6 +146,9 @@ class Loads:
     def _neighbours(self) -> Neighbours:
         return self._experiment.neighbours
 
+    def __repr__(self) -> str:
+        return f"<background loads: {', '.join(load.name for load in self) or 'none'}>"
+
     def __iter__(self) -> Iterator[BackgroundLoad]:
         return iter(self._neighbours.loads)
 

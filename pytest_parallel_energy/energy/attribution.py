@@ -151,7 +151,7 @@ def attribute_shares(total_j: float, idle_j: float | None, shares: Shares, *, wh
     return Attribution(
         foreground_j=foreground_j,
         background_j=background_j,
-        other_j=active_j - foreground_j - background_j,
+        other_j=max(0.0, active_j * (1 - shares.foreground_ratio - shares.background_ratio)),
         idle_j=idle_j,
         low_j=max(0.0, (foreground_j - slack_j) / (1 + _SHARE_HIGH_RATIO)),
         high_j=min(active_j, (foreground_j + slack_j) / (1 + _SHARE_LOW_RATIO)),

@@ -22,9 +22,9 @@ from ..processes.command import Command
 from ..processes.supervised import Supervised, start_supervised
 from ..processes.supervision import Outcome, Status, Supervision
 from .devices import DEVICE_VARIABLES, device_environment, memory_environment
-from .report import NO_FIGURES, LoadReport, figures
+from .report import NO_FIGURES, LoadReport, figures, since
 from .script import loop_script
-from .settings import LoadSettings
+from .settings import DRIVER, LoadSettings
 
 __all__ = ["BackgroundLoad"]
 
@@ -60,6 +60,7 @@ class BackgroundLoad:
         self._child: Supervised | None = None
         self._outcome: Outcome | None = None
         self._asked_to_end = False  # known before the outcome is: another thread may ask for trouble meanwhile
+        self._before: Status | None = None
         self._opened: tuple[float, float] | None = None
         self._closed: tuple[float, float] | None = None
         self._batches_before = 0
@@ -93,7 +94,7 @@ class BackgroundLoad:
         except ProcessError as error:
             raise LoadError(f"the background load {self.name!r} could not be started: {error}") from error
         try:
-            ready = self._child.await_ready(self.settings.ready_timeout_s)
+            ready = self._child.await_ready(self.settings.longest_wait_s)
             reason = "" if ready else self._why_not_ready(self._child)
         except BaseException:
             self.stop()
@@ -152,8 +153,8 @@ class BackgroundLoad:
         tail = status.tail.strip() if status is not None else ""
         used = "" if status is None else f" It has used {status.cpu_s:.1f} s of CPU."
         return (
-            f"the background load {self.name!r} was not ready ({self.settings.ready.kind}) within "
-            f"{self.settings.ready_timeout_s:g} s.{used} Its log ends with:\n{tail or '(nothing)'}"
+            f"the background load {self.name!r} was not ready ({self.settings.ready}) within "
+            f"{self.settings.longest_wait_s:g} s.{used} Its log ends with:\n{tail or '(nothing)'}"
         )
 
     def _in_vain(self, why: str) -> str:
@@ -187,6 +188,10 @@ class BackgroundLoad:
         self.stop()
 
     # --- the window -----------------------------------------------------------------------------------------------
+
+    def begin_attempt(self) -> None:
+        """Rounds, times and CPU seconds count from now: what was before belongs to the attempt before."""
+        self._before = self._status()
 
     def window_opened(self) -> None:
         """From now on it counts whether the load runs."""
@@ -284,7 +289,10 @@ class BackgroundLoad:
         status = self._status()
         if status is None and self._child is not None:
             raise LoadError(f"the background load {self.name!r} was killed from outside; nobody knows its rounds")
-        return status
+        return self._of_attempt(status)
+
+    def _of_attempt(self, status: Status | None) -> Status | None:
+        return status if status is None or self._before is None else since(self._before, status)
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -295,7 +303,7 @@ class BackgroundLoad:
     def report(self) -> LoadReport:
         """All that is known up to now."""
         status = None if self._child is None else self._child.status(spans=True)
-        child, outcome = self._child, self._outcome
+        of_attempt, child, outcome = self._of_attempt(status), self._child, self._outcome
         return LoadReport(
             name=self.name,
             command=self.command.argv,
@@ -307,7 +315,7 @@ class BackgroundLoad:
             container=None if child is None else child.container,
             flags=self._flags(status),
             round_spans_s=self._spans_in_window(status),
-            **(figures(status, self.settings) if status is not None else NO_FIGURES if child is not None else {}),
+            **(figures(of_attempt, self.settings) if of_attempt else NO_FIGURES if child else {}),
         )
 
     def _spans_in_window(self, status: Status | None) -> tuple[tuple[float, float], ...]:
@@ -321,6 +329,8 @@ class BackgroundLoad:
 
     def _flags(self, status: Status | None) -> tuple[str, ...]:
         flags = [*self._window_flags, *(() if status is None else status.flags)]
+        if self.settings.devices and not self.settings.nvml and not DRIVER.exists():
+            flags.append(f"it was given the devices {self.settings.devices}, and no NVIDIA driver is loaded here")
         if status is not None and status.lost_log_bytes:
             flags.append(f"the disk did not take {status.lost_log_bytes} bytes of its log")
         if self._outcome is not None:

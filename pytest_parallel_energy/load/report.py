@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..processes.supervision import Status
 from .settings import LoadSettings
 
-__all__ = ["NO_FIGURES", "LoadReport", "figures"]
+__all__ = ["NO_FIGURES", "LoadReport", "figures", "since"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,20 @@ class LoadReport:
 
 NO_FIGURES: dict[str, Any] = {"rounds_completed": None, "rounds_failed": None}
 """Of a load that was started and whose guard cannot tell any more."""
+
+
+def since(before: Status, now: Status) -> Status:
+    """The figures of the time since ``before``; longest, shortest and most are those of the load's whole life."""
+    return replace(
+        now,
+        completed=now.completed - before.completed,
+        failed=now.failed - before.failed,
+        exit_codes=now.exit_codes[len(before.exit_codes) :],
+        ran_s=now.ran_s - before.ran_s,
+        ended_s=now.ended_s - before.ended_s,
+        stalled_s=now.stalled_s - before.stalled_s,
+        cpu_s=now.cpu_s - before.cpu_s,
+    )
 
 
 def figures(status: Status, settings: LoadSettings) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Each value stands in single quotes, so that the shell interprets none of it. Under supervision the script tells by
 descriptor 3 when it is ready for a round and how one ended, and waits on descriptor 4 to be let go; by hand it writes
-``round-N.log`` files itself.
+``by-hand-N.log`` files itself, so that it leaves the recorded logs alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SCRIPT = """\
 #!/bin/sh
 # Background load: {title}
 # Written by pytest-parallel-energy, which runs this very file. It trains again and again until it is stopped.
-# By hand: sh {script}    (Ctrl-C ends it; each round's output goes to round-N.log beside this file)
+# By hand: sh {script}    (Ctrl-C ends it; each round's output goes to by-hand-N.log beside this file)
 here={here}
 cd -- {cwd} || exit 125
 {exports}
@@ -45,8 +45,8 @@ while true; do
         echo "end $round $?" >&3
     else
         round=$((round + 1))
-        echo "round $round: $here/round-$round.log"
-        train >"$here/round-$round.log" 2>&1 || {{ echo "round $round failed with exit code $?"; sleep 1; }}
+        echo "round $round: $here/by-hand-$round.log"
+        train >"$here/by-hand-$round.log" 2>&1 || {{ echo "round $round failed with exit code $?"; sleep 1; }}
     fi
 done
 """

@@ -45,7 +45,7 @@ class LoadSettings:
     Args:
         ready: when the load counts as ready. The default is activity: it has used 0.3 s of CPU and keeps a fifth of a
             core busy, or a whole round went well.
-        ready_timeout_s: how long that may take, above 0.
+        ready_timeout_s: how long that may take, above 0; where a time is asked for, how much longer.
         grace_s: between SIGTERM and SIGKILL when it is stopped, 0 or more.
         coverage_min_ratio: least share of the window during which a round must have run, 0 to 1; 0 turns it off.
         rounds: what a bad round is, and how long to wait after it.
@@ -78,6 +78,11 @@ class LoadSettings:
     gpu_memory_fraction: float | None = None
     batch: AutoBatch | None = None
     nvml: str = ""
+
+    @property
+    def longest_wait_s(self) -> float:
+        """After so long a load that is not ready is given up."""
+        return self.ready_timeout_s + (self.ready.seconds if self.ready.kind == "seconds" else 0.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.coverage_min_ratio <= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -42,12 +43,25 @@ class Ready:
             raise ConfigError(
                 f"readiness cannot be {self.kind!r}; it is one of started, seconds, pattern, port, activity"
             )
-        if self.kind == "pattern" and not self.pattern:
-            raise ConfigError("readiness by pattern needs a regular expression; it is empty")
+        if self.kind == "pattern":
+            self._check_pattern()
         if self.kind == "port" and not 0 < self.port < 1 << 16:
             raise ConfigError(f"readiness by port needs a TCP port from 1 to 65535, not {self.port}")
         if self.kind == "seconds" and self.seconds < 0:
             raise ConfigError(f"readiness by seconds needs 0 or more, not {self.seconds}")
+
+    def _check_pattern(self) -> None:
+        if not self.pattern:
+            raise ConfigError("readiness by pattern needs a regular expression; it is empty")
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ConfigError(f"readiness by pattern: {self.pattern!r} is no regular expression: {error}") from error
+
+    def __str__(self) -> str:
+        """As people write it: ``started``, ``pattern:epoch 1``, ``port:8080``, ``20 s``."""
+        values = {"pattern": f"pattern:{self.pattern}", "port": f"port:{self.port}", "seconds": f"{self.seconds:g} s"}
+        return values.get(self.kind, self.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def _machine(host: HostPart | None) -> str:
 
 
 def _known(base_dir: Path) -> set[str]:
-    runs = {path.name for path in base_dir.glob("*") if _has_records(path)}
+    runs = {path.name for path in base_dir.glob("*") if path.is_dir() and _has_records(path)}
     return runs | {path.stem for path in base_dir.glob("baselines/*/*.jsonl")}
 
 

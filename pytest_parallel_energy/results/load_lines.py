@@ -9,7 +9,7 @@ from ..units import format_joules, format_seconds
 from .layout import Line, format_share
 from .record import AttributionPart, BackgroundPart, Record
 
-__all__ = ["exit_codes", "render_loads"]
+__all__ = ["exit_codes", "level", "render_loads"]
 
 _MOST_LINES = 40
 _LOW_RATIO = 0.9
@@ -25,7 +25,7 @@ def render_loads(records: Sequence[Record]) -> list[Line]:
 
 
 def _lines(record: Record) -> Iterator[Line]:
-    test = record.nodeid.rpartition("::")[2]
+    test = record.nodeid.rpartition("::")[2] + (f", attempt {record.attempt}" if record.attempt > 1 else "")
     for load in record.background:
         low = load.coverage_ratio is None or load.coverage_ratio < _LOW_RATIO
         bad = load.rounds_failed or low or load.stop in {"forced", "lost"}
@@ -54,13 +54,15 @@ def _facts(load: BackgroundPart) -> Iterator[str]:
         yield f"{format_seconds(load.round_mean_s)} each"
     if load.gap_s is not None:
         yield f"gaps up to {format_seconds(load.gap_s)}"
-    yield f"ran {format_share(load.coverage_ratio)} of the window"
     if load.cpu_s is not None:
-        yield f"{load.cpu_s:.1f} s of CPU"
+        yield f"{load.cpu_s:.1f} s of CPU in all"
+    yield f"ran {format_share(load.coverage_ratio)} of the window"
+    if load.stalled_s:
+        yield f"stopped by a signal for {format_seconds(load.stalled_s)}"
     if load.gpu_percent is not None:
         yield f"{load.gpu_percent:.0f} % of the GPU"
     if load.level is not None:
-        yield _level(load)
+        yield level(load)
     if load.batch_sizes:
         yield f"batch {' → '.join(map(str, load.batch_sizes))}"
     if load.stop is not None:
@@ -72,8 +74,10 @@ def _facts(load: BackgroundPart) -> Iterator[str]:
 def _rounds(load: BackgroundPart) -> str:
     if load.rounds_completed is None:
         return "rounds unknown"
-    failed = f" ({load.rounds_failed} failed: exit {exit_codes(load, failed=True)})" if load.rounds_failed else ""
-    return f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}{failed}"
+    if load.rounds_failed:
+        ended = load.rounds_completed + load.rounds_failed
+        return f"{load.rounds_failed} of {ended} rounds failed (exit {exit_codes(load, failed=True)})"
+    return f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}"
 
 
 def exit_codes(load: BackgroundPart, *, failed: bool = False) -> str:
@@ -88,7 +92,10 @@ def exit_codes(load: BackgroundPart, *, failed: bool = False) -> str:
     return ", ".join(words) or "–"
 
 
-def _level(load: BackgroundPart) -> str:
+def level(load: BackgroundPart) -> str:
+    """What it was held at and what was reached; empty for a load that ran freely."""
+    if load.level is None:
+        return ""
     reached = "unknown" if load.level_reached is None else f"{load.level_reached:.3g}"
     error = "" if load.level_u95 is None else f" ± {load.level_u95:.2g}"
     return f"{load.level} {load.level_asked:g} (reached {reached}{error})"

@@ -87,20 +87,20 @@ def test_values_are_literal(tmp_path, value):
 
 
 def test_script_runs_by_hand(tmp_path):
-    """The script that ran under supervision runs in a person's shell as well, and logs the same way."""
+    """The script that ran under supervision runs in a person's shell as well, and spares the recorded logs."""
     folder = tmp_path / "by hand"
     load = BackgroundLoad(python(SHOW, "it's $(x)"), name="n", folder=folder, settings=AT_ONCE)
     load.start()
     load.stop()
-    for log in folder.glob("round-*.log"):
-        log.unlink()
+    recorded = {log: log.stat().st_mtime_ns for log in folder.glob("round-*.log")}
     shell = subprocess.Popen(["sh", str(load.script)], stdout=subprocess.PIPE, start_new_session=True)
     try:
-        eventually((folder / "round-3.log").exists)
+        eventually((folder / "by-hand-3.log").exists)
     finally:
         os.killpg(shell.pid, signal.SIGKILL)
         output, _ = shell.communicate()
-    assert (folder / "round-1.log").read_text() == '["it\'s $(x)"]\n'
+    assert {log: log.stat().st_mtime_ns for log in folder.glob("round-*.log")} == recorded
+    assert (folder / "by-hand-1.log").read_text() == '["it\'s $(x)"]\n'
     assert b"round 2: " in output
 
 
@@ -150,6 +150,39 @@ def test_ready_after_seconds_counts_all_good_rounds(tmp_path):
     settings = LoadSettings(ready=Ready(kind="seconds", seconds=0.6), ready_timeout_s=30, grace_s=0)
     with BackgroundLoad(python("import time; time.sleep(0.2)"), name="n", folder=tmp_path, settings=settings) as load:
         assert load.rounds_completed >= 1
+
+
+def test_ready_after_a_time_is_waited_for_that_long(tmp_path):
+    """The time that was asked for comes on top of the longest wait."""
+    settings = LoadSettings(ready=Ready(kind="seconds", seconds=1.0), ready_timeout_s=0.7, grace_s=0)
+    with BackgroundLoad(python("import time; time.sleep(60)"), name="n", folder=tmp_path, settings=settings) as load:
+        assert load.alive
+
+
+def test_cpu_seconds_of_a_load_that_had_to_be_killed_are_known(tmp_path):
+    """What a namespace's end kills is accounted to nobody: it is read before."""
+    code = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: pass"
+    settings = LoadSettings(ready=Ready(kind="pattern", pattern="up"), grace_s=0.5)
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
+        eventually(lambda: load.report().cpu_s > 0.3)
+    report = load.report()
+    assert report.stop == "forced"
+    assert report.cpu_s > 0.3
+
+
+def test_figures_are_those_of_the_attempt(tmp_path):
+    """A load that goes on beside the next attempt does not count its rounds twice."""
+    with BackgroundLoad(python("import time; time.sleep(0.1)"), name="n", folder=tmp_path, settings=AT_ONCE) as load:
+        eventually(lambda: load.rounds_completed >= 3)
+        first = load.report()
+        load.begin_attempt()
+        eventually(lambda: load.rounds_completed >= 1)
+    second = load.report()
+    logs = len(list(tmp_path.glob("round-*.log")))
+    assert first.rounds_completed >= 3
+    assert first.rounds_completed + second.rounds_completed in {logs, logs - 1}
+    assert len(second.exit_codes) == second.rounds_completed
+    assert second.uptime_s <= load._child.status().ran_s - first.uptime_s
 
 
 def test_a_crash_loop_backs_off(tmp_path):

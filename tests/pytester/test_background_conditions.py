@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_parallel_energy.load.settings import DRIVER
+
 BESIDE = """
 import pytest
 
@@ -48,6 +50,8 @@ def test_beside(background_load):
     project.run().assert_outcomes(passed=1)
     (record,) = project.records()
     assert [load["devices"] for load in record["background"]] == ["0", "0", "0", "GPU-12ab"]
+    if not DRIVER.exists():
+        assert "it was given the devices 0, and no NVIDIA driver is loaded here" in record["background"][0]["flags"]
     assert len({load["log_dir"] for load in record["background"]}) == 4
     assert all(load["rounds_completed"] >= 1 for load in record["background"])
 
@@ -107,6 +111,7 @@ def test_two(background_load):
         ("intensity=0.5, target_gpu_utilisation=60", "*an intensity or a target_gpu_utilisation, not both*"),
         ("devices='gpu0'", "*background_load(devices='gpu0'): 'gpu0' names no GPU*"),
         ("ready='soon'", "*background_load(ready='soon'): readiness cannot be 'soon'*"),
+        ("ready='pattern:('", "*readiness by pattern: '(' is no regular expression: missing )*"),
         ("gpu_memory_fraction=0.5, epochs=1", "*gpu_memory_fraction=0.5 cannot be enforced: there is no NVIDIA GPU*"),
         ("batch_size='auto'", "*toy/net has no hyperparameter batch_size*"),
         ("target_gpu_utilisation=60", "*target_gpu_utilisation=60 cannot be held: there is no NVIDIA GPU*"),
@@ -114,8 +119,6 @@ def test_two(background_load):
 )
 def test_wrong_conditions_are_one_message(project, arguments, message):
     """A condition that cannot be is refused with its name and value; nothing runs."""
-    from pytest_parallel_energy.load.settings import DRIVER
-
     if "GPU*" in message and DRIVER.exists():
         pytest.skip("there is an NVIDIA GPU here")
     beside(project, arguments)

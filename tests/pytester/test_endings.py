@@ -126,6 +126,25 @@ def test_a_worker_that_dies(project):
     assert sorted(record["status"] for record in project.records()) == ["crashed", "passed"]
 
 
+def test_ctrl_c_under_xdist_keeps_the_first_test(project):
+    """No record has reached the controller yet: it takes over what the worker left."""
+    pytest.importorskip("xdist")
+    project.tests(BESIDE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *project.plugins, "-p", "xdist", "-n1"],
+        cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    with process:
+        wait_for(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    (record,) = project.records()
+    assert record["status"] == "interrupted"
+    assert record["energy"]["total_j"] > 0
+    assert str(project.run_folder) in output
+    assert not left_in(project.path)
+
+
 def test_a_crash_keeps_the_joules_of_the_last_heartbeat(project):
     """What a heartbeat wrote down is read when the process dies without a word."""
     from pytest_parallel_energy.results.reader import read_records

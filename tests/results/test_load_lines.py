@@ -25,7 +25,7 @@ def test_a_load_is_one_line(make_record):
     """All that is known of a load stands in one line; what went well has no colour."""
     (line,) = render_loads([make_record(background=(FULL,))])
     assert line.text.endswith(
-        "VulBERTa/mlp: 12 rounds, 3.1 s each, gaps up to 24 ms, ran >99 % of the window, 36.1 s of CPU, "
+        "VulBERTa/mlp: 12 rounds, 3.1 s each, gaps up to 24 ms, 36.1 s of CPU in all, ran >99 % of the window, "
         "intensity 0.5 (reached 0.499), batch 64 → 32, stopped: graceful, held by: namespace"
     )
     assert line.severity == "plain"
@@ -35,8 +35,11 @@ def test_what_went_wrong_is_marked(make_record):
     """Failed rounds, low or unknown coverage and force are warnings; what is unknown is no number."""
     bad = BackgroundPart(name="b", rounds_failed=2, exit_codes=(1, 0, 137, 1), stop="forced")
     (line,) = render_loads([make_record(background=(bad,))])
-    assert line.text.endswith("b: 0 rounds (2 failed: exit 1 × 2, 137), ran – of the window, stopped: forced")
+    assert line.text.endswith("b: 2 of 2 rounds failed (exit 1 × 2, 137), ran – of the window, stopped: forced")
     assert line.severity == "warn"
+    halted = BackgroundPart(name="b", stalled_s=2.0, coverage_ratio=0.5)
+    (line,) = render_loads([make_record(background=(halted,), attempt=2)])
+    assert line.text.endswith(", attempt 2: b: 0 rounds, ran 50 % of the window, stopped by a signal for 2.0 s")
     lost = BackgroundPart(name="b", rounds_completed=None, rounds_failed=None, stop="lost")
     (line,) = render_loads([make_record(background=(lost,))])
     assert line.text.endswith("b: rounds unknown, ran – of the window, stopped: lost")

@@ -98,6 +98,7 @@ class Guard:
         self._code: int | None = None
         self._flags: list[str] = []
         self._trial_cpu_s = 0.0
+        self._cpu_before_kill_s = 0.0
         self._conditions = Conditions(_NO_CONDITIONS)
         self._stopping = False
         self._done = False
@@ -375,6 +376,8 @@ class Guard:
         self._start_leader()
 
     def _at_grace(self, _now_s: float) -> None:
+        # what the kernel kills with the namespace is reaped without being accounted to anybody
+        self._cpu_before_kill_s = self._load_cpu_s()
         self.stopped = "forced"
         self._done = True
 
@@ -389,7 +392,8 @@ class Guard:
         return used.ru_utime + used.ru_stime
 
     def _load_cpu_s(self) -> float:
-        return max(0.0, self._children_cpu_s() - self._trial_cpu_s + cpu_s(descendants(os.getpid())))
+        now_s = self._children_cpu_s() - self._trial_cpu_s + cpu_s(descendants(os.getpid()))
+        return max(self._cpu_before_kill_s, now_s)
 
     def _figures(self) -> dict[str, Any]:
         now_s = time.monotonic()

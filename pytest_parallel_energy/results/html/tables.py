@@ -12,7 +12,7 @@ from ..cells import Cell
 from ..compare import Comparison, Verdict
 from ..compare_text import format_change, format_mean
 from ..layout import format_interval, format_number, format_share
-from ..load_lines import exit_codes
+from ..load_lines import exit_codes, level
 from ..record import Record
 
 __all__ = [
@@ -274,6 +274,7 @@ def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
         (
             Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
             _plain(load.name),
+            _plain(level(load)),
             _count(load.rounds_completed),
             _count(load.rounds_failed, "warn" if load.rounds_failed else ""),
             _plain(exit_codes(load)),
@@ -292,6 +293,7 @@ def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
     heads = (
         "experiment",
         "load",
+        "held at",
         "rounds",
         "failed",
         "exit codes",
