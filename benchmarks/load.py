@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 
 from pytest_parallel_energy.load.background import BackgroundLoad
-from pytest_parallel_energy.load.settings import LoadSettings
+from pytest_parallel_energy.load.request import LoadSettings
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.processes.supervision import Ready
+from pytest_parallel_energy.processes.rules import Ready
 
 ROUND = """
 import sys, time

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pytest_parallel_energy.results.record import (
+from pytest_parallel_energy.records.record import (
     BackgroundPart,
     DomainPart,
     EnergyPart,
@@ -101,7 +101,7 @@ def energy(joules: float) -> EnergyPart:
 
 def write(path: Path, count: int, factor: float) -> None:
     """A file of records, quickly: without a sync each."""
-    from pytest_parallel_energy.results.codec import encode
+    from pytest_parallel_energy.records.codec import encode
 
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
@@ -110,10 +110,10 @@ def write(path: Path, count: int, factor: float) -> None:
 
 def compare(folder: Path) -> str:
     """Read two runs of half as many records each, compare them, write the JSON and the table."""
-    from pytest_parallel_energy.results.compare import comparable, compare_runs
-    from pytest_parallel_energy.results.compare_text import comparison_json, comparison_lines
-    from pytest_parallel_energy.results.quantities import parse_threshold
-    from pytest_parallel_energy.results.reader import read_records
+    from pytest_parallel_energy.records.reader import read_records
+    from pytest_parallel_energy.reports.compare_text import comparison_json, comparison_lines
+    from pytest_parallel_energy.statistics.compare import comparable, compare_runs
+    from pytest_parallel_energy.statistics.quantities import parse_threshold
 
     old, new = (read_records(folder / name, comparable).records for name in ("old", "new"))
     found = compare_runs(("old", old), ("new", new), [parse_threshold("total_j:5%")])
@@ -124,17 +124,17 @@ def compare(folder: Path) -> str:
 
 def report(folder: Path) -> str:
     """Read one run, write its HTML report."""
-    from pytest_parallel_energy.results.html.document import html_report
-    from pytest_parallel_energy.results.loading import load_report
+    from pytest_parallel_energy.reports.html.document import html_report
+    from pytest_parallel_energy.reports.open_report import load_report
 
     return f"{len(html_report(load_report(folder / 'one'))) / 1e6:.1f} MB"
 
 
 def summary(folder: Path) -> str:
     """Read one run, write ``summary.csv`` and the terminal's table."""
-    from pytest_parallel_energy.results.reader import read_records
-    from pytest_parallel_energy.results.summary import summary_csv
-    from pytest_parallel_energy.results.table import render_table
+    from pytest_parallel_energy.records.reader import read_records
+    from pytest_parallel_energy.reports.csv_table import summary_csv
+    from pytest_parallel_energy.reports.terminal_table import render_table
 
     found = read_records(folder / "one").records
     render_table(found, width=120)
@@ -163,8 +163,8 @@ def run_step(step: str, folder: Path) -> None:
 
 def appends(folder: Path) -> tuple[float, float]:
     """Median milliseconds of ``RunStore.append`` and of a bare write and fsync of the same bytes, taken in turns."""
-    from pytest_parallel_energy.results.codec import encode
-    from pytest_parallel_energy.results.store import RunStore
+    from pytest_parallel_energy.records.codec import encode
+    from pytest_parallel_energy.records.store import RunStore
 
     store = RunStore.create(folder / "appended")
     bare = os.open(folder / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

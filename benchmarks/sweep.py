@@ -43,9 +43,9 @@ import datetime, uuid
 from pathlib import Path
 
 def pytest_collection_finish(session):
-    from pytest_parallel_energy.results.codec import encode
-    from pytest_parallel_energy.results.record import Record, Status
-    from pytest_parallel_energy.results.store import RunStore
+    from pytest_parallel_energy.records.codec import encode
+    from pytest_parallel_energy.records.record import Record, Status
+    from pytest_parallel_energy.records.store import RunStore
 
     collection = session.config.pluginmanager.get_plugin("parallel_energy_collection")
     host = collection.session.host

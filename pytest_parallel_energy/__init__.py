@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .load.background import BackgroundLoad
     from .mutation.distributions import choice, int_uniform, log_uniform, uniform
     from .processes.command import Command
-    from .results.record import Record
+    from .records.record import Record
 
 __version__ = "0.1.0"
 
@@ -40,7 +40,7 @@ _HOMES = {
     "DomainEnergy": "energy.result",
     "EnergyMeter": "energy.meter",
     "Quality": "energy.result",
-    "Record": "results.record",
+    "Record": "records.record",
     "WindowResult": "energy.result",
     "choice": "mutation.distributions",
     "int_uniform": "mutation.distributions",

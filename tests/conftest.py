@@ -1,8 +1,95 @@
-"""Each test of the project ends within two minutes, or fails."""
+"""What the whole test suite shares: a time limit for each test, and a maker of records."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+
+from pytest_parallel_energy.records.record import (
+    BackgroundPart,
+    DomainPart,
+    EnergyPart,
+    HostPart,
+    Record,
+    Status,
+    WorkloadPart,
+)
+
+RecordMaker = Callable[..., Record]
+BOUNDARY = "CPU packages; without DRAM, GPU, board, power supply"
+
+
+def energy_part(total_j: float | None = 1234.5, **fields: Any) -> EnergyPart:
+    known = total_j is not None
+    defaults: dict[str, Any] = {
+        "window_s": 62.1,
+        "total_j": total_j,
+        "total_u95_j": total_j * 0.04 if known else None,
+        "quality": "counter" if known else "missing",
+        "boundary": BOUNDARY,
+        "cpu_j": total_j,
+        "mean_w": total_j / 62.1 if known else None,
+        "domains": (
+            DomainPart(
+                name="package-0",
+                kind="cpu",
+                joules=total_j,
+                u95_j=total_j * 0.04 if known else None,
+                quality="counter" if known else "missing",
+                source="powercap",
+                reason=None if known else "permission denied",
+            ),
+        ),
+    }
+    return EnergyPart(**(defaults | fields))
+
+
+@pytest.fixture
+def make_record() -> RecordMaker:
+    """A maker of whole records; fields of the energy by ``total_j`` and ``energy``, all others by name."""
+    counter = itertools.count()
+
+    def make(
+        total_j: float | None = 1234.5, *, lr: float = 0.0123, load: bool = False, energy: Any = None, **fields: Any
+    ) -> Record:
+        number = next(counter)
+        parameters = f"lr={lr}" + ("-bg=VulBERTa/mlp" if load else "")
+        background = (
+            BackgroundPart(
+                name="VulBERTa/mlp",
+                repository="VulBERTa",
+                model="mlp",
+                rounds_completed=12,
+                coverage_ratio=0.984,
+                stop="graceful",
+            ),
+        )
+        repetition = fields.get("repetition", 0)
+        defaults: dict[str, Any] = {
+            "record_id": f"record-{number}",
+            "run_id": "run",
+            "nodeid": f"experiments/test_resnet.py::test_resnet20[{parameters}-rep{repetition}]",
+            "cell": f"cell-{parameters}",
+            "status": Status.PASSED,
+            "started_at": "2026-01-02T03:04:05+00:00",
+            "duration_s": 63.0,
+            "workload": WorkloadPart(
+                repository="pytorch_resnet_cifar10",
+                model="resnet20",
+                hyperparameters={"learning_rate": lr, "epochs": 2},
+                mutated=("learning_rate",),
+                metrics={"test_accuracy": 0.4321},
+            ),
+            "energy": energy if energy is not None else energy_part(total_j),
+            "background": background if load else (),
+            "host": HostPart(machine_id="machine-a", hostname="alpha", cpu="EPYC 7763", sockets=2, threads=256),
+        }
+        return Record(**(defaults | fields))
+
+    return make
 
 
 def pytest_collection_modifyitems(items):

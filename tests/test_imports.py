@@ -1,8 +1,11 @@
-"""The house: imports point one way, and pytest stays in its rooms."""
+"""The architecture: imports point one way, pytest stays inside ``plugin/``, and no name is used twice."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -12,74 +15,57 @@ import pytest_parallel_energy
 
 PACKAGE = Path(pytest_parallel_energy.__file__).parent
 
-# A module may import from its own wing and from floors below it; wings on one floor do not know each other.
+# From the bottom up. A module imports from its own package and from the floors below it; packages on one floor do not
+# know each other.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"units"}),
-    frozenset({"energy", "processes", "mutation", "results"}),
-    frozenset({"load", "training"}),
-    frozenset({"sweep"}),
-    frozenset({"options"}),
-    frozenset({
-        "markers",
-        "settings",
-        "cells",
-        "session",
-        "recording",
-        "neighbours",
-        "experiment",
-        "gate",
-        "legs",
-        "views",
-        "answers",
-        "conclusion",
-        "testing",
-    }),
-    frozenset({"fixtures", "files"}),
-    frozenset({"hooks", "commands"}),
-    frozenset({"plugin", "cli", "__init__"}),
+    frozenset({"records", "processes", "mutation"}),
+    frozenset({"documents", "host"}),
+    frozenset({"statistics", "load", "energy", "training"}),
+    frozenset({"reports", "testing"}),
+    frozenset({"plan"}),
+    frozenset({"study"}),
+    frozenset({"run"}),
+    frozenset({"console"}),
+    frozenset({"plugin"}),
+    frozenset({"__init__"}),
     frozenset({"__main__"}),
 )
-COMPOSITION = FLOORS[6]
-PYTEST_ROOMS = {"plugin", "fixtures", "files", "options", "settings", "hooks"}
+# Inside run/, from the bottom up, by the same rule.
+RUN_FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"legs", "progress", "record_parts"}),
+    frozenset({"session", "conclusion"}),
+    frozenset({"loads", "ready_host"}),
+    frozenset({"experiment"}),
+)
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+def modules(package: str = "") -> list[Path]:
+    return sorted((PACKAGE / package).rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def relative(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
 
 
-def floor_of(room: str) -> int:
-    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+def package_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def name_of(path: Path) -> str:
-    return ".".join(("pytest_parallel_energy", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
-        ".__init__"
-    )
+    parts = ("pytest_parallel_energy", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
 
 
 MODULE_NAMES = frozenset(map(name_of, modules()))
 
 
-def imports_of(path: Path, *, at_run_time: bool = True) -> set[str]:
-    """Absolute names of the modules that a file imports; those for the type checker alone only when asked for."""
+def imports_of(path: Path) -> set[str]:
+    """Absolute names of everything that a file imports, wherever in it, also for the type checker alone."""
     package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        node
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
-        for node in ast.walk(block)
-    }
     found = set()
-    for node in ast.walk(tree):
-        if at_run_time and node in typing_only:
-            continue
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -91,38 +77,57 @@ def imports_of(path: Path, *, at_run_time: bool = True) -> set[str]:
     return found
 
 
-def own_rooms(path: Path) -> set[str]:
-    ours = {name for name in imports_of(path, at_run_time=False) if name.startswith("pytest_parallel_energy.")}
-    rooms = {name.split(".")[1] for name in ours}
-    known = frozenset().union(*FLOORS)
-    return {room for room in rooms if room in known and room != "__init__"}
+def floor_of(name: str, floors: tuple[frozenset[str], ...]) -> int:
+    return next(number for number, names in enumerate(floors) if name in names)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", modules(), ids=relative)
 def test_imports_point_down(path):
-    """A module imports from its own wing and from the floors below, also for types alone; composition is one room."""
-    room = room_of(path)
-    allowed = {room} | (COMPOSITION if room in COMPOSITION else set())
-    below = set().union(*FLOORS[: floor_of(room)])
-    assert own_rooms(path) <= allowed | below
+    """A module imports from its own package and from the floors below it, also for types alone."""
+    package = package_of(path)
+    below = frozenset().union(*FLOORS[: floor_of(package, FLOORS)])
+    used = {name.split(".")[1] for name in imports_of(path) if name.startswith("pytest_parallel_energy.")}
+    assert used & frozenset().union(*FLOORS) <= below | {package}
+
+
+@pytest.mark.parametrize("path", modules("run"), ids=relative)
+def test_imports_inside_run_point_down(path):
+    """The modules of ``run/`` have an order of their own; each is on one of its floors."""
+    if path.name == "__init__.py":
+        return
+    below = frozenset().union(*RUN_FLOORS[: floor_of(path.stem, RUN_FLOORS)])
+    assert {name.split(".")[2] for name in imports_of(path) if name.startswith("pytest_parallel_energy.run.")} <= below
 
 
 def test_no_cycle():
-    """No module reaches itself through what it imports at run time."""
+    """No module reaches itself through what it imports, imports for the type checker included."""
     names = {name_of(path): path for path in modules()}
     graph = {name: (imports_of(path) & names.keys()) - {name} for name, path in names.items()}
     assert list(TopologicalSorter(graph).static_order())
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_pytest_stays_in_its_rooms(path):
-    """Everything below the fixtures works in a plain script, without pytest."""
-    if room_of(path) in PYTEST_ROOMS:
-        pytest.skip("this room is pytest's")
-    assert not {name for name in imports_of(path) if name.split(".")[0] in {"pytest", "_pytest"}}
+@pytest.mark.parametrize("path", modules(), ids=relative)
+def test_pytest_stays_in_the_plugin(path):
+    """Everything outside ``plugin/`` works in a plain script, without pytest; nothing uses pytest's private names."""
+    foreign = {name.split(".")[0] for name in imports_of(path)}
+    assert "_pytest" not in foreign
+    assert package_of(path) == "plugin" or "pytest" not in foreign
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_private_pytest(path):
-    """Only pytest's public names are used."""
-    assert not {name for name in imports_of(path) if name.split(".")[0] == "_pytest"}
+def test_the_command_line_does_not_import_pytest():
+    """The console script starts without pytest, which would be half of its start-up time."""
+    code = "import sys, pytest_parallel_energy.console.cli; assert 'pytest' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_module_names_are_unique():
+    """A module name says which module is meant, without its package."""
+    counts = Counter(path.stem for path in modules() if not path.stem.startswith("__"))
+    assert not [name for name, count in counts.items() if count > 1]
+
+
+def test_class_names_are_unique():
+    """A class name is used once in the package."""
+    trees = [ast.parse(path.read_text()) for path in modules()]
+    counts = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert not [name for name, count in counts.items() if count > 1]

@@ -1,1 +1,1 @@
-"""Joules: sensors, the meter and its windows, uncertainty, attribution. Works in a plain script, without pytest."""
+"""The energy meter, its windows, uncertainty and attribution; works in a plain script, without pytest."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..units import NS_PER_S
 from .boundary import Layout
-from .domain import Column
+from .column import SensorWindow
 from .result import DomainEnergy, Quality, TracePoint, WindowResult
 from .uncertainty import combine_u95
 
@@ -21,7 +21,7 @@ class Span:
     name: str
     opened_ns: int
     closed_ns: int
-    columns: tuple[Column, ...]
+    columns: tuple[SensorWindow, ...]
     layout: Layout
     trace: tuple[TracePoint, ...] = ()
     windows: tuple[WindowResult, ...] = ()
@@ -97,7 +97,7 @@ def _sum(domains: Iterable[DomainEnergy]) -> float | None:
     return sum(known) if joules and len(known) == len(joules) else None
 
 
-def _total_u95(columns: Sequence[Column], domains: Sequence[DomainEnergy]) -> float:
+def _total_u95(columns: Sequence[SensorWindow], domains: Sequence[DomainEnergy]) -> float:
     return combine_u95(
         (column.about.gain_group, domain.u95_j)
         for column, domain in zip(columns, domains, strict=True)

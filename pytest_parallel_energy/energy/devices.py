@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from .cpu_time import ProcessTimes, process_times
+from ..host.cpu_time import descends, process_times
 from .sensor import Observation, Observer, Sensor
 
-__all__ = ["descends", "device_flags"]
+__all__ = ["device_flags"]
 
 _NAMED = 5
 """So many foreign processes are named; of the others the number."""
@@ -42,17 +42,6 @@ def _foreign(pids: Sequence[int]) -> list[str]:
         return []
     table = process_times()
     return [f"{pid} ({_program(pid)})" for pid in pids if not descends(pid, os.getpid(), table)]
-
-
-def descends(pid: int, ancestor: int, table: Mapping[int, ProcessTimes]) -> bool:
-    """Whether a process is another, or descends from it."""
-    seen = set[int]()
-    while pid in table and pid not in seen:
-        if pid == ancestor:
-            return True
-        seen.add(pid)
-        pid = table[pid].parent
-    return pid == ancestor
 
 
 def _program(pid: int) -> str:

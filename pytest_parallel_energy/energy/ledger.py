@@ -14,20 +14,20 @@ from dataclasses import replace
 from ..errors import ParallelEnergyError
 from .boundary import layout_of
 from .edges import Edge, Probed, seek_edges, waits_for_edges
+from .power_trace import PowerTrace
 from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
-from .trace import Trace
 from .track import Account, Track
 
-__all__ = ["Ledger", "Mark"]
+__all__ = ["Ledger", "Snapshot"]
 
 
-class Mark:
+class Snapshot:
     """One moment at which every sensor was read."""
 
     __slots__ = ("accounts", "after_ns", "before_ns", "device_flags", "edges", "fresh", "ledger", "readings", "trace")
 
-    def __init__(self, ledger: Ledger, trace: Trace, *, fresh: bool) -> None:
+    def __init__(self, ledger: Ledger, trace: PowerTrace, *, fresh: bool) -> None:
         self.ledger = ledger
         self.trace = trace
         self.fresh = fresh
@@ -60,9 +60,9 @@ class Ledger:
         self._clock_ns = clock_ns
         self._sleep = sleep
         self._lock = threading.RLock()
-        self._pending: list[Mark] = []
+        self._pending: list[Snapshot] = []
         self._open = 0
-        self._trace = Trace(len(self._tracks))
+        self._trace = PowerTrace(len(self._tracks))
         self._row: tuple[int, list[float]] = (0, [])
 
     def downgrade(self, name: str, quality: Quality, note: str) -> None:
@@ -75,13 +75,13 @@ class Ledger:
         )
         self.layout = layout_of(self.descriptions)
 
-    def begin(self, *, edges: bool = False) -> Mark:
+    def begin(self, *, edges: bool = False) -> Snapshot:
         """Read every sensor for a window that opens; ``edges``: wait until the counters have just changed."""
         with self._lock:
             fresh = self._open == 0
             self._open += 1
             if fresh and self._trace:
-                self._trace = Trace(len(self._tracks))
+                self._trace = PowerTrace(len(self._tracks))
             mark = self._read(fresh=fresh)
             if edges:
                 found = self._seek(opening=True)
@@ -90,7 +90,7 @@ class Ledger:
                 self._row = (mark.after_ns, [track.joules for track in self._tracks])
             return mark
 
-    def end(self, *, edges: bool = False) -> Mark:
+    def end(self, *, edges: bool = False) -> Snapshot:
         """Read every sensor for a window that closes now; ``edges``: then wait until the counters change."""
         with self._lock:
             mark = self._read(fresh=False)
@@ -100,7 +100,7 @@ class Ledger:
                 mark.device_flags = self._device_flags()
             return mark
 
-    def peek(self) -> Mark:
+    def peek(self) -> Snapshot:
         """Read every sensor in the middle of a window."""
         with self._lock:
             return self._read(fresh=False)
@@ -118,7 +118,7 @@ class Ledger:
             self._settle()
             self._add_row(mark.after_ns, cpu_started_ns)
 
-    def accounts(self, mark: Mark) -> tuple[Account, ...]:
+    def accounts(self, mark: Snapshot) -> tuple[Account, ...]:
         """The accounts of all sensors at a mark."""
         if mark.accounts is None:
             with self._lock:
@@ -138,8 +138,8 @@ class Ledger:
         if errors:
             raise ParallelEnergyError(f"closing sensors failed: {'; '.join(errors)}")
 
-    def _read(self, *, fresh: bool) -> Mark:
-        mark = Mark(self, self._trace, fresh=fresh)
+    def _read(self, *, fresh: bool) -> Snapshot:
+        mark = Snapshot(self, self._trace, fresh=fresh)
         readings = mark.readings
         mark.before_ns = self._clock_ns()
         for read in self._reads:

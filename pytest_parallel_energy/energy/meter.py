@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Self
 from ..errors import ParallelEnergyError
 from ..units import NS_PER_S
 from .assemble import Span, assemble
-from .domain import Column
-from .ledger import Ledger, Mark
-from .probe import Probe, Refusal, probe_sensors
+from .column import SensorWindow
+from .ledger import Ledger, Snapshot
 from .result import Quality, WindowResult
 from .sampler import Sampler
 from .sensor import Sensor
+from .sensors.probe import Probe, Refusal, probe_sensors
 from .window import Window
 
 if TYPE_CHECKING:
@@ -176,7 +176,12 @@ class EnergyMeter:
         return self._ledger or self._open_ledger()
 
     def result(
-        self, name: str, ends: tuple[Mark, Mark], windows: tuple[WindowResult, ...], *, step_s: float | None = None
+        self,
+        name: str,
+        ends: tuple[Snapshot, Snapshot],
+        windows: tuple[WindowResult, ...],
+        *,
+        step_s: float | None = None,
     ) -> WindowResult:
         """The energy between two marks of one ledger (windows use it)."""
         opened, closed = ends
@@ -225,7 +230,7 @@ class EnergyMeter:
         return ("no energy sensor was found", *(f"{each.name}: {each.reason}" for each in self._refused))
 
 
-def _columns(ledger: Ledger, ends: tuple[Mark, Mark], step_s: float | None) -> tuple[Column, ...]:
+def _columns(ledger: Ledger, ends: tuple[Snapshot, Snapshot], step_s: float | None) -> tuple[SensorWindow, ...]:
     opened, closed = ends
     nothing = (None,) * len(ledger.sensors)
     rows = zip(
@@ -237,7 +242,7 @@ def _columns(ledger: Ledger, ends: tuple[Mark, Mark], step_s: float | None) -> t
         strict=True,
     )
     return tuple(
-        Column(
+        SensorWindow(
             about=about,
             opened_ns=opened.after_ns,
             closed_ns=closed.before_ns,

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from ..errors import ParallelEnergyError
 from ..units import NS_PER_S
-from .ledger import Ledger, Mark
+from .ledger import Ledger, Snapshot
 from .result import DomainEnergy, Quality, WindowResult
 
 __all__ = ["Window", "WindowOwner"]
@@ -33,7 +33,12 @@ class WindowOwner(Protocol):
         ...
 
     def result(
-        self, name: str, ends: tuple[Mark, Mark], windows: tuple[WindowResult, ...], *, step_s: float | None = None
+        self,
+        name: str,
+        ends: tuple[Snapshot, Snapshot],
+        windows: tuple[WindowResult, ...],
+        *,
+        step_s: float | None = None,
     ) -> WindowResult:
         """The energy between two marks."""
         ...
@@ -56,8 +61,8 @@ class Window:
         self._meter = meter
         self._parent: Window | None = None
         self._children: list[Window] = []
-        self._opened: Mark | None = None
-        self._closed: Mark | None = None
+        self._opened: Snapshot | None = None
+        self._closed: Snapshot | None = None
         self._result: WindowResult | None = None
 
     def open(self) -> Self:
@@ -175,12 +180,12 @@ class Window:
     ) -> None:
         self.close()
 
-    def _mark(self) -> Mark:
+    def _mark(self) -> Snapshot:
         if self._opened is None:
             raise ParallelEnergyError(f"window {self.name!r} was never opened")
         return self._opened
 
-    def _work_out(self, opened: Mark, closed: Mark) -> WindowResult:
+    def _work_out(self, opened: Snapshot, closed: Snapshot) -> WindowResult:
         windows = tuple(child.result for child in self._children)
         result = self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
         return dataclasses.replace(result, start_s=(opened.after_ns - self._outermost_ns()) / NS_PER_S)

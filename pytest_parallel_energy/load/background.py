@@ -18,13 +18,14 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import LoadError, ProcessError
+from ..processes.child import Supervised, start_supervised
 from ..processes.command import Command
-from ..processes.supervised import Supervised, start_supervised
-from ..processes.supervision import Outcome, Status, Supervision
-from .devices import DEVICE_VARIABLES, device_environment, memory_environment
-from .report import NO_FIGURES, LoadReport, figures, since
+from ..processes.outcome import GuardStatus, Outcome
+from ..processes.rules import Supervision
+from .gpu_choice import DEVICE_VARIABLES, device_environment, memory_environment
+from .request import DRIVER, LoadSettings
 from .script import loop_script
-from .settings import DRIVER, LoadSettings
+from .tally import NO_FIGURES, LoadReport, figures, since
 
 __all__ = ["BackgroundLoad"]
 
@@ -60,7 +61,7 @@ class BackgroundLoad:
         self._child: Supervised | None = None
         self._outcome: Outcome | None = None
         self._asked_to_end = False  # known before the outcome is: another thread may ask for trouble meanwhile
-        self._before: Status | None = None
+        self._before: GuardStatus | None = None
         self._opened: tuple[float, float] | None = None
         self._closed: tuple[float, float] | None = None
         self._batches_before = 0
@@ -253,7 +254,7 @@ class BackgroundLoad:
 
     # --- figures --------------------------------------------------------------------------------------------------
 
-    def _status(self) -> Status | None:
+    def _status(self) -> GuardStatus | None:
         return None if self._child is None else self._child.status()
 
     def _is_lost(self) -> bool:
@@ -284,14 +285,14 @@ class BackgroundLoad:
         status = self._known_status()
         return 0 if status is None else status.failed
 
-    def _known_status(self) -> Status | None:
+    def _known_status(self) -> GuardStatus | None:
         """Its figures; ``None`` before it was started."""
         status = self._status()
         if status is None and self._child is not None:
             raise LoadError(f"the background load {self.name!r} was killed from outside; nobody knows its rounds")
         return self._of_attempt(status)
 
-    def _of_attempt(self, status: Status | None) -> Status | None:
+    def _of_attempt(self, status: GuardStatus | None) -> GuardStatus | None:
         return status if status is None or self._before is None else since(self._before, status)
 
     @property
@@ -318,7 +319,7 @@ class BackgroundLoad:
             **(figures(of_attempt, self.settings) if of_attempt else NO_FIGURES if child else {}),
         )
 
-    def _spans_in_window(self, status: Status | None) -> tuple[tuple[float, float], ...]:
+    def _spans_in_window(self, status: GuardStatus | None) -> tuple[tuple[float, float], ...]:
         """The rounds that touch the window, in seconds since it opened."""
         if status is None or self._opened is None:
             return ()
@@ -327,7 +328,7 @@ class BackgroundLoad:
         touching = (span for span in status.spans_s if span[1] > opened_s and span[0] < closed_s)
         return tuple((round(begin - opened_s, 4), round(end - opened_s, 4)) for begin, end in touching)
 
-    def _flags(self, status: Status | None) -> tuple[str, ...]:
+    def _flags(self, status: GuardStatus | None) -> tuple[str, ...]:
         flags = [*self._window_flags, *(() if status is None else status.flags)]
         if self.settings.devices and not self.settings.nvml and not DRIVER.exists():
             flags.append(f"it was given the devices {self.settings.devices}, and no NVIDIA driver is loaded here")

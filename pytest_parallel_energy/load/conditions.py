@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError, did_you_mean
-from .devices import device_list
-from .settings import check_level, parse_ready
+from .gpu_choice import device_list
+from .request import check_level, parse_ready
 
 __all__ = [
     "AUTO_BATCH",

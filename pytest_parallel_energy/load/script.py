@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..processes.command import Command
-from .settings import AutoBatch
+from .request import AutoBatch
 
 __all__ = ["loop_script"]
 

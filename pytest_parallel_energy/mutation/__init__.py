@@ -1,1 +1,1 @@
-"""Search spaces, drawing, and names for what was drawn."""
+"""Search spaces, drawing hyperparameters from them, and labels for the drawn values."""

@@ -1,1 +1,1 @@
-"""The supervised child: started in its own session, watched by a guard, gone when its owner is gone."""
+"""The supervised child process: started in its own session and killed when its owner ends."""

@@ -1,1 +1,1 @@
-"""The registry of workloads, the foreground training, and what its log says."""
+"""The registry of workloads, the foreground training, and the metrics in its log."""

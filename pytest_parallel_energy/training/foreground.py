@@ -11,9 +11,9 @@ from typing import Literal
 
 from ..errors import ConfigError, TrainingError
 from ..mutation.distributions import Value
+from ..processes.child import start_supervised
 from ..processes.command import Command
-from ..processes.supervised import start_supervised
-from ..processes.supervision import Supervision
+from ..processes.rules import Supervision
 from .metrics import LogReading, plain_text, read_log_file
 from .workload import Workload
 

@@ -7,18 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..documents.node import Node, shown
 from ..errors import ConfigError, did_you_mean
-from ..mutation.distributions import (
-    DISTRIBUTIONS,
-    Choice,
-    Distribution,
-    Grid,
-    IntUniform,
-    LogUniform,
-    Uniform,
-    Value,
-)
-from .documents import Node, shown
+from ..mutation.distributions import DISTRIBUTIONS, Choice, Distribution, Grid, IntUniform, LogUniform, Uniform, Value
 
 __all__ = ["Hyperparameter", "Kind", "read_hyperparameter", "read_pattern"]
 

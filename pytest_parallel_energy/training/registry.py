@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..documents.node import Node, shown
+from ..documents.readers import included_file, read_document
 from ..errors import RegistryError, did_you_mean
-from .documents import Node, shown
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
 from .metrics import plain_text
-from .reading import included_file, read_document
 from .workload import Output, Profile, Workload
 
 __all__ = ["Registry", "load_registry"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_parallel_energy.energy.doctor import diagnose
+from pytest_parallel_energy.console.doctor import diagnose
+from pytest_parallel_energy.console.update_period import watch_updates
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.probe import probe_sensors
 from pytest_parallel_energy.energy.result import Quality
-from pytest_parallel_energy.energy.surroundings import Surroundings, look_around
-from pytest_parallel_energy.energy.update_period import watch_updates
+from pytest_parallel_energy.energy.sensors.probe import probe_sensors
 from pytest_parallel_energy.errors import ConfigError
+from pytest_parallel_energy.host.surroundings import Surroundings, look_around
 from pytest_parallel_energy.testing import FakeSensor, PowercapTree, PowerProfile, Traits, VirtualClock
 
 

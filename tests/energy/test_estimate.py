@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_parallel_energy.energy.coefficients import FAMILIES, coefficients_of
-from pytest_parallel_energy.energy.cpu_family import CpuInfo, family_of, read_cpu_info
-from pytest_parallel_energy.energy.estimate import EstimateSensor, open_estimate
 from pytest_parallel_energy.energy.meter import EnergyMeter
 from pytest_parallel_energy.energy.result import Quality
+from pytest_parallel_energy.energy.sensors.coefficients import FAMILIES, coefficients_of
+from pytest_parallel_energy.energy.sensors.estimate import EstimateSensor, open_estimate
 from pytest_parallel_energy.errors import SensorError, SensorUnavailableError
+from pytest_parallel_energy.host.cpu_info import CpuInfo, family_of, read_cpu_info
 from pytest_parallel_energy.testing import VirtualClock
 
 SPR = CpuInfo(threads=4, vendor="GenuineIntel", family=6, model=143)

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_parallel_energy.energy.gpu_share import GpuWatch
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.nvml import open_nvml
 from pytest_parallel_energy.energy.result import Quality
+from pytest_parallel_energy.energy.sensors.nvml import open_nvml
 from pytest_parallel_energy.errors import SensorUnavailableError
 
 

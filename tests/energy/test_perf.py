@@ -8,8 +8,8 @@ import pytest
 from contract import SensorContract
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.perf import find_events, open_perf
-from pytest_parallel_energy.energy.probe import probe_sensors
+from pytest_parallel_energy.energy.sensors.perf import find_events, open_perf
+from pytest_parallel_energy.energy.sensors.probe import probe_sensors
 from pytest_parallel_energy.errors import SensorUnavailableError
 from pytest_parallel_energy.testing import PowercapTree
 

@@ -10,11 +10,11 @@ import types
 import pytest
 from contract import SensorContract
 
-from pytest_parallel_energy.energy.amd import open_amd
-from pytest_parallel_energy.energy.measure import measure_command, render_result
+from pytest_parallel_energy.console.measure import measure_command, render_result
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.probe import probe_sensors
 from pytest_parallel_energy.energy.result import Quality
+from pytest_parallel_energy.energy.sensors.amd import open_amd
+from pytest_parallel_energy.energy.sensors.probe import probe_sensors
 from pytest_parallel_energy.errors import ConfigError, SensorUnavailableError
 from pytest_parallel_energy.testing import FakeSensor, PowercapTree, PowerProfile, VirtualClock
 

@@ -7,11 +7,11 @@ import time
 import pytest
 from contract import SensorContract
 
-from pytest_parallel_energy.energy.coefficients import coefficients_of
-from pytest_parallel_energy.energy.cpu_family import CpuInfo
-from pytest_parallel_energy.energy.estimate import EstimateSensor
-from pytest_parallel_energy.energy.nvml import open_nvml
-from pytest_parallel_energy.energy.powercap import open_powercap
+from pytest_parallel_energy.energy.sensors.coefficients import coefficients_of
+from pytest_parallel_energy.energy.sensors.estimate import EstimateSensor
+from pytest_parallel_energy.energy.sensors.nvml import open_nvml
+from pytest_parallel_energy.energy.sensors.powercap import open_powercap
+from pytest_parallel_energy.host.cpu_info import CpuInfo
 from pytest_parallel_energy.testing import FakeSensor, PowercapTree, PowerProfile, VirtualClock
 
 

@@ -61,9 +61,9 @@ import json, os, sys, threading, time
 from pathlib import Path
 import pytest
 from pytest_parallel_energy.load.background import BackgroundLoad
-from pytest_parallel_energy.load.settings import LoadSettings
+from pytest_parallel_energy.load.request import LoadSettings
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.processes.supervision import Ready, RoundRules
+from pytest_parallel_energy.processes.rules import Ready, RoundRules
 
 CASE = json.loads(os.environ["FAULT_CASE"])
 FOLDER = Path(CASE["folder"])

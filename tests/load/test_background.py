@@ -17,10 +17,10 @@ import pytest
 
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
+from pytest_parallel_energy.load.request import LoadSettings, parse_ready
 from pytest_parallel_energy.load.script import loop_script
-from pytest_parallel_energy.load.settings import LoadSettings, parse_ready
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.processes.supervision import Ready, RoundRules
+from pytest_parallel_energy.processes.rules import Ready, RoundRules
 from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
 
 HOSTILE = [

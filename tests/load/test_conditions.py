@@ -10,12 +10,12 @@ import pytest
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
 from pytest_parallel_energy.load.conditions import AUTO_BATCH, CONDITIONS, read_count, split_conditions
-from pytest_parallel_energy.load.devices import device_environment, device_list, memory_environment
+from pytest_parallel_energy.load.gpu_choice import device_environment, device_list, memory_environment
+from pytest_parallel_energy.load.request import AutoBatch, LoadSettings
 from pytest_parallel_energy.load.script import loop_script
-from pytest_parallel_energy.load.settings import AutoBatch, LoadSettings
-from pytest_parallel_energy.options import MARKERS
+from pytest_parallel_energy.plan.options import MARKERS
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.processes.supervision import Ready
+from pytest_parallel_energy.processes.rules import Ready
 
 STARTED = Ready(kind="started")
 
@@ -217,7 +217,7 @@ def test_script_with_a_batch_runs_by_hand(tmp_path):
 
 def test_a_target_without_a_gpu_is_refused():
     """A utilisation that nobody can measure is refused when it is asked for."""
-    from pytest_parallel_energy.load.settings import DRIVER
+    from pytest_parallel_energy.load.request import DRIVER
 
     if DRIVER.exists():
         pytest.skip("there is an NVIDIA GPU here")

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from pytest_parallel_energy.load.background import BackgroundLoad
-from pytest_parallel_energy.load.settings import AutoBatch, LoadSettings
+from pytest_parallel_energy.load.request import AutoBatch, LoadSettings
 from pytest_parallel_energy.processes.command import Command
 from pytest_parallel_energy.processes.guard.gpu import open_gpus
-from pytest_parallel_energy.processes.supervision import Ready
+from pytest_parallel_energy.processes.rules import Ready
 
 GIB = 1 << 30
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from pytest_parallel_energy.errors import ProcessError
+from pytest_parallel_energy.processes.child import start_supervised
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.processes.supervised import start_supervised
-from pytest_parallel_energy.processes.supervision import Container, Supervision
+from pytest_parallel_energy.processes.rules import Container, Supervision
 
 ALL: tuple[Container, ...] = ("namespace", "cgroup", "subreaper")
 

@@ -138,8 +138,8 @@ import os, signal, sys, time
 from pytest_parallel_energy.processes.command import Command
 from pytest_parallel_energy.processes.guard import cgroup
 from pytest_parallel_energy.processes.guard.procfs import read_stat
-from pytest_parallel_energy.processes.supervised import start_supervised
-from pytest_parallel_energy.processes.supervision import Supervision
+from pytest_parallel_energy.processes.child import start_supervised
+from pytest_parallel_energy.processes.rules import Supervision
 child = start_supervised(Command(argv={misbehaving_argv(kind, token)!r}), Supervision(container={container!r}))
 def daemons():
     stats = {{pid: read_stat(pid) for pid in child.status().pids if pid != child.pid}}

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError, ProcessError
+from pytest_parallel_energy.processes.child import Supervised, start_supervised
 from pytest_parallel_energy.processes.command import Command
 from pytest_parallel_energy.processes.cookie import VARIABLE, Cookie
 from pytest_parallel_energy.processes.guard.container import choose
 from pytest_parallel_energy.processes.guard.procfs import all_pids, read_stat
-from pytest_parallel_energy.processes.supervised import Supervised, start_supervised
-from pytest_parallel_energy.processes.supervision import Ready, Supervision
+from pytest_parallel_energy.processes.rules import Ready, Supervision
 from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
 from tests.processes.containers import ALL, works
 

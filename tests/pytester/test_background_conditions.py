@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_parallel_energy.load.settings import DRIVER
+from pytest_parallel_energy.load.request import DRIVER
 
 BESIDE = """
 import pytest

@@ -75,7 +75,7 @@ def test_a_signal_ends_in_order(project, session, number, status):
 
 def test_sigkill_leaves_no_process_and_a_readable_run(project, session):
     """SIGKILL: all processes go, and the attempt is read as crashed."""
-    from pytest_parallel_energy.results.reader import read_records
+    from pytest_parallel_energy.records.reader import read_records
 
     session.kill()
     session.communicate()
@@ -87,7 +87,7 @@ def test_sigkill_leaves_no_process_and_a_readable_run(project, session):
 
 def test_a_test_that_ends_the_process(project):
     """os._exit in a test: earlier records are kept, this one is read as crashed, the load is gone."""
-    from pytest_parallel_energy.results.reader import read_records
+    from pytest_parallel_energy.records.reader import read_records
 
     project.tests(
         """
@@ -147,7 +147,7 @@ def test_ctrl_c_under_xdist_keeps_the_first_test(project):
 
 def test_a_crash_keeps_the_joules_of_the_last_heartbeat(project):
     """What a heartbeat wrote down is read when the process dies without a word."""
-    from pytest_parallel_energy.results.reader import read_records
+    from pytest_parallel_energy.records.reader import read_records
 
     project.tests(
         """
@@ -210,12 +210,12 @@ def test_a_timeout_while_loads_are_stopped_leaves_none_of_them(project):
 
 def test_an_attempt_that_dies_before_its_training_has_none(project, monkeypatch):
     """Its record is not that of the attempt before."""
-    from pytest_parallel_energy.results.reader import read_records
+    from pytest_parallel_energy.records.reader import read_records
 
     (project.path / "conftest.py").write_text(
         """
 import os
-from pytest_parallel_energy.experiment import Experiment
+from pytest_parallel_energy.run.experiment import Experiment
 
 opened = Experiment.open_window
 
@@ -237,7 +237,7 @@ Experiment.open_window = dies_in_the_second
 def test_a_guard_that_does_not_answer_fails_its_test_in_one_line(project):
     """The window does not wait for it, the joules are kept, and the load goes all the same."""
     (project.path / "conftest.py").write_text(
-        "from pytest_parallel_energy.processes import supervised\nsupervised._ANSWER_TIMEOUT_S = 3.0\n"
+        "from pytest_parallel_energy.processes import child\nchild._ANSWER_TIMEOUT_S = 3.0\n"
     )
     project.tests(
         """
@@ -254,7 +254,7 @@ def test_a_guard_that_does_not_answer_fails_its_test_in_one_line(project):
     result = project.run("-p", "no:randomly")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["the process * guards * has not answered*kill -CONT*"])
-    result.stdout.no_fnmatch_line("*supervised.py*")
+    result.stdout.no_fnmatch_line("*child.py*")
     record = project.records()[0]
     assert record["status"] == "failed"
     assert 0 < record["energy"]["window_s"] < 3

@@ -54,7 +54,7 @@ def test_pair(energy_meter, background_load):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pytest_parallel_energy.energy.host_lock import HostLock
+from pytest_parallel_energy.host.lock import HostLock
 with HostLock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

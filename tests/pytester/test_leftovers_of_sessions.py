@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pytest_parallel_energy.cli import main
+from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.processes.cookie import REALM_VARIABLE, VARIABLE
 from pytest_parallel_energy.testing.misbehaving import misbehaving_argv
 

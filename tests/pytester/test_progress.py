@@ -81,8 +81,8 @@ def test_off_means_off(project):
 @pytest.mark.parametrize("how", ["auto", "heartbeat"])
 def test_the_heartbeat(how, request, monkeypatch):
     """Without a terminal one plain line a beat, with what the thread sees of the run."""
-    from pytest_parallel_energy.hooks.progress import LiveProgress, Pace
-    from pytest_parallel_energy.settings import Settings
+    from pytest_parallel_energy.plan.settings import Settings
+    from pytest_parallel_energy.plugin.live_progress import LiveProgress, Pace
 
     class Collection:
         settings = Settings(progress=how)

@@ -1,6 +1,6 @@
 """The guard: a small program of its own, ``python -I -S``, standard library only.
 
-It is started by :mod:`pytest_parallel_energy.processes.supervised`, and nothing here may import the rest of the
+It is started by :mod:`pytest_parallel_energy.processes.child`, and nothing here may import the rest of the
 package: a guard has to start in milliseconds (hence named tuples, and no dataclasses, which import ``inspect``), and
 must not depend on what the owner has installed.
 

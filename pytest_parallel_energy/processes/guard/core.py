@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from . import cgroup
-from .conditions import Conditions
 from .container import Container, choose
 from .kernel import become_subreaper, make_high, set_parent_death_signal
 from .killing import kill_below, stuck
@@ -23,6 +22,7 @@ from .logs import Logs
 from .procfs import children, cpu_s, descendants, inner_pid
 from .readiness import Readiness
 from .rounds import Rounds
+from .throttle import Conditions
 
 __all__ = ["Guard", "main"]
 

@@ -1,0 +1,170 @@
+"""What can be measured here, why not, and the command that mends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..energy.boundary import boundary_words, counted
+from ..energy.idle import IdleLeg
+from ..energy.meter import EnergyMeter
+from ..energy.result import DomainEnergy, Quality, WindowResult
+from ..energy.sensor import Sensor
+from ..energy.sensors.perf import agree, open_perf
+from ..errors import SensorError, SensorUnavailableError
+from ..host.surroundings import Finding, Surroundings, look_around
+from ..units import format_joules, format_watts
+from .update_period import watch_updates
+
+__all__ = ["Diagnosis", "diagnose"]
+
+_LOOK_S = 5.0
+_SHORT_LOOK_S = 1.0
+_SAMPLE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What the doctor found."""
+
+    lines: tuple[str, ...]
+    """Plain text, one finding a line."""
+    exit_status: int
+    """0 when energy is measured here; 1 when it would be estimated only, or not known at all."""
+
+
+def diagnose(
+    *,
+    sysfs_root: Path = Path("/sys"),
+    sensors: Sequence[str] = ("auto",),
+    look_s: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Diagnosis:
+    """Open the sensors, look at them for a moment, and say what was found. Changes nothing on the machine.
+
+    Args:
+        sysfs_root: where powercap and perf trees are looked for.
+        sensors: names as in ``EnergyMeter``.
+        look_s: length of the look, seconds; by default 5, or 1 where there is nothing but an estimate.
+        sleep: how to wait.
+
+    Raises:
+        ConfigError: a sensor name that does not exist.
+    """
+    with EnergyMeter(sensors, sysfs_root=sysfs_root, interval_s=_SAMPLE_S, sleep=sleep) as meter:
+        measured = [one for one in meter.sensors if one.description.quality is not Quality.ESTIMATED]
+        if look_s is None:
+            look_s = _LOOK_S if measured else _SHORT_LOOK_S
+        second = _second_opinion(meter, sysfs_root)
+        with meter.window("doctor", edges=True) as window:
+            idle = meter.measure_idle(look_s)
+        result = window.result
+        lines = [
+            *_found(meter.sensors, result),
+            *_agreement(result, None if second is None else second()),
+            *_periods(measured),
+            *_idle_lines(idle),
+            *_notes(result),
+            *_refused(meter),
+        ]
+    surroundings = look_around(Surroundings(sysfs_root=sysfs_root), busy_ratio=idle.busy_ratio)
+    return Diagnosis(lines=(*lines, *_finding_lines(surroundings), *_verdict(result)), exit_status=_status(result))
+
+
+def _found(sensors: Sequence[Sensor], result: WindowResult) -> Iterator[str]:
+    descriptions = [sensor.description for sensor in sensors]
+    if not descriptions:
+        yield "no sensor works here"
+        return
+    yield f"total: {boundary_words(descriptions)}"
+    for domain, inside in zip(result.domains, counted(descriptions), strict=True):
+        state = "ok" if domain.reason is None else "FAILS"
+        apart = "" if inside else " (not in the total: another sensor holds these joules)"
+        yield f"{state:5} {domain.name} [{domain.source}, {domain.quality}]: {_reading(domain)}{apart}"
+
+
+def _reading(domain: DomainEnergy) -> str:
+    if domain.reason is not None:
+        return domain.reason
+    return f"{format_watts(domain.mean_w)} now, {format_joules(domain.joules)} ± {format_joules(domain.u95_j)}"
+
+
+def _second_opinion(meter: EnergyMeter, sysfs_root: Path) -> Callable[[], WindowResult] | None:
+    """Where powercap serves and perf events could too: measure with them meanwhile, to see whether they agree."""
+    if not any(sensor.description.source == "powercap" for sensor in meter.sensors):
+        return None
+    try:
+        other = EnergyMeter(open_perf(sysfs_root)).open()
+    except SensorUnavailableError:
+        return None
+    window = other.begin("perf")
+
+    def finish() -> WindowResult:
+        result = window.end()
+        other.close()
+        return result
+
+    return finish
+
+
+def _agreement(result: WindowResult, second: WindowResult | None) -> Iterator[str]:
+    if second is None:
+        return
+    first_w = [domain.mean_w for domain in result.domains if domain.kind == "cpu"]
+    second_w = [domain.mean_w for domain in second.domains if domain.kind == "cpu"]
+    verdict = {True: "agree", False: "DISAGREE", None: "cannot be compared"}[agree(first_w, second_w)]
+    yield f"check powercap and perf events {verdict} on the CPU packages"
+
+
+def _periods(sensors: Sequence[Sensor]) -> Iterator[str]:
+    for sensor in sensors:
+        try:
+            yield f"check {sensor.description.name} {watch_updates(sensor).words()}"
+        except SensorError as error:
+            yield f"check {sensor.description.name} cannot be watched: {error}"
+
+
+def _idle_lines(idle: IdleLeg) -> Iterator[str]:
+    if idle.mean_w is not None:
+        yield f"check idle power over {idle.seconds:.0f} s: {format_watts(idle.mean_w)} ± {format_watts(idle.u95_w)}"
+    for name, cv_ratio in idle.cv_ratio.items():
+        yield f"check {name} varies by {cv_ratio:.1%} from sample to sample while idle"
+
+
+def _notes(result: WindowResult) -> Iterator[str]:
+    """What the windows themselves flag: counter against integral, filtering, other processes, throttling."""
+    flags = dict.fromkeys(flag for each in (result, *result.windows) for flag in each.flags)
+    for flag in flags:
+        if " is missing: " not in flag:
+            yield f"note  {flag}"
+
+
+def _refused(meter: EnergyMeter) -> Iterator[str]:
+    for refusal in meter.refused:
+        yield from _with_remedy(f"no    {refusal.name}: {refusal.reason}", refusal.remedy)
+
+
+def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings:
+        yield from _with_remedy(f"note  {finding.text}", finding.remedy)
+
+
+def _with_remedy(line: str, remedy: str) -> Iterator[str]:
+    yield line
+    if remedy:
+        yield f"      -> {remedy}"
+
+
+def _verdict(result: WindowResult) -> Iterator[str]:
+    if result.total_j is None:
+        yield "verdict: energy cannot be known here; every result will say 'missing'"
+    elif result.quality is Quality.ESTIMATED:
+        yield "verdict: energy is only estimated here; every result will say so, with a wide interval"
+    else:
+        yield f"verdict: energy is measured here ({result.quality})"
+
+
+def _status(result: WindowResult) -> int:
+    return 1 if result.total_j is None or result.quality is Quality.ESTIMATED else 0

@@ -1,0 +1,1 @@
+"""JSON, TOML and YAML documents with line numbers and typed access."""

@@ -1,0 +1,140 @@
+"""AMD GPUs through ``amdsmi``, where ROCm's Python package is installed.
+
+The energy accumulator counts in steps of ``counter_resolution`` microjoules (amdsmi.h, ``amdsmi_get_energy_count``).
+The MI100's is known to jump: a step that no power limit allows leaves the window missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...errors import SensorError, SensorUnavailableError
+from ...units import J_PER_UJ
+from ..result import Quality
+from ..sensor import Reading, Sensor, SensorDescription
+
+__all__ = ["AmdSensor", "open_amd"]
+
+_GAIN_RATIO = 0.05
+_OFFSET_W = 6.0
+"""Taken over from NVIDIA's cards for want of a published comparison with an external meter."""
+_POWER_FIELDS = ("current_socket_power", "socket_power", "average_socket_power")
+
+
+class AmdSensor:
+    """One GPU: its energy accumulator, else its socket power."""
+
+    def __init__(self, binding: Any, handle: Any, index: int, release: Callable[[], None]) -> None:
+        self._binding = binding
+        self._handle = handle
+        self._release: Callable[[], None] | None = release
+        counter = self._maybe("amdsmi_get_energy_count")
+        resolution_uj = counter["counter_resolution"] if counter else None
+        self._has_counter = bool(resolution_uj and counter["energy_accumulator"])
+        self._description = self._describe(index, resolution_uj)
+
+    @property
+    def description(self) -> SensorDescription:
+        """What this GPU gives."""
+        return self._description
+
+    def read(self) -> Reading:
+        """Accumulator, or power.
+
+        Raises:
+            SensorError: the library refused, or the sensor is closed.
+        """
+        if self._release is None:
+            raise SensorError("the sensor is closed")
+        if self._has_counter:
+            return Reading(counter=self._ask("amdsmi_get_energy_count")["energy_accumulator"])
+        info = self._ask("amdsmi_get_power_info")
+        for field in _POWER_FIELDS:
+            if isinstance(info.get(field), int | float):
+                return Reading(power_w=float(info[field]))
+        raise SensorError("the GPU gives neither energy nor power")
+
+    def close(self) -> None:
+        """Let go of the library."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+    def _describe(self, index: int, resolution_uj: float | None) -> SensorDescription:
+        limit = self._maybe("amdsmi_get_power_cap_info")
+        limit_uw = limit.get("max_power_cap") if limit else None
+        uuid = self._maybe("amdsmi_get_gpu_device_uuid")
+        return SensorDescription(
+            name=f"gpu-{index}",
+            kind="gpu",
+            device=str(uuid) if uuid else None,
+            source="amd",
+            quality=Quality.COUNTER if self._has_counter else Quality.INTEGRATED,
+            covers="GPU boards",
+            joules_per_count=resolution_uj * J_PER_UJ if self._has_counter and resolution_uj else None,
+            gain_ratio=_GAIN_RATIO,
+            offset_w=_OFFSET_W,
+            max_w=limit_uw * J_PER_UJ if isinstance(limit_uw, int) and limit_uw > 0 else None,
+        )
+
+    def _ask(self, name: str) -> Any:
+        try:
+            return getattr(self._binding, name)(self._handle)
+        except self._binding.AmdSmiException as error:
+            raise SensorError(str(error)) from error
+
+    def _maybe(self, name: str) -> Any:
+        try:
+            return self._ask(name)
+        except SensorError:
+            return None
+
+
+def open_amd(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
+    """Every AMD GPU that HIP would show to this process.
+
+    Raises:
+        SensorUnavailableError: no package, no driver, or no GPU.
+    """
+    binding = _load()
+    try:
+        binding.amdsmi_init()
+        handles = list(enumerate(binding.amdsmi_get_processor_handles()))
+    except binding.AmdSmiException as error:
+        raise SensorUnavailableError(f"no AMD GPU driver answers: {error}") from error
+    shown = _visible(handles, environment)
+    if not shown:
+        binding.amdsmi_shut_down()
+        hidden = "HIP_VISIBLE_DEVICES hides every GPU" if handles else "the driver lists no GPU"
+        raise SensorUnavailableError(hidden)
+    users = [len(shown)]
+
+    def release() -> None:
+        users[0] -= 1
+        if users[0] == 0:
+            binding.amdsmi_shut_down()
+
+    return tuple(AmdSensor(binding, handle, index, release) for index, handle in shown)
+
+
+def _load() -> Any:
+    try:
+        import amdsmi
+    except ImportError as error:
+        raise SensorUnavailableError("amdsmi is not installed (it comes with ROCm)") from error
+    except Exception as error:  # it looks for its library at import, and raises what it likes
+        raise SensorUnavailableError(f"amdsmi cannot be loaded: {error}") from error
+    return amdsmi
+
+
+def _visible(handles: Sequence[tuple[int, Any]], environment: Mapping[str, str]) -> list[tuple[int, Any]]:
+    """The GPUs by ``HIP_VISIBLE_DEVICES`` or ``ROCR_VISIBLE_DEVICES``, where they are indices; else all."""
+    wanted = environment.get("HIP_VISIBLE_DEVICES", environment.get("ROCR_VISIBLE_DEVICES"))
+    if wanted is None:
+        return list(handles)
+    entries = [entry.strip() for entry in wanted.split(",") if entry.strip()]
+    if not all(entry.isdecimal() for entry in entries):
+        return list(handles)
+    return [(index, handle) for index, handle in handles if str(index) in entries]

@@ -1,0 +1,89 @@
+"""NVML's other power scopes (nvml.h): 1, the module around a GPU; 2, the GPU's memory.
+
+The module of Grace-Hopper and Grace-Blackwell holds CPU, GPU and memory: where it can be read, it stands for the CPU
+too, which has no RAPL. The memory is a part of the board: it is shown, and not added. Neither has an energy counter:
+the instant power is integrated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import SensorError
+from ...units import W_PER_MW
+from ..result import Quality
+from ..sensor import Reading, SensorDescription
+from .nvml_devices import GpuIdentity
+from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary
+
+__all__ = ["NvmlScopeSensor", "find_scopes"]
+
+_MODULE_SCOPE = 1
+_MEMORY_SCOPE = 2
+_MODULE_NAMES = ("GH200", "GB200", "GB300")
+"""Other boards may answer for this scope too, with what their module is; their CPU is not on it."""
+
+
+class NvmlScopeSensor:
+    """The power of one scope of a GPU."""
+
+    def __init__(self, library: NvmlLibrary, handle: Any, gpu: GpuIdentity, scope: int) -> None:
+        self._library = library
+        self._handle = handle
+        self._scope = scope
+        self._open = True
+        is_module = scope == _MODULE_SCOPE
+        self._description = SensorDescription(
+            name=f"{'module' if is_module else 'gpu-memory'}-{gpu.index}",
+            kind="module" if is_module else "gpu-memory",
+            device=gpu.uuid,
+            source="nvml",
+            quality=Quality.INTEGRATED,
+            covers="CPU-GPU modules" if is_module else "GPU memories",
+            contains=frozenset({"cpu", "dram", "gpu"}) if is_module else frozenset(),
+            update_interval_s=0.1,
+            gain_ratio=NVML_GAIN_RATIO,
+            offset_w=NVML_OFFSET_W,
+        )
+        library.use()
+
+    @property
+    def description(self) -> SensorDescription:
+        """What this scope is."""
+        return self._description
+
+    def read(self) -> Reading:
+        """Its power now.
+
+        Raises:
+            SensorError: the driver refused, or the sensor is closed.
+        """
+        if not self._open:
+            raise SensorError("the sensor is closed")
+        fields = self._library.fields(self._handle, ((POWER_INSTANT_FIELD, self._scope),))
+        if POWER_INSTANT_FIELD not in fields:
+            raise SensorError("the driver gave no value")
+        power_mw, at_ns = fields[POWER_INSTANT_FIELD]
+        return Reading(power_w=power_mw * W_PER_MW, sensor_ns=at_ns)
+
+    def close(self) -> None:
+        """Let go of the library."""
+        if self._open:
+            self._open = False
+            self._library.release()
+
+
+def find_scopes(library: NvmlLibrary, handle: Any, gpu: GpuIdentity) -> tuple[NvmlScopeSensor, ...]:
+    """The module that a GPU is on, if it is one with a CPU, and its memory; each where its power can be read."""
+    on_module = any(name in gpu.name for name in _MODULE_NAMES)
+    scopes = [_MODULE_SCOPE, _MEMORY_SCOPE] if on_module else [_MEMORY_SCOPE]
+    found = []
+    for scope in scopes:
+        sensor = NvmlScopeSensor(library, handle, gpu, scope)
+        try:
+            sensor.read()
+        except SensorError:
+            sensor.close()
+        else:
+            found.append(sensor)
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""The machine: measurement lock, cool-down, CPU governor, CPU times, and facts for the record."""

@@ -1,0 +1,145 @@
+"""How a background load is run, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..processes.rules import Container, Ready, RoundRules
+from ..units import parse_seconds
+
+__all__ = ["AutoBatch", "LoadSettings", "check_level", "parse_ready"]
+
+DRIVER = Path("/proc/driver/nvidia/version")
+"""Exists where an NVIDIA driver is loaded."""
+
+AUTO = Ready(kind="activity")
+"""What readiness is when nobody says: the load was seen to work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoBatch:
+    """A batch size that is fitted to the free memory before each round.
+
+    Args:
+        first: the size asked for, 1 or more, and the ceiling.
+        placeholder: the argument of the command (or its end, as in ``--batch=N``) for which the size is put.
+
+    Raises:
+        ConfigError: ``first`` is below 1.
+    """
+
+    first: int
+    placeholder: str
+
+    def __post_init__(self) -> None:
+        if self.first < 1:
+            raise ConfigError(f"a batch has a size of 1 or more, not {self.first}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSettings:
+    """How one background load is run.
+
+    Args:
+        ready: when the load counts as ready. The default is activity: it has used 0.3 s of CPU and keeps a fifth of a
+            core busy, or a whole round went well.
+        ready_timeout_s: how long that may take, above 0; where a time is asked for, how much longer.
+        grace_s: between SIGTERM and SIGKILL when it is stopped, 0 or more.
+        coverage_min_ratio: least share of the window during which a round must have run, 0 to 1; 0 turns it off.
+        rounds: what a bad round is, and how long to wait after it.
+        container: ``auto`` takes the best that works here; one kind takes that or fails.
+        log_limit_bytes: size of one round's log, beside its last 64 KiB.
+        max_processes: limit of processes of its user; ``None`` leaves it.
+        intensity: share of the time that it may run, above 0 to 1: the whole group is stopped and continued.
+        target_gpu_utilisation: in percent, above 0 to 100: that share is moved until the load's processes use so much
+            of the GPU; ``None`` leaves it. Not together with an intensity.
+        devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` writes them; ``None`` leaves them.
+        gpu_memory_fraction: share of a GPU's memory that PyTorch may take, above 0 to 1; ``None`` leaves it.
+        batch: the argument that is fitted to the free memory before each round; ``None`` for none.
+        nvml: NVIDIA's library, for tests; empty takes the driver's.
+
+    Raises:
+        ConfigError: a number outside its range.
+    """
+
+    ready: Ready = AUTO
+    ready_timeout_s: float = 60.0
+    grace_s: float = 10.0
+    coverage_min_ratio: float = 0.9
+    rounds: RoundRules = field(default_factory=RoundRules)
+    container: Container = "auto"
+    log_limit_bytes: int = 4 << 20
+    max_processes: int | None = None
+    intensity: float = 1.0
+    target_gpu_utilisation: float | None = None
+    devices: str | None = None
+    gpu_memory_fraction: float | None = None
+    batch: AutoBatch | None = None
+    nvml: str = ""
+
+    @property
+    def longest_wait_s(self) -> float:
+        """After so long a load that is not ready is given up."""
+        return self.ready_timeout_s + (self.ready.seconds if self.ready.kind == "seconds" else 0.0)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.coverage_min_ratio <= 1:
+            raise ConfigError(f"the least coverage is a share from 0 to 1, not {self.coverage_min_ratio}")
+        if self.ready_timeout_s <= 0:
+            raise ConfigError(f"the load needs more than 0 s to become ready, not {self.ready_timeout_s}")
+        if not 0 < self.intensity <= 1:
+            raise ConfigError(f"the intensity of a load is a share above 0, up to 1, not {self.intensity}")
+        if self.target_gpu_utilisation is not None:
+            self._check_target(self.target_gpu_utilisation)
+        if self.grace_s < 0:
+            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be 0 s or more, not {self.grace_s}")
+
+    def _check_target(self, target_percent: float) -> None:
+        if not 0 < target_percent <= 100:  # noqa: PLR2004 - percent
+            raise ConfigError(f"target_gpu_utilisation is above 0 %, up to 100 %, not {target_percent}")
+        check_level(self.intensity, target_percent)
+        if not self.nvml and not DRIVER.exists():
+            raise ConfigError(
+                f"target_gpu_utilisation={target_percent:g} cannot be held: there is no NVIDIA GPU here "
+                f"({DRIVER} is not there)"
+            )
+
+
+def check_level(intensity: float, target_gpu_utilisation: float | None) -> None:
+    """Refuse a load that is held in two ways at once.
+
+    Raises:
+        ConfigError: an intensity below 1 and a target.
+    """
+    if intensity < 1 and target_gpu_utilisation is not None:
+        raise ConfigError("a load has an intensity or a target_gpu_utilisation, not both")
+
+
+def parse_ready(text: str) -> Ready:
+    """Readiness as people write it.
+
+    >>> parse_ready("auto").kind, parse_ready("5 s").seconds, parse_ready("port:8080").port
+    ('activity', 5.0, 8080)
+    >>> parse_ready("pattern:epoch 1").pattern
+    'epoch 1'
+
+    Raises:
+        ConfigError: none of ``auto``, ``activity``, ``started``, ``pattern:REGEX``, ``port:N``, or a time.
+    """
+    kind, _, value = text.partition(":")
+    if text in {"auto", "activity"}:
+        return AUTO
+    if text == "started":
+        return Ready(kind="started")
+    if kind == "pattern":
+        return Ready(kind="pattern", pattern=value)
+    if kind == "port" and value.isdigit():
+        return Ready(kind="port", port=int(value))
+    try:
+        return Ready(kind="seconds", seconds=parse_seconds(text))
+    except ConfigError:
+        raise ConfigError(
+            f"readiness cannot be {text!r}; it is 'auto', 'started', 'pattern:REGEX', 'port:8080', or a time as '5 s'"
+        ) from None

@@ -1,0 +1,1 @@
+"""What was asked for: options, settings, markers, cells, their order, and what is known or finished already."""

@@ -1,0 +1,130 @@
+"""From what a test's markers say to its cells: which values are trained, how often, in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..mutation.draw import Mutation
+    from ..training.registry import Registry
+    from .markers import LoadMark, MutateMark, WorkloadMark
+    from .settings import Settings
+
+__all__ = ["PUBLISHED", "CellParam", "MarkedPlan", "cells_of", "profile_of"]
+
+PUBLISHED = "published"
+"""The name by which a person asks for the registry's own defaults, where another profile is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellParam:
+    """One repetition of one cell of a test: what the plugin parametrises the test with."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """The mutated hyperparameters, exact; empty for the un-mutated cell."""
+    label: str = ""
+    repetition: int = 0
+    """Counts from 0; measured repetitions and warm-ups are counted apart."""
+    warmup: bool = False
+    background: str = ""
+    """Names of the loads that the markers start, joined by ``+``."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the test's own ``parametrize`` gives: values that a person would write, else the id that pytest gave."""
+
+    @property
+    def id(self) -> str:
+        """What stands in the test's brackets, as in ``learning_rate=0.0123-bg=VulBERTa/mlp-rep0``."""
+        background = f"bg={self.background}" if self.background else ""
+        repetition = f"{'warmup' if self.warmup else 'rep'}{self.repetition}"
+        return "-".join(part for part in (self.label, background, repetition) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedPlan:
+    """What the markers of one test function say."""
+
+    workload: WorkloadMark | None = None
+    mutates: tuple[MutateMark, ...] = ()
+    loads: tuple[LoadMark, ...] = ()
+
+    @property
+    def background(self) -> str:
+        """Names of the marked loads, for ids and tables."""
+        return "+".join(load.name if load.n == 1 else f"{load.n}x{load.name}" for load in self.loads)
+
+
+def profile_of(asked: str | None, settings: Settings) -> str | None:
+    """The profile that counts: the marker's, else the run's; ``None`` is the published defaults."""
+    profile = asked or settings.profile
+    return None if profile == PUBLISHED else profile
+
+
+def cells_of(plan: MarkedPlan, settings: Settings, registry: Registry) -> tuple[CellParam, ...]:
+    """Every repetition of every cell: warm-ups first, then each mutation's measured repetitions.
+
+    Returns:
+        At least one; exactly one that says nothing when the test is neither mutated nor repeated nor marked.
+
+    Raises:
+        ConfigError: an unknown workload, profile or hyperparameter, or a space that cannot be drawn from.
+    """
+    check_plan(plan, settings, registry)
+    mutations = _mutations(plan, settings, registry)
+    repeats = 1 if settings.disable else settings.repeats
+    warmups = 0 if settings.disable else settings.warmup
+    return tuple(
+        CellParam(values=values, label=label, repetition=repetition, warmup=is_warmup, background=plan.background)
+        for values, label in mutations
+        for is_warmup, count in ((True, warmups), (False, repeats))
+        for repetition in range(count)
+    )
+
+
+def check_plan(plan: MarkedPlan, settings: Settings, registry: Registry) -> None:
+    """Refuse what cannot be trained, before anything starts.
+
+    Raises:
+        ConfigError: an unknown workload, profile or hyperparameter, a value out of its type or limits, or a
+            repository that is not where the registry says.
+    """
+    trained = [(plan.workload.name, plan.workload.profile, plan.workload.fixed)] if plan.workload else []
+    trained += [(load.name, load.profile, load.hyperparameters) for load in plan.loads if not load.command]
+    for name, profile, fixed in trained:
+        workload = registry.workload(name)
+        workload.values(profile_of(profile, settings), **fixed)
+        workload.check()
+
+
+def _mutations(plan: MarkedPlan, settings: Settings, registry: Registry) -> Sequence[tuple[Mapping[str, Any], str]]:
+    from ..mutation.labels import distinct_labels
+
+    drawn = [mutation for mark in plan.mutates for mutation in _draw(mark, plan, settings, registry)]
+    if not drawn:
+        return [({}, "")]
+    varied = [{name: one.values[name] for name in one.mutated} for one in drawn]
+    labels = iter(distinct_labels([values for values in varied if values]))
+    return [(values, next(labels)) if values else ({}, "default") for values in varied]
+
+
+def _draw(mark: MutateMark, plan: MarkedPlan, settings: Settings, registry: Registry) -> Sequence[Mutation]:
+    from ..mutation.distributions import as_distribution
+    from ..mutation.draw import draw_mutations
+
+    if plan.workload is None:
+        if mark.names:
+            raise ConfigError(
+                f"mutate({mark.names[0]!r}) takes the registered distribution, and the test has no workload marker; "
+                f"give the distribution itself, as in mutate({mark.names[0]}=log_uniform(1e-4, 1e-1))"
+            )
+        return draw_mutations({name: as_distribution(given) for name, given in mark.spaces.items()}, mark.draw)
+    workload = registry.workload(plan.workload.name)
+    profile = profile_of(plan.workload.profile, settings)
+    return draw_mutations(
+        workload.space(mark.names, mark.spaces, profile=profile),
+        mark.draw,
+        defaults=workload.values(profile, **plan.workload.fixed),
+    )

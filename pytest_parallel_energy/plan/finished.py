@@ -1,0 +1,93 @@
+"""What an interrupted run has finished already: the cells that a resumed run leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..records.reader import RECORDS_NAME
+from ..records.record import Phase, Record, Status
+
+__all__ = ["Finished", "find_run"]
+
+_Key = tuple[str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The repetitions that passed.
+
+    Args:
+        done: (test's id, whether it was a warm-up) → the cells that passed under that id, each with its code.
+        other_code: ids whose records are of another commit: they run again.
+    """
+
+    done: Mapping[_Key, frozenset[str]] = field(default_factory=dict)
+    other_code: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, records: Iterable[Record], *, git_commit: str | None) -> Finished:
+        """What these records finish for code at this commit (``None``: not under version control)."""
+        done: dict[_Key, set[str]] = {}
+        other = set()
+        for record in records:
+            if record.status is not Status.PASSED:
+                continue
+            if record.host.git_commit != git_commit:
+                other.add(record.nodeid)
+                continue
+            done.setdefault((record.nodeid, record.phase is Phase.WARMUP), set()).add(_what(record.cell, record.code))
+        return cls(
+            done={key: frozenset(cells) for key, cells in done.items()},
+            other_code=frozenset(other - {nodeid for nodeid, _ in done}),
+        )
+
+    def holds(self, nodeid: str, cell: str, code: str | None, *, warmup: bool = False) -> bool:
+        """Whether this repetition passed with the same configuration (its cell) and the same code (its files)."""
+        return _what(cell, code) in self.done.get((nodeid, warmup), ())
+
+    def __bool__(self) -> bool:
+        return bool(self.done)
+
+    def to_plain(self) -> list[Any]:
+        """As lists and texts, for a worker of xdist."""
+        done = [[nodeid, warmup, sorted(cells)] for (nodeid, warmup), cells in self.done.items()]
+        return [done, sorted(self.other_code)]
+
+    @classmethod
+    def from_plain(cls, plain: Sequence[Any]) -> Finished:
+        """What ``to_plain`` gave."""
+        done, other = plain
+        return cls(
+            done={(nodeid, warmup): frozenset(cells) for nodeid, warmup, cells in done}, other_code=frozenset(other)
+        )
+
+
+def _what(cell: str, code: str | None) -> str:
+    return f"{cell} {code}"
+
+
+def find_run(results_dir: Path, asked: str) -> Path | None:
+    """The folder of the run to go on with.
+
+    Args:
+        results_dir: the folder that holds the runs.
+        asked: ``latest``, a run's name, or a path to its folder.
+
+    Returns:
+        ``None`` when the latest was asked for and there is none yet: the run begins.
+
+    Raises:
+        ConfigError: a run was named that is not there.
+    """
+    for folder in (results_dir / asked, Path(asked)):
+        if (folder / RECORDS_NAME).is_file():
+            return folder.resolve()
+    if asked == "latest":
+        return None
+    runs = sorted(file.parent.name for file in results_dir.glob(f"*/{RECORDS_NAME}") if not file.parent.is_symlink())
+    known = f"the newest runs are {', '.join(runs[-5:])}" if runs else f"{results_dir} holds no run yet"
+    raise ConfigError(f"there is no run {asked!r} to go on with; {known}")

@@ -1,0 +1,198 @@
+"""What the markers say, as typed values: each refuses what it does not understand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..mutation.draw import Draw
+
+__all__ = ["LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
+
+
+_Mark = TypeVar("_Mark")
+
+
+class MarkLike(Protocol):
+    """The part of ``pytest.Mark`` that is read here."""
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments."""
+
+    @property
+    def kwargs(self) -> Mapping[str, Any]:
+        """The keyword arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadMark:
+    """``@pytest.mark.workload("repository/model", profile=None, **fixed)``."""
+
+    name: str
+    profile: str | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_mark(cls, mark: MarkLike) -> WorkloadMark:
+        """Read the marker.
+
+        Raises:
+            ConfigError: not exactly one name, or the name is not text.
+        """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
+        keywords = dict(mark.kwargs)
+        profile = keywords.pop("profile", None)
+        return cls(name=_one_name("workload", mark.args), profile=profile, fixed=keywords)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutateMark:
+    """``@pytest.mark.mutate("learning_rate", samples=5, seed=0, vary="all", default=False, batch_size=[16, 32])``."""
+
+    draw: Draw
+    names: tuple[str, ...] = ()
+    """Hyperparameters whose registered distributions count."""
+    spaces: Mapping[str, Any] = field(default_factory=dict)
+    """Distributions or lists that the marker gives itself."""
+
+    @classmethod
+    def from_mark(cls, mark: MarkLike) -> MutateMark:
+        """Read the marker.
+
+        Raises:
+            ConfigError: nothing to mutate, or an argument of the wrong type or range.
+        """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
+        from ..mutation.draw import Draw
+
+        spaces = dict(mark.kwargs)
+        own = {field: spaces.pop(name) for name, field in _DRAW_FIELDS.items() if name in spaces}
+        if not all(isinstance(name, str) for name in mark.args):
+            raise ConfigError(f"the marker 'mutate' takes names of hyperparameters; it has {mark.args!r}")
+        if not mark.args and not spaces:
+            raise ConfigError("the marker 'mutate' names nothing to mutate; write mutate('learning_rate')")
+        return cls(draw=Draw(**own), names=tuple(mark.args), spaces=spaces)
+
+
+_DRAW_FIELDS = {"samples": "samples", "seed": "seed", "vary": "vary", "default": "include_default"}
+"""Arguments of the marker, and the fields of ``Draw`` that they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadMark:
+    """``@pytest.mark.background_load("repository/model", n=1, intensity=1.0, devices=None, …, **hyperparameters)``.
+
+    A list of words instead of the name is a plain command, which has no profile and no hyperparameters.
+    """
+
+    name: str
+    """Of the workload; of the program for a command."""
+    n: int = 1
+    profile: str | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of ``LoadSettings``: intensity, devices and the like."""
+    command: tuple[str, ...] = ()
+    """Empty for a workload."""
+    cwd: Path | None = None
+    """The folder that a command runs in; ``None`` is pytest's."""
+
+    @classmethod
+    def of(cls, what: str | Sequence[object], keywords: Mapping[str, Any], *, n: int = 1) -> LoadMark:
+        """A load, with its conditions, profile and hyperparameters as one mapping.
+
+        Args:
+            what: a workload by name, or a command as a list of words.
+            keywords: what its marker says besides.
+            n: how many of it.
+
+        Raises:
+            ConfigError: a condition has a value that it cannot have, or a command is given what only a training has.
+        """
+        from ..load.conditions import check_command, split_conditions
+
+        conditions, rest = split_conditions(keywords)
+        if isinstance(what, str):
+            profile = rest.pop("profile", None)
+            return cls(name=what, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
+        words = tuple(str(word) for word in what)
+        check_command(words, conditions, rest)
+        return cls(name=_command_name(words), n=n, conditions=conditions, command=words)
+
+    @classmethod
+    def from_mark(cls, mark: MarkLike) -> LoadMark:
+        """Read the marker.
+
+        Raises:
+            ConfigError: not exactly one name or command, or a number of loads below 1.
+        """
+        if (ready := _ready(cls, mark)) is not None:
+            return ready
+        if len(mark.args) == 1 and isinstance(mark.args[0], (list, tuple)):
+            return cls._of_marker(mark.args[0], mark.kwargs)
+        return cls._of_marker(_one_name("background_load", mark.args), mark.kwargs)
+
+    @classmethod
+    def from_parameter(cls, given: object) -> LoadMark:
+        """Read what ``parametrize("background_load", [...], indirect=True)`` gives.
+
+        That is a name, a command as a list of words, or a mapping with ``name`` or ``command`` and what else is said.
+
+        Raises:
+            ConfigError: it is none of them.
+        """
+        keywords = dict(given) if isinstance(given, Mapping) else {}
+        what = keywords.pop("name", None) or keywords.pop("command", None) if keywords else given
+        if (isinstance(what, str) and what) or isinstance(what, (list, tuple)):
+            return cls._of_marker(what, keywords)
+        raise ConfigError(
+            "parametrize('background_load', …, indirect=True) takes None, 'repository/model', a command as a list of "
+            f"words, or a mapping with 'name' or 'command'; it has {given!r}"
+        )
+
+    @classmethod
+    def _of_marker(cls, what: str | Sequence[object], keywords: Mapping[str, Any]) -> LoadMark:
+        from ..load.conditions import read_count
+
+        n = read_count(keywords.get("n", 1))
+        return cls.of(what, {name: value for name, value in keywords.items() if name != "n"}, n=n)
+
+
+_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|Rscript|bash|dash|sh|zsh)[0-9.]*")
+
+
+def _command_name(words: Sequence[str]) -> str:
+    """What people call a command: its program, or what an interpreter runs.
+
+    >>> _command_name(["/bin/dd", "if=/dev/zero"]), _command_name(["python3.12", "work/train.py", "-v"])
+    ('dd', 'train.py')
+    >>> _command_name(["python", "-m", "torch.utils"]), _command_name(["python", "-c", "pass"])
+    ('torch.utils', 'python')
+    """
+    program = Path(words[0]).name
+    if not _INTERPRETERS.fullmatch(program) or len(words) == 1:
+        return program
+    if words[1] == "-m" and len(words) > 2:  # noqa: PLR2004 - the module is the third
+        return words[2]
+    return program if words[1].startswith("-") else Path(words[1]).name
+
+
+def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:
+    """What an experiment file put into the marker: a value that needs no reading."""
+    return mark.args[0] if len(mark.args) == 1 and isinstance(mark.args[0], kind) else None
+
+
+def _one_name(marker: str, args: tuple[Any, ...]) -> str:
+    if len(args) != 1 or not isinstance(args[0], str) or not args[0]:
+        command = " or a command as a list of words" if marker == "background_load" else ""
+        raise ConfigError(f'the marker {marker!r} takes one name, "repository/model"{command}; it has {args!r}')
+    return args[0]

@@ -1,0 +1,297 @@
+"""From test functions to items: one for each repetition of each cell."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import ConfigError, ParallelEnergyError
+from ..plan.options import MARKERS
+from . import fixtures
+from .configuration import any_given, settings_from
+
+if TYPE_CHECKING:
+    from ..plan.cells import CellParam, MarkedPlan
+    from ..plan.limits import Limit
+    from ..plan.settings import Settings
+    from ..run.experiment import Experiment
+    from ..run.session import Run
+
+__all__ = ["FINISHED_INPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
+
+RECORD_PROPERTY = "energy.record"
+"""Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
+RUN_INPUT = "parallel_energy_run"
+"""The results folder of the run, as xdist's controller tells its workers."""
+FINISHED_INPUT = "parallel_energy_finished"
+"""What a resumed run has finished already, as xdist's controller tells its workers."""
+_CELL = "_energy_cell"
+_DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
+
+
+class Items:
+    """What this process knows about its experiments before they run.
+
+    Args:
+        config: pytest's.
+
+    Raises:
+        pytest.UsageError: an option, environment variable or ini setting has a value that it cannot have.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self._settings: Settings | None = None
+        self._session: Run | None = None
+        self._given = any_given(config, os.environ)
+        self._measures_all = self._given and self.settings.measure_all
+
+    @property
+    def settings(self) -> Settings:
+        """What the user asked for."""
+        if self._settings is None:
+            self._settings = settings_from(self.config, os.environ)
+        return self._settings
+
+    @property
+    def settings_if_any(self) -> Settings | None:
+        """What the user asked for; ``None`` where that is nothing, which costs nothing to find out."""
+        return self.settings if self._given else None
+
+    @property
+    def session(self) -> Run:
+        """What the experiments share, made when the first one needs it."""
+        if self._session is None:
+            from ..run.session import Run
+
+            told = getattr(self.config, "workerinput", {})
+            finished = None
+            if FINISHED_INPUT in told:
+                from ..plan.finished import Finished
+
+                finished = Finished.from_plain(told[FINISHED_INPUT])
+            self._session = Run(
+                self.settings,
+                self.config.rootpath,
+                run_folder=Path(told[RUN_INPUT]) if RUN_INPUT in told else None,
+                arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
+                finished=finished,
+            )
+        return self._session
+
+    @property
+    def has_session(self) -> bool:
+        """Whether there is anything to report or to close."""
+        return self._session is not None
+
+    # --- what an item is ---------------------------------------------------------------------------------------
+
+    def is_experiment(self, item: pytest.Item, fixture_names: Iterable[str] | None = None) -> bool:
+        """Whether the item is measured: it asks for one of our fixtures, has one of our markers, or all are."""
+        if self._measures_all:
+            return True
+        names = getattr(item, "fixturenames", ()) if fixture_names is None else fixture_names
+        return any(_is_ours(item, name) for name in fixtures.FIXTURES.intersection(names)) or any(
+            mark.name in MARKERS for mark in item.iter_markers()
+        )
+
+    def settings_of(self, item: pytest.Item) -> Settings:
+        """The settings of one test.
+
+        Raises:
+            ConfigError: its ``energy`` marker says something that is not understood.
+        """
+        mark = item.get_closest_marker("energy")
+        if mark is None:
+            return self.settings
+        if mark.args:
+            raise ConfigError(f"the marker 'energy' takes keywords only; it has {mark.args!r}")
+        return self.settings.for_test(mark.kwargs)
+
+    @staticmethod
+    def plan_of(item: pytest.Item) -> MarkedPlan:
+        """What the item's markers say, in the order in which they were written; then its parametrised load.
+
+        Raises:
+            ConfigError: a marker says something that is not understood.
+        """
+        from ..plan.cells import MarkedPlan
+        from ..plan.markers import LoadMark, MutateMark, WorkloadMark
+
+        # iter_markers gives the decorator next to the function first; people read from the top.
+        marks = list(item.iter_markers())[::-1]
+        workload = item.get_closest_marker("workload")
+        loads = [LoadMark.from_mark(mark) for mark in marks if mark.name == "background_load"]
+        callspec = getattr(item, "callspec", None)
+        if callspec and callspec.params.get("background_load") is not None:
+            loads.append(LoadMark.from_parameter(callspec.params["background_load"]))
+        return MarkedPlan(
+            workload=WorkloadMark.from_mark(workload) if workload else None,
+            mutates=tuple(MutateMark.from_mark(mark) for mark in marks if mark.name == "mutate"),
+            loads=tuple(loads),
+        )
+
+    @staticmethod
+    def limits_of(item: pytest.Item) -> tuple[Limit, ...]:
+        """The limits that the item's markers set on its own energy and power.
+
+        Raises:
+            ConfigError: a marker says something that is not understood.
+        """
+        from ..plan.limits import limit_from_mark
+
+        marks = [mark for mark in item.iter_markers() if mark.name in {"limit_energy", "limit_power"}]
+        return tuple(limit_from_mark(mark.name, mark.args, mark.kwargs) for mark in marks)
+
+    @staticmethod
+    def param_of(item: pytest.Item) -> CellParam:
+        """Which cell and repetition the item is."""
+        from ..plan.cells import CellParam
+
+        callspec = getattr(item, "callspec", None)
+        if callspec is None:
+            return CellParam()
+        param: CellParam = callspec.params.get(_CELL, CellParam())
+        # the load is part of the plan; an object's text may hold its address, which no two processes share: its id then
+        rest = callspec.id.removesuffix(param.id)
+        own = {
+            name: value if isinstance(value, str | int | float | None) else f"of {rest}"
+            for name, value in callspec.params.items()
+            if name not in {_CELL, "background_load"}
+        }
+        return dataclasses.replace(param, parameters=own) if own else param
+
+    def experiment_of(self, item: pytest.Item) -> Experiment:
+        """The item's experiment, not begun.
+
+        Raises:
+            ConfigError: a marker says something that is not understood.
+        """
+        from ..run.experiment import Experiment
+
+        return Experiment(
+            self.session,
+            nodeid=item.nodeid,
+            settings=self.settings_of(item),
+            plan=self.plan_of(item),
+            param=self.param_of(item),
+        )
+
+    # --- hooks -------------------------------------------------------------------------------------------------
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collect an experiment file as a module of tests."""
+        if file_path.suffix.lower() not in _DOCUMENTS:
+            return None
+        own = Path(file_path.stem).suffix == ".energy"
+        if not (own or parent.session.isinitpath(file_path) or self._given):
+            return None
+        from ..plan.cells import profile_of
+        from .experiment_files import ExperimentFile, is_experiment_file
+
+        named = parent.session.isinitpath(file_path)
+        if not is_experiment_file(file_path, named=named, patterns=self.settings.config):
+            return None
+        found: pytest.Collector = ExperimentFile.from_parent(
+            parent, path=file_path, registry=lambda: self.session.registry, profile=profile_of(None, self.settings)
+        )
+        return found
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make one item of each repetition of each cell."""
+        item = metafunc.definition
+        if not self.is_experiment(item, metafunc.fixturenames):
+            return
+        from ..plan.cells import cells_of
+
+        with _refused_at(item):
+            settings = self.settings_of(item)
+            plan = self.plan_of(item)
+            if not (plan.workload or plan.mutates or plan.loads or settings.repeats + settings.warmup > 1):
+                return
+            cells = cells_of(plan, settings, self.session.registry)
+        metafunc.fixturenames.append(_CELL)
+        metafunc.parametrize(_CELL, cells, indirect=True, ids=[cell.id for cell in cells])
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Let ``-k learning_rate:0.0123`` find an item; start marked loads for a test that does not ask for them."""
+        names = getattr(item, "fixturenames", None)
+        if names is None or not self.is_experiment(item):
+            return
+        values = self.param_of(item).values
+        if values:
+            from ..mutation.labels import value_label
+
+            # as the id shows it, and exact: a rounded 0.1424 is no part of 0.14238998724374657
+            short = {f"{name}:{value_label(value)}" for name, value in values.items()}
+            item.extra_keyword_matches.update(short | {f"{name}:{value}" for name, value in values.items()})
+        if "background_load" not in names and item.get_closest_marker("background_load"):
+            names.append("background_load")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+        """Let ``-k load`` find the tests beside a background load: ``-k`` looks into marker names, "workload" too.
+
+        The marker is out of sight while items are deselected by keyword, unless ``-m`` asks for it.
+        """
+        option = self.config.option
+        hidden = _take_marks(items, "workload") if option.keyword and "workload" not in option.markexpr else []
+        try:
+            return (yield)
+        finally:
+            for marks, position, mark in reversed(hidden):
+                marks.insert(position, mark)
+
+    def prepare(self) -> None:
+        """Before anything starts, refuse what could not be measured or kept.
+
+        Raises:
+            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, or the
+                results folder cannot be written.
+        """
+        if self.settings.disable:
+            return
+        try:
+            _ = self.session.meter
+            self.session.check_strict()
+            _ = self.session.store
+            if self.session.owns_store:
+                self.session.sweep()
+        except ParallelEnergyError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
+    """Whether the fixture of that name is ours here: a suite may have its own called ``train``.
+
+    pytest has no public way to ask before set-up; without the private one the name decides.
+    """
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    definitions = known.get(fixture_name)
+    return not definitions or definitions[-1].func.__module__ == fixtures.__name__
+
+
+def _take_marks(items: Iterable[pytest.Item], name: str) -> list[tuple[list[pytest.Mark], int, pytest.Mark]]:
+    """Take the markers of one name off the items and the nodes above them; where each of them stood."""
+    taken = []
+    for node in dict.fromkeys(node for item in items for node in item.listchain()):
+        marks = node.own_markers
+        positions = [position for position, mark in enumerate(marks) if mark.name == name]
+        taken += [(marks, position, marks.pop(position)) for position in reversed(positions)]
+    return taken
+
+
+@contextmanager
+def _refused_at(item: pytest.Item) -> Iterator[None]:
+    """Our errors end the collection of the item's module with their message, without a traceback."""
+    try:
+        yield
+    except ParallelEnergyError as error:
+        raise pytest.Collector.CollectError(f"{item.nodeid}: {error}") from error

@@ -1,0 +1,135 @@
+"""The fixtures: thin, each hands out a part of the experiment that the plugin began for this item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from ..errors import ParallelEnergyError
+
+if TYPE_CHECKING:
+    from ..run.experiment import Experiment, Trained
+    from .fixture_values import DisabledLoads, Loads, MeterView
+
+__all__ = [
+    "EXPERIMENT",
+    "FIXTURES",
+    "background_load",
+    "energy_meter",
+    "fail_plainly",
+    "hyperparameters",
+    "plain_failures",
+    "record_metric",
+    "train",
+]
+
+EXPERIMENT: pytest.StashKey[Experiment] = pytest.StashKey()
+"""Where an item keeps its experiment while it runs."""
+
+FIXTURES = frozenset({"energy_meter", "background_load", "train", "hyperparameters", "record_metric"})
+"""Tests that ask for one of these are experiments."""
+
+
+def _experiment(request: pytest.FixtureRequest) -> Experiment:
+    experiment: Experiment = request.node.stash[EXPERIMENT]
+    return experiment
+
+
+@pytest.fixture
+def energy_meter(request: pytest.FixtureRequest) -> MeterView:
+    """The energy of this test's call: joules of CPU and GPU with their quality and 95 % interval.
+
+    ``.total_j .cpu_j .gpu_j .dram_j .seconds .mean_w .peak_w .above_idle_j .quality .u95_j .domains`` are those of
+    the window so far; ``with energy_meter.window("epoch-1") as epoch:`` measures a part of it. A value that is not
+    known is ``None``, never 0. Set-up and tear-down are outside.
+    """
+    from .fixture_values import MeterView
+
+    return MeterView(_experiment(request))
+
+
+@pytest.fixture
+def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | DisabledLoads]:
+    """Looping trainings beside the test: those that the markers name, ready before the test starts, gone after it.
+
+    ``.rounds_completed .rounds_failed .alive .coverage_ratio .log_dir .script .stop()`` speak of the first load. Call
+    it to start another: ``background_load("repository/model", epochs=1)`` or ``background_load(["python", "x.py"])``.
+    ``@pytest.mark.parametrize("background_load", [None, "repository/model"], indirect=True)`` gives the test alone
+    and beside the load.
+    """
+    from .fixture_values import DisabledLoads, Loads
+
+    experiment = _experiment(request)
+    if not experiment.measured:
+        yield DisabledLoads()
+        return
+    try:
+        with plain_failures():
+            experiment.loads.start_marked(experiment.folder, trained=experiment.workload)
+        yield Loads(experiment)
+    finally:
+        experiment.loads.stop()
+
+
+@pytest.fixture
+def train(
+    request: pytest.FixtureRequest,
+    background_load: Loads | DisabledLoads,  # noqa: ARG001 - the load is up before the training can start
+) -> Callable[..., Trained]:
+    """Runs the marked training with this cell's hyperparameters as a child process, and gives what came of it.
+
+    ``result = train()``; ``train("repository/model", timeout_s=3600, epochs=1)`` names another. The result has
+    ``.metrics .log .command .seconds .attempts``. Success is the exit code and the metrics that the registry
+    requires; else the test fails with the tail of the log.
+    """
+    experiment = _experiment(request)
+
+    def run(name: str | None = None, *, timeout_s: float | None = None, **overrides: Any) -> Trained:
+        __tracebackhide__ = True
+        with plain_failures():
+            return experiment.train(name, timeout_s, overrides)
+
+    return run
+
+
+@pytest.fixture
+def hyperparameters(request: pytest.FixtureRequest) -> Mapping[str, Any]:
+    """This cell's hyperparameter values, for a test that trains in its own process."""
+    return _experiment(request).hyperparameters
+
+
+@pytest.fixture
+def record_metric(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+    """A function to call with a name and a number of this test, which then stands in the test's record."""
+    experiment = _experiment(request)
+
+    def record(name: str, value: float) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"record_metric({name!r}, {value!r}): the value is a number")
+        experiment.metrics[str(name)] = float(value)
+
+    return record
+
+
+def fail_plainly(error: ParallelEnergyError) -> NoReturn:
+    """Fail the test with the message of one of our errors, said once.
+
+    Raises:
+        pytest.fail.Exception: always.
+    """
+    __tracebackhide__ = True
+    raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+class plain_failures:  # noqa: N801 - reads as a statement at the call
+    """Our own errors fail the test with their message alone: the traceback would only show the plugin's insides."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        __tracebackhide__ = True
+        if isinstance(error, ParallelEnergyError):
+            fail_plainly(error)

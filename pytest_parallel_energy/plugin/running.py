@@ -1,0 +1,247 @@
+"""One experiment from set-up to its records: the window around the call, how it ended, and what ends it early."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import threading
+import traceback
+from collections.abc import Generator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import ParallelEnergyError
+from ..records.record import Status
+from ..run.ready_host import ReadyHost
+from .collection import RECORD_PROPERTY
+from .fixtures import EXPERIMENT, fail_plainly, plain_failures
+
+if TYPE_CHECKING:
+    from ..plan.limits import Limit
+    from ..run.experiment import Experiment
+    from .collection import Items
+
+__all__ = ["Running"]
+
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_LEAD_S = 0.5
+"""How long before a timeout that ends the process its record is written: a write and a sync take milliseconds."""
+_REASON_LENGTH = 500
+_BEAT_S = 1.0
+_BEATS_TO_FEEL = 5
+"""A look at a GPU takes milliseconds under the driver's lock, and a temperature changes slowly."""
+_BEATS_TO_KEEP = 10
+"""So many seconds of a crashed attempt's energy may be missing; a snapshot costs about a millisecond."""
+
+
+class Running:
+    """Registered once there is an experiment to run, so that other suites do not pass through these hooks.
+
+    Args:
+        collection: what is known about the items.
+    """
+
+    def __init__(self, collection: Items) -> None:
+        self._collection = collection
+        self._experiment: Experiment | None = None
+        self._limits: tuple[Limit, ...] = ()
+        self._handlers: dict[int, Any] = {}
+        self._last_words: threading.Timer | None = None
+        self._gate = ReadyHost(collection.session, self._tell)
+        self._gate_flags: tuple[str, ...] = ()
+        self._refusal: str | None = None
+        self._ended = threading.Event()
+        self._heartbeat: threading.Thread | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Before a measured test: the host's lock and rest. First of its kind: no timeout counts this time."""
+        if not self._collection.is_experiment(item) or self._collection.settings.disable:
+            return (yield)
+        self._refusal, self._gate_flags = None, ()
+        try:
+            self._gate_flags = self._gate.enter(self._collection.settings_of(item))
+        except ParallelEnergyError as error:
+            self._refusal = str(error)
+        try:
+            return (yield)
+        finally:
+            self._gate.leave()
+
+    def _tell(self, line: str) -> None:
+        terminal = self._collection.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"energy: {line}", yellow=True)
+
+    # --- one item ----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Begin the experiment before the fixtures are set up."""
+        if not self._collection.is_experiment(item):
+            return
+        self._take_signals()
+        if self._refusal is not None:
+            pytest.fail(self._refusal, pytrace=False)
+        collection = self._collection
+        try:
+            experiment = collection.experiment_of(item)
+            experiment.flags.extend(self._gate_flags)
+            self._limits = collection.limits_of(item)
+            item.stash[EXPERIMENT] = experiment
+            experiment.begin()
+            if experiment.measured:
+                self._experiment = experiment
+                self._start_heartbeat()
+        except ParallelEnergyError as error:
+            fail_plainly(error)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        """Open the window around the test's call alone: last of the wrappers, hence the innermost."""
+        experiment = self._experiment
+        if experiment is None:
+            return (yield)
+        with plain_failures():
+            experiment.open_window()
+        try:
+            outcome = yield
+        except BaseException:
+            with contextlib.suppress(ParallelEnergyError):  # the test's own failure is the one to tell
+                experiment.close_window()
+            raise
+        with plain_failures():
+            experiment.close_window()
+            experiment.check(self._limits)
+        return outcome
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note how each phase ended; the report of the tear-down carries the records."""
+        report = yield
+        experiment = self._experiment
+        if experiment is None:
+            return report
+        self._note(experiment, report, call)
+        if report.when == "teardown":
+            self._experiment = None
+            try:
+                _attach_records(experiment, report)
+            except Exception:  # noqa: BLE001 - a fault of ours fails this test, loudly; it must not end hours of others
+                report.outcome = "failed"
+                report.longrepr = f"the record could not be made:\n{traceback.format_exc()}"
+        return report
+
+    @staticmethod
+    def _note(experiment: Experiment, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+        if call.excinfo is None:
+            return
+        if report.skipped and not hasattr(report, "wasxfail"):
+            experiment.discard()
+            return
+        text = call.excinfo.exconly().strip().removeprefix("Failed: ")
+        status = Status.TIMEOUT if text.startswith("Timeout (>") else Status.FAILED
+        where = "" if report.when == "call" else f"{report.when}: "
+        experiment.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])
+
+    # --- what ends a session early -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> None:
+        """Before pytest-timeout's thread method ends the process with ``os._exit``, keep what is known."""
+        if settings.method != "thread" or not self._collection.is_experiment(item):
+            return
+        delay_s = max(settings.timeout - _LEAD_S, settings.timeout * 0.9)
+        self._last_words = threading.Timer(delay_s, self._record_timeout, (item, settings.timeout))
+        self._last_words.daemon = True
+        self._last_words.start()
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_cancel_timer(self) -> None:
+        """The item ended in time."""
+        if self._last_words is not None:
+            self._last_words.cancel()
+            self._last_words = None
+
+    def _record_timeout(self, item: pytest.Item, timeout_s: float) -> None:
+        experiment = self._experiment
+        if experiment is not None and experiment.nodeid == item.nodeid:
+            experiment.keep_last_words(Status.TIMEOUT, f"Timeout (>{timeout_s}s), which ended the process")
+
+    def _start_heartbeat(self) -> None:
+        if self._heartbeat is None:
+            self._heartbeat = threading.Thread(target=self._beat, name="energy-heartbeat", daemon=True)
+            self._heartbeat.start()
+
+    def _beat(self) -> None:
+        """Note the temperatures, and now and then the joules so far: SIGKILL and power cuts leave no time for it."""
+        for count in itertools.count(1):
+            if self._ended.wait(_BEAT_S):
+                return
+            experiment = self._experiment
+            if experiment is None:
+                continue
+            if count % _BEATS_TO_FEEL == 0:
+                experiment.note_temperatures()
+            if count % _BEATS_TO_KEEP == 0:
+                with contextlib.suppress(ParallelEnergyError):  # a full disk: the record itself will say so
+                    experiment.keep_heartbeat()
+
+    def _take_signals(self) -> None:
+        """Make SIGTERM and SIGHUP end the session in order: tear-down, records, JUnit. SIGINT is pytest's own."""
+        if self._handlers or threading.current_thread() is not threading.main_thread():
+            return
+        for number in _ENDING_SIGNALS:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                self._handlers[number] = signal.signal(number, _end_session)
+
+    # Last of the wrappers, hence the innermost: right after the fixtures' tear-down, before anybody reports.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, Any, Any]:
+        """Keep the record of an interrupted experiment, after its fixtures were torn down; close the sensors."""
+        try:
+            return (yield)
+        finally:
+            with contextlib.ExitStack() as last:  # each of these is done whatever becomes of the others
+                last.callback(self._collection.session.close)
+                last.callback(self._gate.leave)
+                last.callback(self._give_signals_back)
+                last.callback(self._keep_interrupted)
+                last.callback(self._stop_heartbeat)
+
+    def _stop_heartbeat(self) -> None:
+        self._ended.set()
+        if self._heartbeat is not None:
+            self._heartbeat.join()
+
+    def _keep_interrupted(self) -> None:
+        experiment, self._experiment = self._experiment, None
+        if experiment is None:
+            return
+        experiment.note(Status.INTERRUPTED, "the session was interrupted")
+        try:
+            experiment.finish_unappended()
+        except ParallelEnergyError as error:
+            self._tell(f"the record of {experiment.nodeid} could not be kept: {error}")
+
+    def _give_signals_back(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+
+def _attach_records(experiment: Experiment, report: pytest.TestReport) -> None:
+    from ..records.codec import encode
+
+    for record in experiment.finish():
+        report.user_properties.append((RECORD_PROPERTY, encode(record).decode()))
+
+
+def _end_session(number: int, _frame: FrameType | None) -> None:
+    pytest.exit(f"ended by {signal.Signals(number).name}", returncode=128 + number)

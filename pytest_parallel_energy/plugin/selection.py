@@ -1,0 +1,296 @@
+"""Which experiments run, and in what order: resumed runs, known mutations, order, plan, budget."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import ConfigError, ParallelEnergyError, RecordError
+from .collection import RECORD_PROPERTY
+
+if TYPE_CHECKING:
+    from ..plan.budget import EnergyBudget
+    from .collection import Items
+    from .reporting import Reporting
+
+__all__ = ["Sweeping"]
+
+_RUNS_OF_THE_PAST = 50
+"""So many of the newest runs in the results folder tell what a plan will take."""
+
+
+class Sweeping:
+    """Registered when an option or setting about energy is given.
+
+    Args:
+        collection: what is known about the items.
+        reporting: what keeps the records; ``None`` in a worker of xdist.
+    """
+
+    def __init__(self, collection: Items, reporting: Reporting | None) -> None:
+        self._collection = collection
+        self._reporting = reporting
+        self._plan: list[str] = []
+        self._left_out = {"finished": 0, "known": 0}
+        self._declared: dict[str, int] = {}
+        self._budget: EnergyBudget | None = None
+        self._read_bytes = 0
+
+    # --- the start of a session --------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Find the run to go on with, before anything else is done."""
+        settings = self._collection.settings
+        if settings.plan and session.config.getoption("numprocesses", None):
+            raise pytest.UsageError("--energy-plan runs nothing, so there is nothing to distribute: leave -n out")
+        if settings.budget is not None:
+            from ..plan.budget import EnergyBudget
+
+            self._budget = EnergyBudget(settings.budget)
+        if settings.resume is None or self._reporting is None:
+            return
+        try:
+            records = self._collection.session.resumed_records
+        except ParallelEnergyError as error:
+            raise pytest.UsageError(f"--energy-resume: {error}") from error
+        if not session.config.option.collectonly:
+            self._reporting.records.extend(records)
+        for record in records if self._budget else ():
+            self._budget.add(record)  # type: ignore[union-attr]
+
+    # --- which, and in what order -------------------------------------------------------------------------------
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Remember the declared order: other plugins shuffle."""
+        self._declared.setdefault(item.nodeid, len(self._declared))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Leave out what is finished or known, and put the rest in order."""
+        del session
+        try:
+            self._leave_out(items)
+        except ParallelEnergyError as error:
+            raise pytest.UsageError(str(error)) from error
+        if self._collection.settings.order is not None:
+            self._put_in_order(items)
+
+    def _leave_out(self, items: list[pytest.Item]) -> None:
+        settings = self._collection.settings
+        if settings.resume is None and not settings.history:
+            return
+        dropped = self._finished(items) if settings.resume is not None else set()
+        self._left_out["finished"] = len(dropped)
+        if settings.history:
+            known = self._known(item for item in items if item not in dropped)
+            self._left_out["known"] = len(known)
+            dropped |= known
+        if dropped:
+            self._collection.config.hook.pytest_deselected(items=[item for item in items if item in dropped])
+            items[:] = [item for item in items if item not in dropped]
+
+    def _finished(self, items: Iterable[pytest.Item]) -> set[pytest.Item]:
+        """Items whose record is there; warm-ups go when all that they warm up for is there."""
+        finished = self._collection.session.finished
+        if not finished:
+            return set()
+        dropped: set[pytest.Item] = set()
+        groups: dict[str, dict[str, Any]] = {}
+        for item in filter(self._collection.is_experiment, items):
+            experiment = self._collection.experiment_of(item)
+            cell, group = experiment.cell(), groups.setdefault(_cell_name(item), {"warm": [], "open": False})
+            if experiment.param.warmup:
+                group["warm"].append(item)
+            elif finished.holds(item.nodeid, cell, experiment.code()):
+                dropped.add(item)
+            else:
+                group["open"] = True
+        return dropped | {item for group in groups.values() if not group["open"] for item in group["warm"]}
+
+    def _known(self, items: Iterable[pytest.Item]) -> set[pytest.Item]:
+        """Mutated cells that older results hold."""
+        from ..mutation.draw import mutation_key
+        from ..plan.history import read_history
+
+        try:
+            history = read_history([Path(name) for name in self._collection.settings.history])
+        except ParallelEnergyError as error:
+            raise ConfigError(f"--energy-history: {error}") from error
+        known: dict[Any, frozenset[Any]] = {}
+        found = set()
+        for item in filter(self._collection.is_experiment, items):
+            experiment = self._collection.experiment_of(item)
+            mutated = experiment.param.values
+            if not mutated or experiment.workload is None:
+                continue
+            fixed = {name: value for name, value in experiment.hyperparameters.items() if name not in mutated}
+            key = (experiment.workload.name, bool(experiment.plan.loads), tuple(mutated), mutation_key(fixed))
+            if key not in known:
+                known[key] = history.known(key[0], beside_load=key[1], names=key[2], fixed=fixed)
+            if mutation_key(mutated) in known[key]:
+                found.add(item)
+        return found
+
+    def _put_in_order(self, items: list[pytest.Item]) -> None:
+        """Rearrange the experiments among the places that experiments have; other tests stay where they are."""
+        from ..plan.order import Slot, arrange
+
+        settings = self._collection.settings
+        places = [index for index, item in enumerate(items) if self._collection.is_experiment(item)]
+        ours = sorted((items[index] for index in places), key=lambda item: self._declared.get(item.nodeid, 0))
+        params = [self._collection.param_of(item) for item in ours]
+        slots = [
+            Slot(cell=_cell_name(item), repetition=param.repetition, warmup=param.warmup)
+            for item, param in zip(ours, params, strict=True)
+        ]
+        order: Any = settings.order
+        for place, chosen in zip(places, arrange(slots, order, settings.seed), strict=True):
+            items[place] = ours[chosen]
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say what was left out and why, and in what order the rest runs."""
+        settings, lines = self._collection.settings, []
+        if settings.resume is not None and self._reporting is not None:
+            lines += self._resume_lines()
+        if self._left_out["known"]:
+            lines.append(f"energy: {self._left_out['known']} mutation(s) left out, known from --energy-history")
+        if settings.order is not None:
+            seed = "" if settings.order == "declared" else f", seed {settings.seed}"
+            lines.append(f"energy: order {settings.order}{seed}")
+        return lines
+
+    def _resume_lines(self) -> list[str]:
+        session = self._collection.session
+        if session.resumed_folder is None:
+            return ["energy: there is no run to go on with yet; this one begins"]
+        count = f"{self._left_out['finished']} experiment(s) are finished, and stay in its report"
+        lines = [f"energy: going on with {session.resumed_folder.name}: {count}"]
+        if other := session.finished.other_code:
+            lines.append(f"energy: {len(other)} finished with other code (another commit) are not taken over")
+        return lines
+
+    # --- plan ----------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Under ``--energy-plan``, make the table instead of running."""
+        if not self._collection.settings.plan or session.config.option.collectonly or session.testsfailed:
+            return None
+        try:
+            self._plan = self._run_table(session.items)
+        except ParallelEnergyError as error:
+            raise pytest.UsageError(f"--energy-plan: {error}") from error
+        return True
+
+    def _run_table(self, items: Iterable[pytest.Item]) -> list[str]:
+        from ..plan.expectation import Past, PlannedCell
+        from ..plan.run_table import run_table
+        from ..reports.costs import price_factor
+
+        counts: dict[tuple[str, str], list[int]] = {}
+        about: dict[tuple[str, str], tuple[str, int]] = {}
+        for item in filter(self._collection.is_experiment, items):
+            experiment = self._collection.experiment_of(item)
+            key = (_cell_name(item), experiment.cell())
+            counts.setdefault(key, [0, 0])[experiment.param.warmup] += 1
+            workload = experiment.workload.name if experiment.workload else ""
+            about[key] = workload, sum(load.n for load in experiment.plan.loads)
+        cells = [
+            PlannedCell(
+                name=name.partition("::")[2],
+                cell=cell,
+                workload=workload,
+                loads=loads,
+                repetitions=count[0],
+                warmups=count[1],
+            )
+            for ((name, cell), count), (workload, loads) in zip(counts.items(), about.values(), strict=True)
+        ]
+        given = self._collection.settings.price
+        price = price_factor(given) if given else None
+        return run_table(cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price=price)
+
+    def _past_records(self) -> Iterable[Any]:
+        from ..records.reader import RECORDS_NAME, read_records
+
+        session = self._collection.session
+        files = [file for file in session.results_dir.glob(f"*/{RECORDS_NAME}") if not file.parent.is_symlink()]
+        for file in sorted(files)[-_RUNS_OF_THE_PAST:]:
+            yield from read_records(file).records
+        for name in session.settings.history:
+            if not name.endswith(".csv"):
+                yield from read_records(Path(name)).records
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the plan."""
+        if self._plan:
+            terminalreporter.section("energy plan")
+            for line in self._plan:
+                terminalreporter.write_line(line)
+
+    # --- budget --------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count what each record used. First of its kind: where records are kept, they leave the report."""
+        if self._budget is None:
+            return
+        from ..records.codec import decode
+
+        for name, text in report.user_properties:
+            if name == RECORD_PROPERTY:
+                self._budget.add(decode(str(text).encode()))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Stop the session after an experiment that spent the budget."""
+        result = yield
+        if self._budget is not None and hasattr(item.config, "workerinput"):
+            self._count_others(self._budget)
+        if self._budget is not None and self._budget.is_spent:
+            item.session.shouldstop = f"{self._budget.words()}; --energy-resume goes on with the run"
+        return result
+
+    def _tell(self, problem: str) -> None:
+        if self._reporting is not None and problem not in self._reporting.problems:
+            self._reporting.problems.append(problem)
+
+    def _count_others(self, budget: EnergyBudget) -> None:
+        """In a worker of xdist: count what the others have measured, from what the controller has kept so far."""
+        from ..records.codec import decode
+        from ..records.reader import RECORDS_NAME
+
+        try:
+            with (self._collection.session.run_folder / RECORDS_NAME).open("rb") as file:
+                file.seek(self._read_bytes)
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return  # nothing is kept yet
+        for line in lines[:-1]:  # the last one has no end yet
+            self._read_bytes += len(line) + 1
+            with contextlib.suppress(RecordError):
+                budget.add(decode(line))
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+        """A resumed run with nothing left to do has succeeded."""
+        nothing_ran = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+        left_out = any(self._left_out.values()) or (self._reporting is not None and bool(self._reporting.records))
+        if nothing_ran and left_out:
+            session.exitstatus = pytest.ExitCode.OK
+
+
+def _cell_name(item: pytest.Item) -> str:
+    """The item's id without its repetition."""
+    from ..statistics.grouping import short_name
+
+    return f"{item.nodeid.partition('::')[0]}::{short_name(item.nodeid)}"

@@ -1,0 +1,1 @@
+"""Records of attempts: their fields, encoding, storage, reading and merging."""

@@ -1,0 +1,157 @@
+"""Reading records back: from a run's folder, a file, or the folder that holds all runs."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RecordError
+from .atomic_write import why
+from .codec import NewerRecordError, decode
+from .record import HostPart, Record
+
+__all__ = [
+    "EXPERIMENT_NAME",
+    "RECORDS_NAME",
+    "Problem",
+    "Records",
+    "in_progress",
+    "iter_records",
+    "read_records",
+    "records_file",
+    "unfinished_records",
+]
+
+RECORDS_NAME = "records.jsonl"
+EXPERIMENT_NAME = "experiment.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A line that could not be read, and was left out."""
+
+    path: Path
+    line: int
+    """Counted from 1."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What was read, in the order of writing, and what could not be."""
+
+    path: Path
+    records: tuple[Record, ...]
+    problems: tuple[Problem, ...]
+
+
+def records_file(path: Path) -> Path:
+    """The file of records that ``path`` stands for: itself, one in a run's folder, or in the latest run of a folder.
+
+    Raises:
+        RecordError: there is none.
+    """
+    for candidate in (path, path / RECORDS_NAME, path / "latest" / RECORDS_NAME):
+        if candidate.is_file():
+            return candidate
+    state = "holds no " + RECORDS_NAME if path.is_dir() else "does not exist"
+    raise RecordError(f"no records at {path}: it {state}; name a run's folder, such as energy-results/latest")
+
+
+def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> Records:
+    """All records at ``path``; what a crash left half-written is reported and skipped.
+
+    Of two lines with one ``record_id`` the later one counts (an attempt that was recorded as timed out and then ended
+    after all). In the folder of a run that is over, attempts that a crash cut off are read from their own folders.
+
+    Args:
+        path: see :func:`records_file`.
+        keep: what to keep of each record, where not all of it is needed (many records take much memory).
+
+    Raises:
+        RecordError: nothing is there, or it cannot be read.
+        NewerRecordError: a record is from a newer version; the message names file, line and version.
+    """
+    problems: list[Problem] = []
+    file = records_file(path)
+    hosts: dict[HostPart, HostPart] = {}
+    by_id: dict[str, Record] = {}
+    with _no_collection():
+        for record in iter_records(file, problems):
+            # all records of a machine share one value, which is a fifth of each; nobody else has the record yet
+            object.__setattr__(record, "host", hosts.setdefault(record.host, record.host))
+            by_id[record.record_id] = keep(record) if keep else record
+    records = tuple(by_id.values())
+    if file.name == RECORDS_NAME and not in_progress(file):
+        records += tuple(unfinished_records(file.parent, records))
+    return Records(path=file, records=records, problems=tuple(problems))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Put off looking for garbage while many values are made: none of them is, and looking takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def unfinished_records(run_folder: Path, known: Iterable[Record]) -> Iterator[Record]:
+    """Attempts that have an ``experiment.json`` but no line among the ``known`` records: nobody lived to append it.
+
+    They say of themselves how they ended: ``crashed``, unless something could still be written.
+    """
+    ids = {record.record_id for record in known}
+    for file in sorted((run_folder / "experiments").glob(f"*/{EXPERIMENT_NAME}")):
+        try:
+            record = decode(file.read_bytes())
+        except (OSError, RecordError):
+            continue  # written whole or not at all: this one is not ours
+        if record.record_id not in ids:
+            yield record
+
+
+def in_progress(file: Path) -> bool:
+    """Whether the session that appends to ``file`` is alive: it holds a lock, which any death of it frees."""
+    try:
+        with file.open("rb") as records:
+            fcntl.flock(records, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def iter_records(file: Path, problems: list[Problem]) -> Iterator[Record]:
+    """The records of one file one after the other, so that memory does not grow with the file.
+
+    Each line that is no record is added to ``problems`` and left out: a power cut can leave half a line, or zeros, and
+    a full disk half a line in the middle.
+
+    Raises:
+        RecordError: the file cannot be read.
+        NewerRecordError: as :func:`read_records`.
+    """
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    yield decode(line)
+                except NewerRecordError as error:
+                    raise NewerRecordError(f"{file}:{number}: {error}") from error
+                except RecordError as error:
+                    torn = "" if line.endswith(b"\n") else "half-written last line, skipped; "
+                    problems.append(Problem(path=file, line=number, reason=f"{torn}{error}"))
+    except OSError as error:
+        raise RecordError(f"{file} cannot be read: {why(error)}") from error

@@ -1,0 +1,1 @@
+"""Everything that shows records: terminal tables, HTML, Markdown, JUnit, exports."""

@@ -1,0 +1,238 @@
+"""A comparison as lines for the terminal, Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..records.codec import encode_value
+from ..statistics import stats
+from ..statistics.compare import Comparison, Row, Verdict
+from ..statistics.quantities import unit_of
+from .layout import Column, Line, fit_columns, format_interval, format_number, shorten, wrap
+
+__all__ = [
+    "FORMATS",
+    "comparison_csv",
+    "comparison_json",
+    "comparison_lines",
+    "comparison_markdown",
+    "format_change",
+    "format_mean",
+]
+
+_SEVERITIES = {
+    Verdict.WORSE: "bad",
+    Verdict.BETTER: "good",
+    Verdict.INCONCLUSIVE: "warn",
+    Verdict.NOT_COMPARABLE: "warn",
+    Verdict.NOT_TESTED: "warn",
+}
+
+
+def format_change(ratio: float | None) -> str:
+    """A relative change in percent with its sign; 0 only for exactly no change.
+
+    >>> format_change(0.0512), format_change(-0.00001), format_change(0.0), format_change(None)
+    ('+5.1 %', '-0.0 %', '0 %', '–')
+    """
+    if ratio is None:
+        return "–"
+    return "0 %" if ratio == 0 else f"{ratio * 100:+.1f} %"
+
+
+def comparison_lines(comparison: Comparison, *, width: int) -> list[Line]:
+    """The table for ``width`` characters: one row a cell and quantity, then one line that counts the verdicts."""
+    rows = comparison.rows
+    lines = [Line(text=shorten(f"{comparison.old_name} -> {comparison.new_name}", width))]
+    if rows:
+        lines += _table(rows, width)
+    for label, names in (
+        ("only in the older run", comparison.only_old),
+        ("only in the newer run", comparison.only_new),
+    ):
+        if names:
+            lines += [Line(text=text) for text in wrap(f"{label}: {', '.join(names)}", width, indent="    ")]
+    return [*lines, _verdict_line(rows)]
+
+
+def _table(rows: Sequence[Row], width: int) -> list[Line]:
+    columns = [
+        _column("quantity", rows, lambda row: row.quantity, right=False, optional=len({r.quantity for r in rows}) == 1)
+    ]
+    columns += [
+        _column("old", rows, lambda row: format_mean(row.old_mean, row.quantity)),
+        _column("new", rows, lambda row: format_mean(row.new_mean, row.quantity)),
+        _column("change", rows, lambda row: format_change(row.change_ratio), optional=False),
+        _column("95 % interval", rows, _interval),
+        _column("n", rows, lambda row: f"{len(row.old_values)}+{len(row.new_values)}"),
+        _column("p", rows, lambda row: format_number(row.p, 2)),
+        _column("effect", rows, _effect, right=False),
+    ]
+    verdicts = _column("verdict", rows, _verdict_text, right=False, optional=False)
+    longest = max(len(row.name) for row in rows)
+    kept, _ = fit_columns(columns, width - min(longest, 28) - 14)
+    name_width = max(min(longest, width - sum(column.width + 2 for column in kept) - 14), 10)
+    head = "  ".join(["experiment".ljust(name_width), *(c.cell(c.head) for c in kept), verdicts.head])
+    lines = [Line(text=head, severity="head")]
+    for index, row in enumerate(rows):
+        text = "  ".join([shorten(row.name, name_width).ljust(name_width), *(c.cell(c.texts[index]) for c in kept)])
+        lines += _with_verdict(text, row, width)
+    return lines
+
+
+def _with_verdict(text: str, row: Row, width: int) -> list[Line]:
+    """The verdict behind its row where there is room, its reason on a line below where there is not."""
+    severity = _SEVERITIES.get(row.verdict, "plain")
+    whole = f"{text}  {_verdict_text(row)}"
+    if len(whole) <= width:
+        return [Line(text=whole, severity=severity)]
+    below = [Line(text=f"      {part}", severity=severity) for part in wrap(row.reason, width - 6)]
+    return [Line(text=f"{text}  {row.verdict}", severity=severity), *below]
+
+
+def _column(
+    head: str, rows: Sequence[Row], text: Callable[[Row], str], *, right: bool = True, optional: bool = True
+) -> Column:
+    return Column(head=head, texts=tuple(text(row) for row in rows), right=right, optional=optional)
+
+
+def format_mean(value: float | None, quantity: str) -> str:
+    """A mean with its unit, or as a plain number for a metric."""
+    unit = unit_of(quantity)
+    return format_interval(value, None, unit).removesuffix(" ± –") if unit else format_number(value)
+
+
+def _interval(row: Row) -> str:
+    found = row.difference
+    if found is None or found.ratio_low is None or found.ratio_high is None:
+        return "–"
+    return f"{format_change(found.ratio_low - 1)} to {format_change(found.ratio_high - 1)}"
+
+
+def _effect(row: Row) -> str:
+    delta = row.difference.cliffs_delta if row.difference else None
+    return "–" if delta is None else f"{delta:+.2f} {stats.effect_label(delta)}"
+
+
+def _verdict_text(row: Row) -> str:
+    return f"{row.verdict} ({row.reason})" if row.reason else str(row.verdict)
+
+
+def _verdict_line(rows: Sequence[Row]) -> Line:
+    counts = Counter(row.verdict for row in rows)
+    text = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]) or "nothing to compare"
+    worst = (
+        "bad" if counts[Verdict.WORSE] else "good" if counts[Verdict.BETTER] or counts[Verdict.NO_CHANGE] else "warn"
+    )
+    return Line(text=f"verdicts: {text}", severity=worst)
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """A row as names and plain values, the same for CSV and JSON."""
+    found = row.difference
+    names = ("ratio_low", "ratio_high", "welch_p", "mann_whitney_p", "permutation_p", "cliffs_delta")
+    return {
+        "cell": row.cell,
+        "name": row.name,
+        "quantity": row.quantity,
+        "unit": unit_of(row.quantity),
+        "old_n": len(row.old_values),
+        "old_mean": row.old_mean,
+        "new_n": len(row.new_values),
+        "new_mean": row.new_mean,
+        "unknown_n": row.unknown,
+        "change_ratio": row.change_ratio,
+        **{name: getattr(found, name) if found else None for name in names},
+        "holm_p": row.p,
+        "resolution": row.resolution,
+        "threshold_ratio": -row.threshold.ratio if row.threshold.falls else row.threshold.ratio,
+        "verdict": row.verdict,
+        "reason": row.reason,
+    }
+
+
+def comparison_csv(comparisons: Sequence[Comparison]) -> str:
+    """One row a comparison, cell and quantity; an unknown value is an empty field. Nothing for no rows."""
+    rows = [{"old": c.old_name, "new": c.new_name} | _flat(row) for c in comparisons for row in c.rows]
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def comparison_json(comparisons: Sequence[Comparison]) -> str:
+    """An object with ``format_version`` first; an unknown value is ``null``."""
+    import msgspec
+
+    found = [
+        {
+            "old": comparison.old_name,
+            "new": comparison.new_name,
+            "only_old": comparison.only_old,
+            "only_new": comparison.only_new,
+            "rows": [_flat(row) for row in comparison.rows],
+        }
+        for comparison in comparisons
+    ]
+    content = {"format_version": 1, "comparisons": found}
+    return msgspec.json.format(encode_value(content), indent=2).decode() + "\n"
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """A Markdown table (GitHub's dialect) under one heading."""
+    lines = [f"### {escape(comparison.old_name)} → {escape(comparison.new_name)}", ""]
+    if comparison.rows:
+        lines += [
+            "| experiment | quantity | old | new | change | n | p | verdict |",
+            "|---|---|--:|--:|--:|--:|--:|---|",
+        ]
+    for row in comparison.rows:
+        verdict = f"**{row.verdict}**" if row.verdict in {Verdict.WORSE, Verdict.BETTER} else str(row.verdict)
+        cells = [
+            escape(row.name),
+            row.quantity,
+            format_mean(row.old_mean, row.quantity),
+            format_mean(row.new_mean, row.quantity),
+            format_change(row.change_ratio),
+            f"{len(row.old_values)}+{len(row.new_values)}",
+            format_number(row.p, 2),
+            f"{verdict}{': ' + escape(row.reason) if row.reason else ''}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    for label, names in (
+        ("Only in the older run", comparison.only_old),
+        ("Only in the newer run", comparison.only_new),
+    ):
+        if names:
+            lines += ["", f"{label}: {', '.join(map(escape, names))}"]
+    return "\n".join([*lines, "", _verdict_line(comparison.rows).text, ""])
+
+
+def escape(text: str) -> str:
+    r"""Text that stays itself in a Markdown table.
+
+    >>> print(escape("lr=0.1|<b>_x_"))
+    lr=0.1\|&lt;b&gt;\_x\_
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for char in "\\|*_`[]":
+        text = text.replace(char, f"\\{char}")
+    return " ".join(text.split())
+
+
+def _markdown(comparisons: Sequence[Comparison]) -> str:
+    return "\n".join(comparison_markdown(comparison) for comparison in comparisons)
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Comparison]], str]] = {
+    "csv": comparison_csv,
+    "json": comparison_json,
+    "md": _markdown,
+}
+"""Writers of several comparisons by name, apart from the terminal's, which needs a width."""

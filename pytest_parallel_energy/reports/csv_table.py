@@ -1,0 +1,124 @@
+"""``summary.csv``: one row a record, for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..records.atomic_write import write_file
+from ..records.reader import read_records
+from ..records.record import BackgroundPart, EnergyPart, Record
+from ..statistics.grouping import all_metrics
+
+__all__ = ["summary_csv", "summary_row", "summary_table", "write_summary"]
+
+_RECORD_FIELDS = (
+    "record_id", "run_id", "nodeid", "cell", "repetition", "attempt", "phase", "status", "reason", "started_at",
+    "duration_s", "folder",
+)  # fmt: skip
+_ENERGY_FIELDS = (
+    "window_s", "total_j", "total_u95_j", "quality", "boundary", "cpu_j", "gpu_j", "dram_j", "mean_w", "peak_w",
+    "idle_j", "above_idle_j",
+)  # fmt: skip
+_ATTRIBUTION_FIELDS = ("foreground_j", "background_j", "other_j", "low_j", "high_j", "method")
+_LOAD_FIELDS = (
+    "name", "repository", "model", "rounds_completed", "rounds_failed", "uptime_s", "coverage_ratio", "gap_s", "cpu_s",
+    "solo_mean_w", "stop",
+)  # fmt: skip
+_HOST_FIELDS = ("machine_id", "hostname", "cpu", "git_commit", "plugin_version")
+_GROUPS = ("label_", "workload_", "hyperparam_", "perf_", "energy_", "attribution_", "bg")
+"""Prefixes in the order of their columns; what has none comes first, the host last."""
+
+Cell = str | int | float | bool | None
+
+
+def write_summary(folder: Path) -> Path:
+    """Write ``summary.csv`` into a run's folder, from the records that are on the disk; return its path.
+
+    Raises:
+        RecordError: the records cannot be read, or the file cannot be written.
+    """
+    return write_file(folder / "summary.csv", summary_csv(read_records(folder).records))
+
+
+def summary_csv(records: Iterable[Record]) -> str:
+    """The table as CSV (RFC 4180, lines end with CR LF); an unknown value is an empty field, never 0.
+
+    Columns: those of the record, then ``workload_*``, ``hyperparam_*``, ``perf_*`` (metrics), ``energy_*``,
+    ``attribution_*``, ``bg_*`` (a second load: ``bg2_*``), ``host_*``. Only the head for no records.
+    """
+    found = tuple(records)
+    names = _names(summary_row(record) for record in found)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(names)
+    for record in found:  # made a second time: a hundred thousand rows at once take more memory than their records
+        row = summary_row(record)
+        writer.writerow([_text(row.get(name)) for name in names])
+    return text.getvalue()
+
+
+def summary_table(records: Iterable[Record]) -> tuple[tuple[str, ...], tuple[Mapping[str, Cell], ...]]:
+    """Column names in order, and one mapping a record; a name that a mapping lacks is unknown in that record."""
+    rows = tuple(summary_row(record) for record in records)
+    return _names(rows), rows
+
+
+def _names(rows: Iterable[Mapping[str, Cell]]) -> tuple[str, ...]:
+    """All columns in order; those that each record has, for no rows."""
+    seen: dict[str, None] = {}
+    for row in rows:
+        seen.update(dict.fromkeys(row))
+    return tuple(sorted(seen or dict.fromkeys((*_RECORD_FIELDS, *_energy_names())), key=_group))
+
+
+def summary_row(record: Record) -> dict[str, Cell]:
+    """One record as flat columns."""
+    row: dict[str, Cell] = {name: getattr(record, name) for name in _RECORD_FIELDS}
+    row |= {f"label_{name}": value for name, value in record.labels.items()}
+    if (workload := record.workload) is not None:
+        row |= {
+            f"workload_{name}": getattr(workload, name)
+            for name in ("repository", "model", "profile", "seed", "exit_code", "train_s")
+        }
+        row["workload_mutated"] = " ".join(workload.mutated)
+        row |= {f"hyperparam_{name}": value for name, value in workload.hyperparameters.items()}
+    row |= {f"perf_{name}": value for name, value in all_metrics(record).items()}
+    row |= dict(zip(_energy_names(), _values(record.energy), strict=True))
+    row |= {f"attribution_{name}": getattr(record.attribution, name) for name in _ATTRIBUTION_FIELDS}
+    for index, load in enumerate(record.background, 1):
+        row |= _load_columns("bg_" if index == 1 else f"bg{index}_", load)
+    row |= {f"host_{name}": getattr(record.host, name) for name in _HOST_FIELDS}
+    return row
+
+
+def _energy_names() -> Iterator[str]:
+    return (f"energy_{name}" for name in _ENERGY_FIELDS)
+
+
+def _values(energy: EnergyPart) -> Iterator[Cell]:
+    return (getattr(energy, name) for name in _ENERGY_FIELDS)
+
+
+def _load_columns(prefix: str, load: BackgroundPart) -> dict[str, Cell]:
+    columns: dict[str, Cell] = {f"{prefix}{name}": getattr(load, name) for name in _LOAD_FIELDS}
+    return columns | {f"{prefix}hyperparam_{name}": value for name, value in load.hyperparameters.items()}
+
+
+def _group(name: str) -> int:
+    """Where a column stands; ``sorted`` keeps the order of first appearance inside a group."""
+    if name in _RECORD_FIELDS:
+        return 0
+    starts: Sequence[bool] = [name.startswith(prefix) for prefix in _GROUPS]
+    return starts.index(True) + 1 if any(starts) else len(_GROUPS) + 1
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)

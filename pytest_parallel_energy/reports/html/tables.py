@@ -1,0 +1,330 @@
+"""The report's tables: each value as text for people and, where it sorts otherwise than its text, as a number."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ...records.record import Record
+from ...statistics.analysis import hyperparameter_effects, load_pairs
+from ...statistics.compare import Comparison, Verdict
+from ...statistics.grouping import Cell
+from ...units import format_joules, format_seconds
+from ..compare_text import format_change, format_mean
+from ..layout import format_interval, format_number, format_share
+from ..load_lines import exit_codes, level
+
+__all__ = [
+    "Table",
+    "attempts_table",
+    "cells_table",
+    "comparison_table",
+    "correlation_table",
+    "load_table",
+    "owners_table",
+    "pairs_table",
+]
+
+_PARTS = ("cpu", "gpu", "dram")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """One field of a table."""
+
+    text: str
+    sort: float | str | None = None
+    """What it sorts by; ``None`` sorts last."""
+    style: str = ""
+    """A class of the style sheet: ``bad``, ``good``, ``warn``, ``quality-counter`` …"""
+    link: str = ""
+    """Where the text leads inside the page, without ``#``."""
+    anchor: str = ""
+    """The name under which this row can be linked to, without ``#``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A sortable table with a caption, which is its accessible name."""
+
+    key: str
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+    def first(self, most: int) -> Table:
+        """The same table with at most so many rows."""
+        return self if len(self.rows) <= most else replace(self, rows=self.rows[:most])
+
+    def markup(self) -> str:
+        """The table as HTML, numbers to the right, with a box that filters its rows where there are several."""
+        numeric = [_is_numeric([row[i] for row in self.rows]) for i in range(len(self.heads))]
+        heads = "".join(
+            f'<th scope="col"{" class=num" if number else ""}><button type="button">{html.escape(head)}</button></th>'
+            for head, number in zip(self.heads, numeric, strict=True)
+        )
+        body = "\n".join(_row(row, numeric) for row in self.rows)
+        few = len(self.rows) < 4  # noqa: PLR2004 - what the eye takes in at once needs no filter
+        search = "" if few else (
+            f'<p class="filter"><label>Filter <input type="search" data-for="{self.key}" '
+            f'aria-label="Filter {html.escape(self.caption)}"></label> <output for="{self.key}"></output></p>'
+        )  # fmt: skip
+        return (
+            f'{search}<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(self.caption)}">'
+            f'<table id="{self.key}"><caption>{html.escape(self.caption)}</caption>'
+            f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+
+def _is_numeric(values: Iterable[Value]) -> bool:
+    found = [value.sort for value in values if value.sort is not None]
+    return bool(found) and all(isinstance(value, float) for value in found)
+
+
+def _row(values: Sequence[Value], numeric: Sequence[bool]) -> str:
+    anchor = next((value.anchor for value in values if value.anchor), "")
+    fields = []
+    for index, (value, number) in enumerate(zip(values, numeric, strict=True)):
+        classes = " ".join(filter(None, ["num" if number else "", value.style]))
+        attributes = f' class="{classes}"' if classes else ""
+        if isinstance(value.sort, float):
+            attributes += f' data-sort="{value.sort!r}"'
+        text = html.escape(value.text)
+        if value.link:
+            text = f'<a href="#{html.escape(value.link)}">{text}</a>'
+        tag, scope = ("th", ' scope="row"') if index == 0 else ("td", "")
+        fields.append(f"<{tag}{scope}{attributes}>{text}</{tag}>")
+    return f"<tr{f' id={chr(34)}{html.escape(anchor)}{chr(34)}' if anchor else ''}>{''.join(fields)}</tr>"
+
+
+_NONE = Value(text="")
+"""Nothing to be known, as a metric that this training does not have."""
+
+
+def _plain(text: str, style: str = "") -> Value:
+    return Value(text=text, sort=text, style=style)
+
+
+def _number(value: float | None, text: str, style: str = "") -> Value:
+    return Value(text=text, sort=None if value is None else float(value), style=style)
+
+
+def _joules(value: float | None) -> Value:
+    return _number(value, format_joules(value))
+
+
+def _count(value: int | None, style: str = "") -> Value:
+    return _number(value, "–" if value is None else str(value), style)
+
+
+def quality_value(quality: str) -> Value:
+    """A quality with its colour; the word itself says it too."""
+    return _plain(quality, f"quality quality-{quality}")
+
+
+def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
+    """One row a cell, linked to its attempts."""
+    metrics = list(dict.fromkeys(name for cell in cells for name in cell.metrics()))
+    parts = [part for part in _PARTS if any(cell.part_j(part) is not None for cell in cells)]
+    rows = []
+    for cell, label in zip(cells, labels, strict=True):
+        mean, found = cell.energy(), cell.metrics()
+        state = "bad" if cell.n == 0 else "warn" if cell.failed else ""
+        row = [
+            Value(text=label, sort=label, link=f"attempts-{cell.cell}", anchor=f"cell-{cell.cell}"),
+            _number(cell.n, f"{cell.n} of {len(cell.records)}" if cell.n != len(cell.records) else str(cell.n), state),
+            _number(cell.mean_s(), format_seconds(cell.mean_s())),
+            _number(mean.value, format_interval(mean.value, mean.u95, "J")),
+            quality_value(cell.quality),
+            *(_number(cell.part_j(part), format_joules(cell.part_j(part))) for part in parts),
+            _coverage(cell),
+            *(_number(found[name], format_number(found[name])) if name in found else _NONE for name in metrics),
+        ]
+        rows.append(tuple(row))
+    heads = ("experiment", "n", "time", "energy ± 95 %", "quality", *parts, "load", *metrics)
+    return Table(key="cells", caption="Cells", heads=heads, rows=tuple(rows))
+
+
+def _coverage(cell: Cell) -> Value:
+    loads = [load for record in cell.sample for load in record.background]
+    if not loads:
+        return Value(text="alone")
+    known = [load.coverage_ratio for load in loads if load.coverage_ratio is not None]
+    lowest = min(known) if len(known) == len(loads) else None
+    names = " + ".join(dict.fromkeys(load.name for load in loads))
+    return _number(lowest, f"{names}, {format_share(lowest)}")
+
+
+def attempts_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
+    """One row an attempt, failed ones and warm-ups too; the first of each cell can be linked to."""
+    rows = []
+    for cell, label in zip(cells, labels, strict=True):
+        for index, record in enumerate(cell.records):
+            anchor = f"attempts-{cell.cell}" if index == 0 else ""
+            rows.append((Value(text=label, sort=label, link=f"cell-{cell.cell}", anchor=anchor), *_attempt(record)))
+    heads = (
+        "experiment",
+        "repetition",
+        "attempt",
+        "phase",
+        "status",
+        "duration",
+        "energy ± 95 %",
+        "mean power",
+        "remarks",
+        "folder",
+    )
+    return Table(key="attempts", caption="Attempts", heads=heads, rows=tuple(rows))
+
+
+def _attempt(record: Record) -> tuple[Value, ...]:
+    energy = record.energy
+    remarks = [record.reason or "", *record.meter.flags]
+    remarks += [f"{load.name}: {flag}" for load in record.background for flag in load.flags]
+    missing = [f"{domain.name}: {domain.reason}" for domain in energy.domains if domain.quality == "missing"]
+    remarks += [text for text in missing if text not in record.meter.flags]
+    return (
+        _number(record.repetition, str(record.repetition)),
+        _number(record.attempt, str(record.attempt)),
+        _plain(record.phase),
+        _plain(record.status, "good" if record.status == "passed" else "bad"),
+        _number(record.duration_s, format_seconds(record.duration_s)),
+        _number(energy.total_j, format_interval(energy.total_j, energy.total_u95_j, "J")),
+        _number(energy.mean_w, format_interval(energy.mean_w, None, "W").removesuffix(" ± –")),
+        _plain("; ".join(filter(None, remarks)), "wide"),
+        _plain(record.folder or ""),
+    )
+
+
+def comparison_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
+    """One row a cell and quantity, with the verdict in words and colour; ``names`` are the page's labels by cell."""
+    styles = {Verdict.WORSE: "bad", Verdict.BETTER: "good", Verdict.NO_CHANGE: ""}
+    rows = []
+    for row in comparison.rows:
+        name = names.get(row.cell, row.name)
+        interval = ""
+        if row.difference and row.difference.ratio_low is not None and row.difference.ratio_high is not None:
+            low, high = row.difference.ratio_low - 1, row.difference.ratio_high - 1
+            interval = f"{format_change(low)} to {format_change(high)}"
+        rows.append((
+            Value(text=name, sort=name, link=f"cell-{row.cell}" if row.cell in names else ""),
+            _plain(row.quantity),
+            _number(row.old_mean, format_mean(row.old_mean, row.quantity)),
+            _number(row.new_mean, format_mean(row.new_mean, row.quantity)),
+            _number(row.change_ratio, format_change(row.change_ratio)),
+            _plain(interval or "–", "whole"),
+            _number(row.p, format_number(row.p, 2)),
+            _plain(f"{row.verdict}{f' ({row.reason})' if row.reason else ''}", styles.get(row.verdict, "warn")),
+        ))  # fmt: skip
+    heads = ("experiment", "quantity", "old", "new", "change", "95 % interval", "p (Holm)", "verdict")
+    caption = f"{comparison.old_name} against {comparison.new_name}"
+    return Table(key="comparison", caption=caption, heads=heads, rows=tuple(rows))
+
+
+def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
+    """Alone against co-running: slowdown, inflation, interference."""
+    names = {cell.cell: label for cell, label in zip(cells, labels, strict=True)}
+    rows = []
+    for pair in load_pairs(cells):
+        alone, beside = pair.alone.energy(), pair.beside.energy()
+        rows.append((
+            Value(text=names[pair.beside.cell], sort=names[pair.beside.cell], link=f"cell-{pair.beside.cell}"),
+            _plain(pair.load),
+            _number(alone.value, format_interval(alone.value, alone.u95, "J")),
+            _number(beside.value, format_interval(beside.value, beside.u95, "J")),
+            _number(pair.slowdown, f"× {format_number(pair.slowdown, 3)}"),
+            _number(pair.inflation, f"× {format_number(pair.inflation, 3)}"),
+            _number(pair.foreground_j, format_joules(pair.foreground_j)),
+            _number(pair.interference_w, format_interval(pair.interference_w, None, "W").removesuffix(" ± –")),
+        ))  # fmt: skip
+    heads = (
+        "experiment",
+        "load",
+        "alone",
+        "beside the load",
+        "slowdown",
+        "inflation",
+        "foreground's share",
+        "interference",
+    )
+    return Table(key="pairs", caption="Alone against co-running", heads=heads, rows=tuple(rows))
+
+
+def correlation_table(cells: Sequence[Cell]) -> Table:
+    """Spearman's correlation of each hyperparameter with energy."""
+    rows = []
+    for effect in hyperparameter_effects(cells):
+        found = effect.correlation
+        rows.append((
+            _plain(effect.name),
+            _plain(effect.workload),
+            _plain(effect.load),
+            _number(len(effect.points), str(len(effect.points))),
+            _number(found.rho if found else None, f"{found.rho:+.2f}" if found else "–"),
+            _number(found.p if found else None, format_number(found.p if found else None, 2)),
+        ))  # fmt: skip
+    heads = ("hyperparameter", "workload", "load", "cells", "Spearman's rho", "p")
+    return Table(key="correlations", caption="Hyperparameters against energy", heads=heads, rows=tuple(rows))
+
+
+def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
+    """One row a load and attempt: rounds, coverage, gaps, what it used and held, how it was stopped."""
+    rows = [
+        (
+            Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
+            _plain(load.name),
+            _plain(level(load)),
+            _count(load.rounds_completed),
+            _count(load.rounds_failed, "warn" if load.rounds_failed else ""),
+            _plain(exit_codes(load)),
+            _number(load.round_mean_s, format_seconds(load.round_mean_s)),
+            _number(load.coverage_ratio, format_share(load.coverage_ratio)),
+            _number(load.gap_s, format_seconds(load.gap_s)),
+            _number(load.uptime_s, format_seconds(load.uptime_s)),
+            _number(load.cpu_s, format_seconds(load.cpu_s)),
+            _number(load.gpu_percent, "–" if load.gpu_percent is None else f"{load.gpu_percent:.0f} %"),
+            _plain(load.stop or "–", "warn" if load.stop in {"forced", "lost"} else ""),
+            _plain(load.container or "–"),
+        )
+        for record in records
+        for load in record.background
+    ]
+    heads = (
+        "experiment",
+        "load",
+        "held at",
+        "rounds",
+        "failed",
+        "exit codes",
+        "a round",
+        "coverage",
+        "longest gap",
+        "uptime",
+        "CPU time",
+        "GPU",
+        "stop",
+        "held by",
+    )
+    return Table(key="loads", caption="Background loads", heads=heads, rows=tuple(rows))
+
+
+def owners_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
+    """One row an attempt beside loads: whose joules those of its window were."""
+    rows = [
+        (
+            Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
+            _joules(record.energy.total_j),
+            _joules(record.attribution.foreground_j),
+            _joules(record.attribution.low_j),
+            _joules(record.attribution.high_j),
+            _joules(record.attribution.background_j),
+            _joules(record.attribution.other_j),
+            _joules(record.attribution.idle_j),
+            _plain(record.attribution.method),
+        )
+        for record in records
+        if record.background
+    ]
+    heads = ("experiment", "all", "foreground", "at least", "at most", "background", "others", "idle", "by")
+    return Table(key="owners", caption="Whose joules", heads=heads, rows=tuple(rows))

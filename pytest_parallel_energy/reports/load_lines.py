@@ -1,0 +1,101 @@
+"""The background loads in the terminal: a line for each load of an attempt, and one for whose joules they were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ..records.record import AttributionPart, BackgroundPart, Record
+from ..units import format_joules, format_seconds
+from .layout import Line, format_share
+
+__all__ = ["exit_codes", "level", "render_loads"]
+
+_MOST_LINES = 40
+_LOW_RATIO = 0.9
+
+
+def render_loads(records: Sequence[Record]) -> list[Line]:
+    """The lines of all attempts, 40 at most and then how many more; none where there was no load."""
+    lines = [line for record in records if record.background for line in _lines(record)]
+    if len(lines) <= _MOST_LINES:
+        return lines
+    left_out = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], Line(text=f"… and {left_out} more, in records.jsonl")]
+
+
+def _lines(record: Record) -> Iterator[Line]:
+    test = record.nodeid.rpartition("::")[2] + (f", attempt {record.attempt}" if record.attempt > 1 else "")
+    for load in record.background:
+        low = load.coverage_ratio is None or load.coverage_ratio < _LOW_RATIO
+        bad = load.rounds_failed or low or load.stop in {"forced", "lost"}
+        yield Line(text=f"{test}: {load.name}: {', '.join(_facts(load))}", severity="warn" if bad else "plain")
+    if owners := ", ".join(_owners(record.attribution)):
+        yield Line(text=f"{test}: whose joules: {owners} (by {record.attribution.method})")
+
+
+def _owners(shares: AttributionPart) -> Iterator[str]:
+    if shares.foreground_j is None:
+        return
+    bounds = ""
+    if shares.low_j is not None and shares.high_j is not None:
+        bounds = f" ({format_joules(shares.low_j)} to {format_joules(shares.high_j)})"
+    yield f"foreground {format_joules(shares.foreground_j)}{bounds}"
+    yield f"background {format_joules(shares.background_j)}"
+    if shares.other_j:
+        yield f"others {format_joules(shares.other_j)}"
+    if shares.idle_j is not None:
+        yield f"idle {format_joules(shares.idle_j)}"
+
+
+def _facts(load: BackgroundPart) -> Iterator[str]:
+    yield _rounds(load)
+    if load.round_mean_s is not None:
+        yield f"{format_seconds(load.round_mean_s)} each"
+    if load.gap_s is not None:
+        yield f"gaps up to {format_seconds(load.gap_s)}"
+    if load.cpu_s is not None:
+        yield f"{load.cpu_s:.1f} s of CPU in all"
+    yield f"ran {format_share(load.coverage_ratio)} of the window"
+    if load.stalled_s:
+        yield f"stopped by a signal for {format_seconds(load.stalled_s)}"
+    if load.gpu_percent is not None:
+        yield f"{load.gpu_percent:.0f} % of the GPU"
+    if load.level is not None:
+        yield level(load)
+    if load.batch_sizes:
+        yield f"batch {' → '.join(map(str, load.batch_sizes))}"
+    if load.stop is not None:
+        yield f"stopped: {load.stop}"
+    if load.container is not None:
+        yield f"held by: {load.container}"
+
+
+def _rounds(load: BackgroundPart) -> str:
+    if load.rounds_completed is None:
+        return "rounds unknown"
+    if load.rounds_failed:
+        ended = load.rounds_completed + load.rounds_failed
+        return f"{load.rounds_failed} of {ended} rounds failed (exit {exit_codes(load, failed=True)})"
+    return f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}"
+
+
+def exit_codes(load: BackgroundPart, *, failed: bool = False) -> str:
+    """The exit codes of its rounds, the most frequent first with its count; a dash before the first.
+
+    Args:
+        load: what the record says of it.
+        failed: leave out those that passed.
+    """
+    counts = Counter(code for code in load.exit_codes if code or not failed)
+    words = (f"{code} × {count}" if count > 1 else f"{code}" for code, count in counts.most_common())
+    return ", ".join(words) or "–"
+
+
+def level(load: BackgroundPart) -> str:
+    """What it was held at and what was reached; empty for a load that ran freely."""
+    if load.level is None:
+        return ""
+    reached = "unknown" if load.level_reached is None else f"{load.level_reached:.3g}"
+    error = "" if load.level_u95 is None else f" ± {load.level_u95:.2g}"
+    return f"{load.level} {load.level_asked:g} (reached {reached}{error})"

@@ -1,0 +1,75 @@
+"""The report in Markdown (GitHub's dialect)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..records.record import HostPart
+from ..statistics.grouping import Cell, group_cells
+from ..units import format_joules
+from .compare_text import comparison_markdown, escape
+from .costs import cost_sentences
+from .report import Report
+from .terminal_table import Notes, cell_columns, provenance
+
+__all__ = ["host_sentence", "markdown_report", "markdown_table"]
+
+
+def markdown_report(report: Report, *, most_cells: int | None = None) -> str:
+    """The report; at most ``most_cells`` rows of cells, and a line that says how many more there are."""
+    cells = group_cells(report.records)
+    lines = [f"## Energy: {escape(report.title)}", "", *_facts(report, cells), ""]
+    if cells:
+        lines += [*markdown_table(cells[:most_cells]), ""]
+        if most_cells is not None and len(cells) > most_cells:
+            lines += [f"… and {len(cells) - most_cells} more cells; all are in the run's folder.", ""]
+    if report.comparison is not None:
+        lines += [comparison_markdown(report.comparison)]
+    if report.problems:
+        lines += ["### Problems", "", *(f"- {escape(problem)}" for problem in report.problems), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _facts(report: Report, cells: Sequence[Cell]) -> Iterator[str]:
+    records = report.records
+    failed = sum(len(cell.failed) for cell in cells)
+    yield f"- {_count(len(cells), 'cell')}, {_count(len(records), 'attempt')}, {failed} not passed"
+    yield f"- all attempts together: {format_joules(report.total_j)}"
+    if cells:
+        yield f"- {escape(provenance(cells))}"
+    hosts = dict.fromkeys(host_sentence(record.host) for record in records)
+    yield from (f"- host: {escape(host)}" for host in hosts)
+    yield from (f"- {escape(sentence)}" for sentence in cost_sentences(report.total_j, report.factors))
+
+
+def markdown_table(cells: Sequence[Cell]) -> Iterator[str]:
+    """One row a cell, and its notes below the table."""
+    notes = Notes()
+    columns = cell_columns(cells, notes)
+    yield f"| experiment | {' | '.join(escape(column.head) for column in columns)} |"
+    yield f"|---|{'|'.join('--:' if column.right else '---' for column in columns)}|"
+    for index, cell in enumerate(cells):
+        yield f"| {escape(cell.name)} | {' | '.join(escape(column.texts[index]) for column in columns)} |"
+    if notes.numbers:
+        yield ""
+        yield from _numbered(notes.numbers)
+
+
+def _numbered(notes: Iterable[str]) -> Iterator[str]:
+    return (f"{number}. {escape(note)}" for number, note in enumerate(notes, 1))
+
+
+def host_sentence(host: HostPart) -> str:
+    """The machine in one line, without what is unknown."""
+    parts = [host.hostname, host.cpu, f"{host.threads} threads" if host.threads else None]
+    parts += [gpu.name for gpu in host.gpus]
+    parts += [f"governor {host.governor}" if host.governor else None, "virtual" if host.virtualised else None]
+    parts += [
+        f"torch {host.torch}" if host.torch else None,
+        f"commit {host.git_commit[:10]}" if host.git_commit else None,
+    ]
+    return ", ".join(part for part in parts if part) or "unknown"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,64 @@
+"""A report's content from a run's folder, however old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import RecordError
+from ..records.reader import read_records
+from ..records.record import Record
+from ..records.run_info import read_run_info
+from ..records.trace import Trace, read_trace
+from ..statistics.compare import Comparison
+from .costs import Factors
+from .report import Report
+
+__all__ = ["ReportContext", "load_report"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportContext:
+    """What a report shows beside the records."""
+
+    comparison: Comparison | None = None
+    factors: Factors = field(default_factory=Factors)
+    problems: tuple[str, ...] = ()
+
+
+def load_report(path: Path, context: ReportContext | None = None, *, traces: bool = True) -> Report:
+    """The report of the run, file or results folder at ``path``; what cannot be read of it is among its problems.
+
+    Args:
+        path: as for ``read_records``.
+        context: what else it shows.
+        traces: whether to read the power traces, which only some reports show.
+
+    Raises:
+        RecordError: there are no records.
+        NewerRecordError: a record is from a newer version.
+    """
+    context = context or ReportContext()
+    found = read_records(path)
+    folder = found.path.parent
+    problems = [*context.problems, *map(str, found.problems)]
+    return Report(
+        records=found.records,
+        info=read_run_info(folder),
+        comparison=context.comparison,
+        factors=context.factors,
+        traces=_traces(folder, found.records, problems) if traces else {},
+        problems=tuple(problems),
+    )
+
+
+def _traces(folder: Path, records: tuple[Record, ...], problems: list[str]) -> dict[str, Trace]:
+    found = {}
+    for record in records:
+        if record.energy.trace is None:
+            continue
+        try:
+            found[record.record_id] = read_trace(folder / record.energy.trace)
+        except RecordError as error:
+            problems.append(str(error))
+    return found

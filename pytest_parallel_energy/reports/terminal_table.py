@@ -1,0 +1,191 @@
+"""The table in the terminal: one row a cell, numbered notes below it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..records.record import Phase, Record, Status
+from ..statistics.grouping import Cell, group_cells
+from ..units import format_joules, format_seconds
+from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
+
+__all__ = ["Line", "Notes", "cell_columns", "provenance", "render_table"]
+
+_NARROWEST = 60
+"""Columns below which the table does not shrink any further."""
+_NAME_WISHES = ((100, 40), (0, 28))
+"""Terminal width from which on a name asks for so many characters before other columns leave the table."""
+_PARTS = ("cpu", "gpu", "dram")
+
+
+@dataclass(slots=True)
+class Notes:
+    """Sentences numbered from 1 in the order of their first use, each once."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def refer(self, sentences: Iterable[str]) -> str:
+        """The numbers of ``sentences``, in ascending order."""
+        found = {self.numbers.setdefault(sentence, len(self.numbers) + 1) for sentence in sentences}
+        return " ".join(str(number) for number in sorted(found))
+
+
+def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
+    """The lines of the table for ``width`` characters; none for no records.
+
+    What does not fit beside the numbers that matter most (n, time, energy, quality) goes to an indented line below its
+    row. Nothing unknown is printed as a number.
+    """
+    if not records:
+        return []
+    cells = group_cells(records)
+    width = max(width, _NARROWEST)
+    notes = Notes()
+    lines = [*_rows(cells, width, notes), Line(text="")]
+    for text, number in notes.numbers.items():
+        lines += [Line(text=part, severity="warn") for part in wrap(f"[{number}] {text}", width, indent="    ")]
+    lines += [Line(text=part) for part in wrap(provenance(cells), width, indent="    ")]
+    if any(cell.n == 1 for cell in cells):
+        lines += [Line(text=part) for part in wrap(_SINGLE, width, indent="    ")]
+    return lines
+
+
+_SINGLE = "± is the 95 % interval; where n is 1 it holds the meter's error alone, not the spread of repeats"
+
+
+def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
+    names = _names(cells)
+    longest = max(len(name) for _, name in names)
+    wish = min(longest, next(wish for least, wish in _NAME_WISHES if width >= least))
+    kept, moved = fit_columns(cell_columns(cells, notes), width - wish - 2)
+    room = max(width - sum(column.width + 2 for column in kept), 12)
+    name_width = min(room, max(longest, len("experiment")))
+    yield Line(
+        text="  ".join(["experiment".ljust(name_width), *(c.cell(c.head) for c in kept)]).rstrip(), severity="head"
+    )
+    group = ""
+    for index, (cell, (head, name)) in enumerate(zip(cells, names, strict=True)):
+        if head != group and head:
+            yield Line(text=shorten(head, width))
+        group = head
+        fits = len(name) <= name_width
+        if not fits:  # a row of its own: an id that is cut cannot be typed after -k
+            yield Line(text=shorten(name, width), severity=_severity(cell))
+        texts = [(name if fits else "").ljust(name_width), *(c.cell(c.texts[index]) for c in kept)]
+        yield Line(text="  ".join(texts).rstrip(), severity=_severity(cell))
+        details = [f"{c.head} {c.texts[index]}" for c in moved if c.texts[index]]
+        if details:
+            yield from (Line(text=f"      {part}") for part in wrap("; ".join(details), width - 6))
+
+
+def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
+    """All columns but the name, one text a cell; ``notes`` is filled with what the column of that name refers to."""
+
+    def column(head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True) -> Column:
+        return Column(head=head, texts=tuple(texts), optional=optional, right=right)
+
+    columns = [
+        column("n", (str(cell.n) for cell in cells), optional=False),
+        column("time", (format_seconds(cell.mean_s()) for cell in cells), optional=False),
+        column("energy ± 95 %", (_energy(cell) for cell in cells), optional=False),
+        column("quality", (cell.quality for cell in cells), optional=False, right=False),
+    ]
+    for part in _PARTS:
+        texts = [_part(cell, part) for cell in cells]
+        if any(texts):
+            columns.append(column(part, texts))
+    if any(record.background for cell in cells for record in cell.sample):
+        columns.append(column("load", (_load(cell) for cell in cells)))
+    metrics = [cell.metrics() for cell in cells]
+    names = dict.fromkeys(name for found in metrics for name in found)
+    columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
+    remarks = [notes.refer(_remarks(cell)) for cell in cells]
+    if any(remarks):
+        columns.append(column("notes", (f"[{text}]" if text else "" for text in remarks), optional=False, right=False))
+    return columns
+
+
+def _names(cells: Sequence[Cell]) -> list[tuple[str, str]]:
+    """A heading and a name a cell: tests with parameters stand indented below their function, others for themselves."""
+    counts = Counter(cell.name for cell in cells)
+    found = []
+    for cell in cells:
+        head, bracket, parameters = cell.name.partition("[")
+        parts = [parameters.removesuffix("]")] if bracket else []
+        if counts[cell.name] > 1:  # one test on two kinds of host, or beside another load
+            parts.append(cell.cell)
+        found.append((head, f"  {'-'.join(parts)}") if parts else ("", head))
+    return found
+
+
+def _energy(cell: Cell) -> str:
+    mean = cell.energy()
+    return format_interval(mean.value, mean.u95, "J")
+
+
+def _part(cell: Cell, part: str) -> str:
+    """Joules of one kind of domain; a dash where it is missing, empty where the cell has no such domain."""
+    value_j = cell.part_j(part)
+    wanted = any(domain.kind.startswith(part) for record in cell.sample for domain in record.energy.domains)
+    return format_joules(value_j) if wanted or value_j is not None else ""
+
+
+def _load(cell: Cell) -> str:
+    """Rounds of all loads in a mean attempt, and the lowest coverage of any; empty where no load was asked for."""
+    loads = [load for record in cell.sample for load in record.background]
+    if not loads:
+        return ""
+    attempts = sum(bool(record.background) for record in cell.sample)
+    known = [load.coverage_ratio for load in loads if load.coverage_ratio is not None]
+    coverage = format_share(min(known) if len(known) == len(loads) else None)
+    counts = [load.rounds_completed for load in loads if load.rounds_completed is not None]
+    rounds = sum(counts) / attempts if len(counts) == len(loads) else None
+    return f"{format_number(rounds)} {'round' if rounds == 1 else 'rounds'}, {coverage}"
+
+
+def _severity(cell: Cell) -> str:
+    if cell.n == 0:
+        return "bad"
+    return "warn" if cell.failed or cell.quality in {"estimated", "missing"} else "plain"
+
+
+def _remarks(cell: Cell) -> Iterator[str]:
+    """What a reader of this row must know, in sentences that other rows may share."""
+    for record in cell.failed:
+        yield f"{record.status}{': ' + record.reason if record.reason else ''}"
+    if cell.failed and cell.n == 0:
+        yield "no attempt passed: the numbers are those of attempts that did not"
+    if warmups := sum(record.phase is Phase.WARMUP and record.status is Status.PASSED for record in cell.records):
+        yield f"{warmups} warm-up left out of the means"
+    for record in cell.sample:
+        yield from record.meter.flags
+        if record.workload is not None:
+            yield from record.workload.flags
+        for load in record.background:
+            yield from (f"{load.name}: {flag}" for flag in load.flags)
+            if load.rounds_failed:
+                yield f"{load.name}: rounds of the load failed; their logs are in its folder"
+        for domain in record.energy.domains:
+            if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
+                yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
+
+
+def provenance(cells: Sequence[Cell]) -> str:
+    """One sentence: which qualities, and what is inside the totals."""
+    qualities = Counter(cell.quality for cell in cells)
+    boundaries = Counter(record.energy.boundary or "unknown" for cell in cells for record in cell.sample)
+    quality = next(iter(qualities)) if len(qualities) == 1 else _counted(qualities, "cells")
+    boundary = (
+        next(iter(boundaries))
+        if len(boundaries) == 1
+        else f"not the same everywhere: {_counted(boundaries, 'records')}"
+    )
+    return f"quality: {quality} | boundary: {boundary}"
+
+
+def _counted(counts: Counter[str], unit: str) -> str:
+    return "; ".join(
+        f"{name} ({count} {unit if count != 1 else unit.removesuffix('s')})" for name, count in counts.most_common()
+    )

@@ -1,0 +1,105 @@
+"""The table of reports: a kind, its file's name, and what writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError, did_you_mean
+from ..records.atomic_write import write_file
+from .report import Report
+
+__all__ = ["REPORTS", "ReportTarget", "parse_target", "write_report"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTarget:
+    """One report that was asked for."""
+
+    kind: str
+    path: Path | None = None
+    """``None`` is the kind's own name in the run's folder."""
+
+
+def _html(report: Report) -> str:
+    from .html.document import html_report
+
+    return html_report(report)
+
+
+def _markdown(report: Report) -> str:
+    from .markdown import markdown_report
+
+    return markdown_report(report)
+
+
+def _json(report: Report) -> str:
+    from .json_report import json_report
+
+    return json_report(report)
+
+
+def _csv(report: Report) -> str:
+    from .csv_table import summary_csv
+
+    return summary_csv(report.records)
+
+
+def _github(report: Report) -> str:
+    from .github import job_summary
+
+    return job_summary(report)
+
+
+def _gha_benchmark(report: Report) -> str:
+    from .json_report import benchmark_json
+
+    return benchmark_json(report)
+
+
+def _openmetrics(report: Report) -> str:
+    from .openmetrics import openmetrics_text
+
+    return openmetrics_text(report)
+
+
+REPORTS: Mapping[str, tuple[str, Callable[[Report], str]]] = {
+    "html": ("report.html", _html),
+    "md": ("report.md", _markdown),
+    "json": ("report.json", _json),
+    "csv": ("summary.csv", _csv),
+    "github": ("github-summary.md", _github),
+    "gha-benchmark": ("benchmark.json", _gha_benchmark),
+    "openmetrics": ("metrics.txt", _openmetrics),
+}
+"""File name and writer by kind. ``term`` is not here: the terminal's table is no file."""
+
+
+def parse_target(text: str) -> ReportTarget:
+    """A report from ``TYPE`` or ``TYPE:PATH``.
+
+    >>> parse_target("md:out/energy.md").path
+    PosixPath('out/energy.md')
+
+    Raises:
+        ConfigError: an unknown type, or a path for ``term``.
+    """
+    kind, colon, path = text.partition(":")
+    if kind not in REPORTS and kind != "term":
+        raise ConfigError(f"there is no report {kind!r}: {did_you_mean(kind, ['term', *REPORTS])}")
+    if colon and (not path or kind == "term"):
+        raise ConfigError(
+            f"{text!r} is no report: {'the terminal has no path' if kind == 'term' else 'the path is empty'}"
+        )
+    return ReportTarget(kind=kind, path=Path(path) if path else None)
+
+
+def write_report(report: Report, target: ReportTarget, folder: Path) -> Path:
+    """Write a report and give its path; ``folder`` is the run's.
+
+    Raises:
+        RecordError: it cannot be written; no half file stays.
+    """
+    name, writer = REPORTS[target.kind]
+    return write_file(target.path or folder / name, writer(report))

@@ -1,0 +1,1 @@
+"""What happens while experiments run: session, host preparation, experiment, loads, conclusion."""

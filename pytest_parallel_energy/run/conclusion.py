@@ -1,0 +1,176 @@
+"""What is done with a run once its records are kept: comparison, gate, baseline, reports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError, ParallelEnergyError
+from ..records.atomic_write import append_file
+from ..records.reader import read_records
+from ..reports.compare_text import comparison_lines
+from ..reports.costs import Factors, carbon_factor, cost_sentences, price_factor, pue_factor
+from ..reports.github import job_summary, regression_annotations
+from ..reports.layout import Line
+from ..reports.open_report import ReportContext, load_report
+from ..reports.report import Report
+from ..reports.writers import ReportTarget, parse_target, write_report
+from ..statistics.baseline import DEFAULT_NAME, find_path, save_baseline
+from ..statistics.compare import Comparison, comparable, compare_runs, default_threshold
+from ..statistics.quantities import parse_threshold
+from ..statistics.stats import INSTALL_HINT, have_scipy
+
+if TYPE_CHECKING:
+    from ..plan.settings import Settings
+    from ..records.record import HostPart
+
+__all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference", "wants_conclusion"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What the run is compared with, settled before it starts: ``latest`` is another run afterwards.
+
+    ``path`` is ``None`` where there is nothing to compare with yet; ``problem`` says so.
+    """
+
+    path: Path | None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the run or of the baseline."""
+        if self.path is None:
+            return ""
+        return self.path.parent.name if self.path.name == "records.jsonl" else f"baseline {self.path.stem}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What the terminal shows below the table, and whether a gate closed."""
+
+    comparison: tuple[Line, ...] = ()
+    costs: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    """What was written where, one sentence each."""
+    annotations: tuple[str, ...] = ()
+    """Workflow commands, to be printed as they are."""
+    problems: tuple[str, ...] = ()
+    failed: bool = False
+
+
+def wants_conclusion(settings: Settings) -> bool:
+    """Whether the settings ask for anything that this module does."""
+    asked = _compares(settings) or settings.save_baseline is not None or settings.report or factors_of(settings)
+    return bool(asked) or on_github()
+
+
+def on_github(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this runs in a step of GitHub Actions, which shows a summary."""
+    return environ.get("GITHUB_ACTIONS") == "true" and bool(environ.get("GITHUB_STEP_SUMMARY"))
+
+
+def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Reference | None:
+    """What the run will be compared with; ``None`` where no comparison was asked for.
+
+    Raises:
+        ConfigError: it does not exist, and ``--energy-baseline-missing=fail``; or a gate was asked for without SciPy.
+    """
+    if settings.compare_fail and not have_scipy():
+        raise ConfigError(f"--energy-compare-fail: {INSTALL_HINT}")
+    if not _compares(settings):
+        return None
+    try:
+        return Reference(path=find_path(results_dir, settings.compare or "", host))
+    except ParallelEnergyError as error:
+        if settings.baseline_missing == "fail":
+            raise ConfigError(f"--energy-compare: {error}") from error
+        return Reference(path=None, problem=f"nothing to compare with: {error}")
+
+
+def factors_of(settings: Settings) -> Factors:
+    """The user's numbers."""
+    return Factors(
+        carbon=carbon_factor(settings.carbon_intensity) if settings.carbon_intensity else None,
+        price=price_factor(settings.price) if settings.price else None,
+        pue=pue_factor(settings.pue) if settings.pue else None,
+    )
+
+
+def conclude(
+    settings: Settings, results_dir: Path, folder: Path, reference: Reference | None, *, width: int
+) -> Conclusion:
+    """Compare, keep the baseline, write the reports. What fails is among the problems; the rest is done.
+
+    Args:
+        settings: what the user asked for.
+        results_dir: the folder of all runs.
+        folder: the run's.
+        reference: from :func:`find_reference`.
+        width: characters of the terminal.
+    """
+    problems = [reference.problem] if reference and reference.problem else []
+    comparison = _compared(settings, folder, reference, problems)
+    context = ReportContext(comparison=comparison, factors=factors_of(settings), problems=tuple(problems))
+    targets = [parse_target(text) for text in settings.report if text != "term"]
+    report = load_report(folder, context, traces=any(target.kind == "html" for target in targets))
+    steps = [_baseline_step(settings, results_dir, report)]
+    steps += [_report_step(target, report, folder) for target in targets]
+    steps += [_summary_step(report)]
+    written = [sentence for step in steps for sentence in _attempted(step, problems)]
+    known_j, known = report.known_j
+    return Conclusion(
+        comparison=tuple(comparison_lines(comparison, width=width)) if comparison else (),
+        costs=cost_sentences(known_j if known else None, report.factors),
+        written=tuple(written),
+        annotations=tuple(regression_annotations(report)) if on_github() else (),
+        problems=tuple(problems),
+        failed=bool(settings.compare_fail and comparison and comparison.regressions),
+    )
+
+
+def _compares(settings: Settings) -> bool:
+    return settings.compare is not None or bool(settings.compare_fail)
+
+
+def _compared(settings: Settings, folder: Path, reference: Reference | None, problems: list[str]) -> Comparison | None:
+    if reference is None or reference.path is None:
+        return None
+    thresholds = [parse_threshold(text) for text in settings.compare_fail] or [default_threshold("total_j")]
+    try:
+        old, new = read_records(reference.path, comparable), read_records(folder, comparable)
+    except ParallelEnergyError as error:
+        problems.append(f"no comparison: {error}")
+        return None
+    problems += map(str, old.problems)
+    return compare_runs((reference.name, old.records), (folder.name, new.records), thresholds)
+
+
+Step = Iterator[str]
+"""Writes something when it is iterated, and says what."""
+
+
+def _baseline_step(settings: Settings, results_dir: Path, report: Report) -> Step:
+    if settings.save_baseline is not None:
+        for path in save_baseline(results_dir, report.records, settings.save_baseline or DEFAULT_NAME):
+            yield f"baseline: {path}"
+
+
+def _report_step(target: ReportTarget, report: Report, folder: Path) -> Step:
+    yield f"report: {write_report(report, target, folder)}"
+
+
+def _summary_step(report: Report) -> Step:
+    if on_github() and report.records:
+        append_file(Path(os.environ["GITHUB_STEP_SUMMARY"]), job_summary(report))
+        yield "report: the job summary of this step"
+
+
+def _attempted(step: Step, problems: list[str]) -> Step:
+    try:
+        yield from step
+    except ParallelEnergyError as error:
+        problems.append(str(error))

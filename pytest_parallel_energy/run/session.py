@@ -1,0 +1,280 @@
+"""What the experiments of one pytest process share: the workloads, the meter, the results folder, the host's facts."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..energy.meter import EnergyMeter
+    from ..plan.finished import Finished
+    from ..plan.settings import Settings
+    from ..processes.leftovers import Leftover
+    from ..records.record import HostPart, Record
+    from ..records.run_info import RunInfo
+    from ..records.store import RunStore
+    from ..training.registry import Registry
+    from .legs import LegBook
+
+__all__ = ["Run", "refusals_in_words", "sensors_in_words"]
+
+
+class Run:
+    """Each part is made when it is first asked for, so that a suite without experiments pays for none.
+
+    Args:
+        settings: what the user asked for.
+        root: the folder that relative paths of results start from.
+        run_folder: the results folder that another process (the controller of xdist) has chosen; ``None`` makes one.
+        arguments: the command line, for ``run.json``.
+        finished: what that other process has found finished already.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        root: Path,
+        *,
+        run_folder: Path | None = None,
+        arguments: tuple[str, ...] = (),
+        finished: Finished | None = None,
+    ) -> None:
+        self.settings = settings
+        self.root = root
+        self.arguments = arguments
+        self._given_folder = run_folder
+        self.swept: tuple[Leftover, ...] = ()
+        """Processes of dead sessions that this one ended,"""
+        self.unswept: tuple[Leftover, ...] = ()
+        """… and could not end."""
+        self._given_finished = finished
+        self._codes: dict[Path, str | None] = {}
+        self._meter: EnergyMeter | None = None
+        self._store: RunStore | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The workloads of all registries.
+
+        Raises:
+            RegistryError: a file cannot be read or says something that is not understood.
+        """
+        from ..training.registry import load_registry
+
+        return load_registry([Path(name) for name in self.settings.models])
+
+    @property
+    def meter(self) -> EnergyMeter:
+        """The meter, its sensors open.
+
+        Raises:
+            ConfigError: ``--energy-sensors`` names one that does not exist.
+        """
+        if self._meter is None:
+            from ..energy.meter import EnergyMeter
+
+            self._meter = EnergyMeter(
+                self.settings.sensors,
+                sysfs_root=Path(self.settings.sysfs_root),
+                interval_s=self.settings.interval,
+            )
+            self._meter.open()
+        return self._meter
+
+    @property
+    def store(self) -> RunStore:
+        """The results folder of this run.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        if self._store is None:
+            from ..records.store import RunStore
+
+            if not self.owns_store:
+                self._store = RunStore.open(self.run_folder)
+                return self._store
+            if self.resumed_folder is not None:
+                self._store = RunStore.resume(self.resumed_folder)
+            else:
+                self._store = RunStore.create(
+                    self.results_dir, name=self.settings.name, labels=self.settings.labels(), folder=self.run_folder
+                )
+            self._store.write_run(self._described(self._store.info))
+        return self._store
+
+    def _described(self, info: RunInfo) -> RunInfo:
+        """What ``run.json`` says of this run from its start."""
+        meter = self._meter  # xdist's controller measures nothing and opens none
+        settings = dataclasses.asdict(self.settings)
+        return dataclasses.replace(
+            info,
+            arguments=self.arguments,
+            sensors=sensors_in_words(meter) if meter else (),
+            refusals=refusals_in_words(meter) if meter else (),
+            settings={name: str(value) for name, value in settings.items() if value is not None},
+            host=self.host,
+        )
+
+    @property
+    def owns_store(self) -> bool:
+        """Whether this process keeps the records of the run; a worker of xdist sends its own to the controller."""
+        return self._given_folder is None
+
+    @cached_property
+    def run_folder(self) -> Path:
+        """The folder of this run, chosen now and made with the first thing that is kept in it."""
+        from ..records.store import choose_folder
+
+        return self._given_folder or self.resumed_folder or choose_folder(self.results_dir, self.settings.name)
+
+    @cached_property
+    def resumed_folder(self) -> Path | None:
+        """The folder of the run that this one goes on with; ``None`` where it begins.
+
+        Raises:
+            ConfigError: ``--energy-resume`` names a run that is not there.
+        """
+        if self.settings.resume is None or not self.owns_store:
+            return None
+        from ..plan.finished import find_run
+
+        return find_run(self.results_dir, self.settings.resume)
+
+    @cached_property
+    def resumed_records(self) -> tuple[Record, ...]:
+        """The records of the run that this one goes on with, in the order of writing.
+
+        Raises:
+            RecordError: they cannot be read.
+        """
+        if self.resumed_folder is None:
+            return ()
+        from ..records.reader import RECORDS_NAME, iter_records
+
+        # Without what a crash cut off: that is adopted into this file when the run ends.
+        by_id = {record.record_id: record for record in iter_records(self.resumed_folder / RECORDS_NAME, [])}
+        return tuple(by_id.values())
+
+    @cached_property
+    def finished(self) -> Finished:
+        """The experiments that need not run again."""
+        from ..plan.finished import Finished
+
+        if self._given_finished is not None:
+            return self._given_finished
+        return Finished.of(self.resumed_records, git_commit=self.host.git_commit if self.resumed_records else None)
+
+    def code_of(self, file: Path) -> str | None:
+        """A hash of a file as this session first saw it, 12 hexadecimal digits; ``None`` where there is none."""
+        if file not in self._codes:
+            self._codes[file] = hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None
+        return self._codes[file]
+
+    def scratch_folder(self) -> Path:
+        """A new folder that goes with the session: for trainings of which nothing is kept."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="pytest-energy-")
+        return Path(tempfile.mkdtemp(dir=self._scratch.name))
+
+    @property
+    def has_store(self) -> bool:
+        """Whether a results folder was made: by this process, or by a worker of xdist whose first test did not end."""
+        return self._store is not None or ("run_folder" in self.__dict__ and self.run_folder.is_dir())
+
+    @property
+    def results_dir(self) -> Path:
+        """The folder that holds the runs."""
+        return self.root / self.settings.dir
+
+    @cached_property
+    def host(self) -> HostPart:
+        """The facts of this machine."""
+        from ..host.facts import host_facts
+
+        return host_facts(source=self.root)
+
+    def host_now(self) -> HostPart:
+        """The facts of this machine, with the governor that is in force now."""
+        from ..host.governor import read_governors
+
+        governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
+        return dataclasses.replace(self.host, governor="+".join(governors)) if governors else self.host
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of the foreground training.
+
+        Half of the cores by default, alone and beside a load alike: were the budget to change with the load, the
+        comparison would measure the budget (two unbudgeted trainings on two cores take 5 times as long, not 2).
+        """
+        return self.settings.threads or max(1, _cores() // 2)
+
+    def load_threads(self, loads: int) -> int:
+        """CPU threads of each of ``loads`` background loads: what the foreground leaves, shared, at least 1."""
+        return max(1, (_cores() - self.threads) // max(1, loads))
+
+    def sweep(self) -> None:
+        """End what dead sessions left on this machine, so that it does not run beside the first measurement."""
+        from ..processes.leftovers import sweep_leftovers
+
+        self.swept, self.unswept = sweep_leftovers()
+
+    @cached_property
+    def legs(self) -> LegBook:
+        """The solo legs of this run."""
+        from .legs import LegBook
+
+        return LegBook(meter=self.meter, leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+
+    @property
+    def has_measured_sensor(self) -> bool:
+        """Whether any sensor reads energy or power; an estimate does not."""
+        return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
+
+    def check_strict(self) -> None:
+        """Under ``--energy-strict``, refuse to go on without a counter or a power reading.
+
+        Raises:
+            ConfigError: there is no sensor, or one of them is only an estimate.
+        """
+        if not self.settings.strict:
+            return
+        reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in self.meter.refused)
+        estimated = [one.description.name for one in self.meter.sensors if one.description.quality == "estimated"]
+        if estimated or not self.meter.sensors:
+            what = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
+            raise ConfigError(f"--energy-strict: {what} ({reasons}); --energy-doctor says what would mend it")
+
+    def close(self) -> None:
+        """Close the sensors, remove what was scratch."""
+        if self._meter is not None:
+            self._meter.close()
+            self._meter = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+
+def sensors_in_words(meter: EnergyMeter) -> tuple[str, ...]:
+    """What measures, a sentence a kind of sensor."""
+    about = [sensor.description for sensor in meter.sensors]
+    return tuple(dict.fromkeys(f"{one.source} ({one.quality}): {one.covers}" for one in about))
+
+
+def refusals_in_words(meter: EnergyMeter) -> tuple[str, ...]:
+    """What does not measure, and why."""
+    return tuple(f"{one.name}: {one.reason}" for one in meter.refused)
+
+
+def _cores() -> int:
+    """Cores that this process may use (a container or ``taskset`` may leave fewer than the machine has)."""
+    return len(os.sched_getaffinity(0))

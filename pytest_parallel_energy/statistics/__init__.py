@@ -1,0 +1,1 @@
+"""Statistics over records: grouping into cells, comparison, effects, baselines."""

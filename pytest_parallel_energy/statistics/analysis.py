@@ -1,0 +1,203 @@
+"""What a study asks of its cells: alone against co-running, hyperparameters against energy, energy against accuracy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..records.record import BackgroundPart, Record, Value
+from .grouping import Cell
+from .quantities import value_of
+from .stats import Correlation, correlate
+
+__all__ = [
+    "HyperparameterEffect",
+    "LoadPair",
+    "better_is_higher",
+    "hyperparameter_effects",
+    "load_pairs",
+    "pareto_front",
+]
+
+_HIGHER_IS_BETTER = re.compile(r"acc|f1|auc|precision|recall|score|bleu|iou|(^|_)map($|_)|top_?[0-9]", re.IGNORECASE)
+_LOWER_IS_BETTER = re.compile(r"loss|err|perplexity|ppl|mse|mae|wer", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPair:
+    """One workload with the same values, alone and beside a load."""
+
+    alone: Cell
+    beside: Cell
+
+    @property
+    def load(self) -> str:
+        """The names of the loads, with their conditions."""
+        return load_names(self.beside)
+
+    @property
+    def slowdown(self) -> float | None:
+        """Time beside the load over time alone."""
+        return _ratio(self.beside.mean_s(), self.alone.mean_s())
+
+    @property
+    def inflation(self) -> float | None:
+        """Energy of the whole machine beside the load over energy alone: the load's own energy is in it."""
+        return _ratio(self.beside.energy().value, self.alone.energy().value)
+
+    @property
+    def foreground_j(self) -> float | None:
+        """The foreground's share beside the load, where it was attributed."""
+        return _mean([value_of(record, "foreground_j") for record in self.beside.sample])
+
+    @property
+    def interference_w(self) -> float | None:
+        """Watts beside the load that neither needs alone; ``None`` unless idle and the load alone were measured.
+
+        ``(P_FB - P_0) - (P_F - P_0) / slowdown - (P_B - P_0)``. That the load does as many rounds a second beside the
+        foreground as alone is a convention, because its rate alone is not measured.
+        """
+        both, alone = _mean_w(self.beside.sample), _mean_w(self.alone.sample)
+        idle_w = _mean([_idle_w(record) for record in self.beside.sample])
+        load_w = _mean([_load_w(record) for record in self.beside.sample])
+        slowdown = self.slowdown
+        if both is None or alone is None or idle_w is None or load_w is None or not slowdown:
+            return None
+        return (both - idle_w) - (alone - idle_w) / slowdown - (load_w - idle_w)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HyperparameterEffect:
+    """One hyperparameter over the cells of one workload under one load."""
+
+    workload: str
+    load: str
+    """``alone``, or the names of the loads with their conditions."""
+    name: str
+    points: tuple[tuple[float, float, Cell], ...]
+    """(value, mean joules, cell), one a cell that has both."""
+    correlation: Correlation | None
+    """Spearman's, over cells; ``None`` below four of them."""
+
+
+def load_names(cell: Cell) -> str:
+    """The loads beside a cell with the conditions that their record has, or ``alone``."""
+    return " + ".join(map(_name_of_load, cell.sample[0].background)) or "alone"
+
+
+def _name_of_load(load: BackgroundPart) -> str:
+    """A load at half of its time is another load than one at full: a chart must not join the two.
+
+    >>> _name_of_load(BackgroundPart(name="toy/net", level="intensity", level_asked=0.5, devices="0"))
+    'toy/net (intensity 0.5, devices 0)'
+    """
+    asked = [(load.level, load.level_asked), ("gpu_memory_fraction", load.gpu_memory_fraction)]
+    words = [f"{name} {value:g}" for name, value in asked if name is not None and value is not None]
+    if load.devices is not None:
+        words.append(f"devices {load.devices or 'none'}")
+    return f"{load.name} ({', '.join(words)})" if words else load.name
+
+
+def workload_name(cell: Cell) -> str:
+    """``repository/model`` (with ``@profile``), or the test's own name."""
+    workload = cell.sample[0].workload
+    if workload is None:
+        return cell.name.partition("[")[0]
+    return f"{workload.repository}/{workload.model}" + (f"@{workload.profile}" if workload.profile else "")
+
+
+def load_pairs(cells: Sequence[Cell]) -> tuple[LoadPair, ...]:
+    """Each cell beside a load with the cell of the same workload, values and machine that ran alone."""
+    alone = {_same_but_load(cell): cell for cell in cells if not cell.sample[0].background}
+    return tuple(
+        LoadPair(alone=other, beside=cell)
+        for cell in cells
+        if cell.sample[0].background and (other := alone.get(_same_but_load(cell))) is not None
+    )
+
+
+def hyperparameter_effects(cells: Sequence[Cell]) -> tuple[HyperparameterEffect, ...]:
+    """Each numeric hyperparameter that takes several values among the cells of one workload under one load."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.sample[0].workload is not None and cell.n:
+            groups.setdefault((workload_name(cell), load_names(cell)), []).append(cell)
+    return tuple(_effect(group, name, members) for group, members in groups.items() for name in _varied(members))
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> frozenset[int]:
+    """Positions of the points that none beats: (cost, value) with less cost and more value.
+
+    >>> sorted(pareto_front([(1.0, 0.5), (2.0, 0.9), (3.0, 0.8), (1.0, 0.4)]))
+    [0, 1]
+    """
+    best = float("-inf")
+    front = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if points[index][1] > best:
+            best = points[index][1]
+            front.append(index)
+    return frozenset(front)
+
+
+def better_is_higher(metric: str) -> bool | None:
+    """Which way a metric is better, by its name; ``None`` where the name does not tell.
+
+    >>> better_is_higher("test_accuracy"), better_is_higher("val_loss"), better_is_higher("x")
+    (True, False, None)
+    """
+    if _LOWER_IS_BETTER.search(metric):
+        return False
+    return True if _HIGHER_IS_BETTER.search(metric) else None
+
+
+def _effect(group: tuple[str, str], name: str, cells: Sequence[Cell]) -> HyperparameterEffect:
+    found = [(_number(cell, name), cell.energy().value, cell) for cell in cells]
+    points = tuple((value, joules, cell) for value, joules, cell in found if value is not None and joules is not None)
+    correlation = correlate([point[0] for point in points], [point[1] for point in points])
+    return HyperparameterEffect(workload=group[0], load=group[1], name=name, points=points, correlation=correlation)
+
+
+def _varied(cells: Sequence[Cell]) -> Iterator[str]:
+    for name in dict.fromkeys(name for cell in cells for name in _values(cell)):
+        if len({_number(cell, name) for cell in cells} - {None}) > 1:
+            yield name
+
+
+def _values(cell: Cell) -> dict[str, Value]:
+    workload = cell.sample[0].workload
+    return {} if workload is None else dict(workload.hyperparameters)
+
+
+def _number(cell: Cell, name: str) -> float | None:
+    value = _values(cell).get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _same_but_load(cell: Cell) -> tuple[object, ...]:
+    record = cell.sample[0]
+    return workload_name(cell), tuple(sorted((k, repr(v)) for k, v in _values(cell).items())), record.host.machine_id
+
+
+def _mean_w(records: Sequence[Record]) -> float | None:
+    return _mean([record.energy.mean_w for record in records])
+
+
+def _idle_w(record: Record) -> float | None:
+    energy = record.energy
+    return energy.idle_j / energy.window_s if energy.idle_j is not None and energy.window_s else None
+
+
+def _load_w(record: Record) -> float | None:
+    watts = [load.solo_mean_w for load in record.background]
+    return watts[0] if len(watts) == 1 else None  # several loads alone are not the sum of each alone
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _ratio(upper: float | None, lower: float | None) -> float | None:
+    return upper / lower if upper is not None and lower else None

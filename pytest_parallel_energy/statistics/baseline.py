@@ -1,0 +1,115 @@
+"""Named baselines, kept by machine: ``baselines/<machine-id>/<name>.jsonl`` under the results folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ConfigError, RecordError, did_you_mean
+from ..records.atomic_write import write_file
+from ..records.codec import encode
+from ..records.reader import Records, read_records, records_file
+from ..records.record import HostPart, Record
+
+__all__ = ["DEFAULT_NAME", "baseline_path", "find_path", "find_run", "save_baseline"]
+
+DEFAULT_NAME = "default"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+def baseline_path(base_dir: Path, host: HostPart, name: str = DEFAULT_NAME) -> Path:
+    """Where the baseline ``name`` of this machine lies, whether it exists or not.
+
+    Raises:
+        ConfigError: the name is no file name of letters, digits, ``.``, ``_`` and ``-``.
+    """
+    return base_dir / "baselines" / _machine(host) / f"{check_name(name)}.jsonl"
+
+
+def check_name(name: str) -> str:
+    """The name itself, when it can be a baseline's.
+
+    Raises:
+        ConfigError: it is no file name of letters, digits, ``.``, ``_`` and ``-``.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} cannot name a baseline: use letters, digits, '.', '_' and '-', up to 80 of them")
+    return name
+
+
+def save_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT_NAME) -> tuple[Path, ...]:
+    """Keep all ``records`` as the baseline ``name``, replacing an older one; one file a machine among the records.
+
+    Raises:
+        ConfigError: there are no records, or the name is unusable.
+        RecordError: a file cannot be written; the older baseline stays.
+    """
+    if not records:
+        raise ConfigError("no records to save as a baseline: nothing was measured")
+    by_path: dict[Path, list[Record]] = {}
+    for record in records:
+        by_path.setdefault(baseline_path(base_dir, record.host, name), []).append(record)
+    return tuple(write_file(path, b"".join(encode(r) + b"\n" for r in found)) for path, found in by_path.items())
+
+
+def find_run(base_dir: Path, wanted: str, host: HostPart | None = None) -> Records:
+    """The records of :func:`find_path`.
+
+    Raises:
+        ConfigError: nothing has that name; the message lists what there is.
+        RecordError: it is there and cannot be read.
+    """
+    return read_records(find_path(base_dir, wanted, host))
+
+
+def find_path(base_dir: Path, wanted: str, host: HostPart | None = None) -> Path:
+    """The file of records that a person means by ``wanted``: a path, a run's id or its beginning, or a baseline.
+
+    ``latest`` is a path too; an empty ``wanted`` is this machine's default baseline, else the latest run.
+
+    A baseline of this machine comes before one of another machine, which the comparison then calls not comparable.
+
+    Raises:
+        ConfigError: nothing has that name; the message lists what there is.
+        RecordError: it is there and holds no records.
+    """
+    if not wanted:
+        default = base_dir / "baselines" / _machine(host) / f"{DEFAULT_NAME}.jsonl"
+        return default if default.is_file() else find_path(base_dir, "latest", host)
+    for candidate in (Path(wanted), base_dir / wanted):
+        if candidate.exists():
+            return records_file(candidate).resolve()
+    baselines = sorted(base_dir.glob(f"baselines/*/{wanted}.jsonl")) if _NAME.fullmatch(wanted) else []
+    own = [
+        path for path in baselines if host is not None and path.parent.name == (host.machine_id or "unknown-machine")
+    ]
+    runs = sorted(path for path in base_dir.glob(f"{_escaped(wanted)}*") if _has_records(path))
+    found = own or baselines or runs
+    if not found:
+        raise ConfigError(f"no run or baseline {wanted!r} under {base_dir}: {did_you_mean(wanted, _known(base_dir))}")
+    if found is runs and len(runs) > 1:
+        raise ConfigError(f"{wanted!r} begins {len(runs)} runs: {', '.join(path.name for path in runs)}")
+    return records_file(found[0]).resolve()
+
+
+def _machine(host: HostPart | None) -> str:
+    return (host.machine_id if host else None) or "unknown-machine"
+
+
+def _known(base_dir: Path) -> set[str]:
+    runs = {path.name for path in base_dir.glob("*") if path.is_dir() and _has_records(path)}
+    return runs | {path.stem for path in base_dir.glob("baselines/*/*.jsonl")}
+
+
+def _has_records(path: Path) -> bool:
+    try:
+        records_file(path)
+    except RecordError:
+        return False
+    return True
+
+
+def _escaped(text: str) -> str:
+    """The text with a glob's special characters taken literally; separators never reach a glob."""
+    return re.sub(r"([*?\[])", r"[\1]", text).replace("/", "_")

@@ -1,0 +1,188 @@
+"""Records grouped by cell, with the numbers that a table shows: means, and intervals that need no SciPy."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..records.record import EnergyPart, Phase, Record, Status
+
+__all__ = ["Cell", "Mean", "group_cells", "mean_of", "sample_sd", "short_name", "t_quantile"]
+
+_QUALITIES = ("counter", "integrated", "apportioned", "estimated", "missing")
+"""Best first: ``energy.result.Quality``, as records hold it."""
+
+# Student's t, 97.5 %, for 1 to 30 degrees of freedom (NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2).
+_T_975 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """A mean and the half-width of its 95 % interval; both ``None`` where they cannot be known."""
+
+    value: float | None
+    u95: float | None
+    n: int
+    """How many values it is the mean of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """All records of one cell, in the order of writing.
+
+    What is averaged (``sample``): the attempts that passed and are not warm-up. Where none did, the other measured
+    attempts stand in, so that their energy is shown; ``n`` is 0 then.
+    """
+
+    cell: str
+    name: str
+    """The test's id without its repetition."""
+    records: tuple[Record, ...]
+
+    @cached_property
+    def passed(self) -> tuple[Record, ...]:
+        """The attempts that count."""
+        return tuple(r for r in self.records if r.phase is Phase.MEASURED and r.status is Status.PASSED)
+
+    @cached_property
+    def failed(self) -> tuple[Record, ...]:
+        """Attempts that ended in any other way, warm-ups among them."""
+        return tuple(r for r in self.records if r.status is not Status.PASSED)
+
+    @property
+    def warmups(self) -> tuple[Record, ...]:
+        """Attempts that were planned not to count."""
+        return tuple(r for r in self.records if r.phase is Phase.WARMUP)
+
+    @property
+    def n(self) -> int:
+        """How many attempts count."""
+        return len(self.passed)
+
+    @cached_property
+    def sample(self) -> tuple[Record, ...]:
+        """The records whose mean stands for the cell; never empty."""
+        return self.passed or tuple(r for r in self.records if r.phase is Phase.MEASURED) or self.records
+
+    @cached_property
+    def quality(self) -> str:
+        """The worst quality of the sample."""
+        return max((record.energy.quality for record in self.sample), key=_rank)
+
+    def mean_s(self) -> float:
+        """Mean duration in seconds: of the window where there is one, else of the test."""
+        return statistics.fmean(_seconds(record) for record in self.sample)
+
+    def energy(self) -> Mean:
+        """Mean joules of the total."""
+        return mean_of([(r.energy.total_j, r.energy.total_u95_j) for r in self.sample])
+
+    def part_j(self, name: str) -> float | None:
+        """Mean joules of ``cpu``, ``gpu`` or ``dram``; ``None`` unless each record of the sample has it."""
+        values = [getattr(record.energy, f"{name}_j") for record in self.sample]
+        return None if any(value is None for value in values) else statistics.fmean(values)
+
+    def metrics(self) -> dict[str, float | None]:
+        """Mean of each metric over the records that report it, ``None`` where one of them is unknown."""
+        values: dict[str, list[float | None]] = {}
+        for record in self.sample:
+            for name, value in all_metrics(record).items():
+                values.setdefault(name, []).append(value)
+        return {name: _mean_or_none(found) for name, found in values.items()}
+
+
+def all_metrics(record: Record) -> dict[str, float | None]:
+    """The training's metrics and the test's own, which win where both have a name."""
+    return {**(record.workload.metrics if record.workload else {}), **record.metrics}
+
+
+def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
+    """The cells of ``records`` in the order in which each first appears."""
+    grouped: dict[str, list[Record]] = {}
+    for record in records:
+        grouped.setdefault(record.cell, []).append(record)
+    return tuple(
+        Cell(cell=cell, name=short_name(members[0].nodeid), records=tuple(members)) for cell, members in grouped.items()
+    )
+
+
+def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:
+    """The mean of (value, half-width of its 95 % interval) pairs, at least one.
+
+    Spread and measurement add in quadrature: ``t * s / sqrt(n)`` for the spread of the repeats (Student), and the mean
+    of the half-widths for the meter, because most of it is gain, which is the same in each repeat and does not average
+    out (JCGM 100:2008, 5.1 and 5.2). One unknown value makes the mean unknown; one unknown half-width the half-width.
+    """
+    known = [value for value, _ in values if value is not None]
+    n = len(values)
+    if len(known) < n or not known:
+        return Mean(value=None, u95=None, n=n)
+    meter = _mean_or_none([u95 for _, u95 in values])
+    if meter is None:
+        return Mean(value=statistics.fmean(known), u95=None, n=n)
+    spread = t_quantile(n - 1) * sample_sd(known) / math.sqrt(n) if n > 1 else 0.0
+    return Mean(value=statistics.fmean(known), u95=math.hypot(spread, meter), n=n)
+
+
+def sample_sd(values: Sequence[float]) -> float:
+    """Standard deviation of two values or more (n - 1): in floats, 50 times as fast as ``statistics.stdev``."""
+    mean = statistics.fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def t_quantile(degrees: int) -> float:
+    """The 97.5 % quantile of Student's t for 1 or more degrees of freedom, to three decimals.
+
+    Above 30 by the expansion of Abramowitz and Stegun, 26.7.5.
+
+    >>> t_quantile(2), round(t_quantile(100), 3)
+    (4.303, 1.984)
+    """
+    if degrees <= len(_T_975):
+        return _T_975[degrees - 1]
+    z = 1.959964
+    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+
+
+_REPETITION = re.compile(r"(^|-)(rep|warmup)\d+$")
+
+
+def short_name(nodeid: str) -> str:
+    """A test's id without its file and without the part of its parameters that counts repetitions.
+
+    >>> short_name("experiments/test_a.py::test_lr[lr=0.1-bg=toy/net-rep0]")
+    'test_lr[lr=0.1-bg=toy/net]'
+    >>> short_name("test_a.py::TestA::test_b[rep2]")
+    'TestA::test_b'
+    """
+    name = nodeid.partition("::")[2] or nodeid
+    head, bracket, parameters = name.partition("[")
+    if not bracket:
+        return name
+    kept = _REPETITION.sub("", parameters.removesuffix("]"))
+    return f"{head}[{kept}]" if kept else head
+
+
+def worst_quality(energies: Iterable[EnergyPart]) -> str:
+    """The worst quality among some windows; ``missing`` for none."""
+    return max((energy.quality for energy in energies), key=_rank, default="missing")
+
+
+def _rank(quality: str) -> int:
+    return _QUALITIES.index(quality) if quality in _QUALITIES else len(_QUALITIES)
+
+
+def _seconds(record: Record) -> float:
+    return record.duration_s if record.energy.window_s is None else record.energy.window_s
+
+
+def _mean_or_none(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None

@@ -1,1 +1,0 @@
-"""Many experiments as one: what files ask for, in which order, what is known and done already, and what is left."""

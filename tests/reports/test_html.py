@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from dataclasses import replace
+
+import pytest
+
+from pytest_parallel_energy.records.record import (
+    AttributionPart,
+    BackgroundPart,
+    EnergyPart,
+    MeterPart,
+    Status,
+    WorkloadPart,
+)
+from pytest_parallel_energy.records.trace import Trace
+from pytest_parallel_energy.reports.html import page
+from pytest_parallel_energy.reports.html.document import html_report
+from pytest_parallel_energy.reports.report import Report
+from pytest_parallel_energy.statistics.analysis import hyperparameter_effects, load_pairs
+from pytest_parallel_energy.statistics.compare import compare_runs
+from pytest_parallel_energy.statistics.grouping import group_cells
+from pytest_parallel_energy.statistics.quantities import parse_threshold
+
+from chromium_pipe import CHROMIUM, Browser  # isort: skip - lies beside this file
+
+NASTY = 't.py::test_a["x"|<script>alert(1)</script>\\é%,:]'
+
+
+def _trace(points):
+    offsets = tuple(i * 60 / points for i in range(points))
+    values = (tuple(50.0 + i % 7 for i in range(points)), tuple(40.0 + i / points for i in range(points)))
+    return Trace(names=("package-0_w", "gpu-0_celsius"), offsets_s=offsets, values=values)
+
+
+def _study(make_record, cells, repeats=5, points=2000):
+    """Half of the cells alone, half beside a load, with metrics, windows, rounds and one trace a cell."""
+    draw = random.Random(1)
+    records, traces = [], {}
+    for number in range(cells // 2):
+        lr = float(f"{10 ** draw.uniform(-4, -1):.3g}")
+        for load in (False, True):
+            for repetition in range(repeats):
+                record = _attempt(make_record, draw, number, lr=lr, load=load, repetition=repetition)
+                records.append(record)
+                if repetition == 0:
+                    traces[record.record_id] = _trace(points)
+    return Report(records=tuple(records), traces=traces)
+
+
+def _attempt(make_record, draw, number, *, lr, load, repetition):
+    joules = (5000 + 800 * abs(math.log10(lr) + 2)) * (1.8 if load else 1.0) * draw.gauss(1, 0.01)
+    energy = EnergyPart(
+        window_s=80.0 if load else 60.0,
+        total_j=joules,
+        total_u95_j=0.04 * joules,
+        cpu_j=joules,
+        mean_w=joules / 60,
+        quality="counter",
+        boundary="CPU packages; without DRAM, GPU, board, power supply",
+        windows=(EnergyPart(name="epoch-1", start_s=1.0, window_s=20.0),),
+    )
+    loads = (
+        BackgroundPart(name="VulBERTa/mlp", rounds_completed=5, coverage_ratio=0.98, round_spans_s=((-1.0, 9.0),)),
+    )
+    return make_record(
+        energy=energy,
+        lr=lr,
+        background=loads if load else (),
+        repetition=repetition,
+        cell=f"c{number:04d}{'b' if load else 'a'}",
+        nodeid=f"t.py::test_resnet20[lr={lr}-bg={'VulBERTa/mlp' if load else 'None'}-rep{repetition}]",
+        workload=WorkloadPart(
+            repository="pytorch_resnet_cifar10",
+            model="resnet20",
+            hyperparameters={"learning_rate": lr, "epochs": 2},
+            metrics={"test_accuracy": 0.9 - 0.1 * abs(math.log10(lr) + 2)},
+        ),
+        meter=MeterPart(flags=("idle leg not measured",)),
+    )
+
+
+@pytest.fixture
+def study(make_record):
+    """Twelve cells, a failed one and a comparison."""
+    report = _study(make_record, 12)
+    failed = make_record(None, lr=9.0, status=Status.TIMEOUT, reason="stopped <b>", cell="bad")
+    comparison = compare_runs(("old", report.records), ("new", report.records), (parse_threshold("total_j:5%"),))
+    return replace(report, records=(*report.records, failed), comparison=comparison)
+
+
+@pytest.fixture(scope="module")
+def one_browser(tmp_path_factory):
+    """A browser for all tests of this file: starting one takes seconds."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    pytest.importorskip("altair", reason="the extra report is not installed")
+    with Browser(tmp_path_factory.mktemp("chromium") / "profile", deadline_s=300) as found:
+        yield found
+
+
+@pytest.fixture
+def browser(one_browser):
+    """The browser, with nothing in its console."""
+    one_browser.errors.clear()
+    return one_browser
+
+
+_DRAWN = "[...document.querySelectorAll('[data-chart]')].every(place => place.dataset.drawn === 'yes')"
+
+
+def _open(browser, path, report, **how):
+    path.write_text(html_report(report), encoding="utf-8")
+    browser.open(path, **how)
+    browser.wait_for(_DRAWN)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (390, False)])
+def test_the_page_is_drawn(tmp_path, browser, study, width, dark):
+    """In light, dark and at a phone's width: all charts drawn, the console clean, nothing fetched or cut off."""
+    _open(browser, tmp_path / "r.html", study, width=width, dark=dark)
+    browser.wait_for("document.getElementById('trace-power').dataset.drawn === 'yes'")
+    charts = browser.evaluate(
+        "[...document.querySelectorAll('[data-chart]')].map(p => [p.id, p.querySelectorAll('svg path').length])"
+    )
+    assert [name for name, _ in charts] == ["chart-energy", "chart-load", "chart-hyperparameter-0", "chart-pareto-0"]
+    assert all(marks > 10 for _, marks in charts)
+    assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(18, 22, 28)" if dark else "rgb(255, 255, 255)")
+    assert browser.errors == []
+
+
+def test_tables_sort_and_filter(tmp_path, browser, study):
+    """A click on a head sorts by number, a second one the other way, unknown last; typing filters and counts."""
+    _open(browser, tmp_path / "r.html", study)
+    column = "[...document.querySelectorAll('#cells tbody tr')].map(r => r.cells[3].dataset.sort ?? null)"
+    browser.evaluate("document.querySelectorAll('#cells thead button')[3].click()")
+    rising = browser.evaluate(column)
+    assert rising[-1] is None
+    assert [float(v) for v in rising[:-1]] == sorted(float(v) for v in rising[:-1])
+    assert browser.evaluate("document.querySelectorAll('#cells th')[3].ariaSort") == "ascending"
+    browser.evaluate("document.querySelectorAll('#cells thead button')[3].click()")
+    falling = browser.evaluate(column)
+    assert falling[-1] is None
+    assert falling[:-1] == rising[-2::-1]
+    browser.evaluate(
+        "(() => { const box = document.querySelector('[data-for=cells]'); box.value = 'vulberta lr=0'; "
+        "box.dispatchEvent(new Event('input')); })()"
+    )
+    shown = browser.evaluate("document.querySelectorAll('#cells tbody tr:not([hidden])').length")
+    assert shown == 6
+    assert browser.evaluate("document.querySelector('output[for=cells]').textContent") == "6 of 13"
+    assert browser.errors == []
+
+
+def test_charts_and_tables_have_accessible_names(tmp_path, browser, study):
+    """Each chart says what it shows, each table, box and button has a name; links lead to rows."""
+    _open(browser, tmp_path / "r.html", study)
+    names = browser.evaluate(
+        "[...document.querySelectorAll('[data-chart] [role=graphics-document]')].map(s => s.getAttribute('aria-label'))"
+    )
+    assert len(names) == 4
+    assert all(name and "chart of" in name for name in names)
+    nameless = (
+        "[...document.querySelectorAll('button,input,select,a')]"
+        ".filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)"
+    )
+    assert browser.evaluate(nameless) == []
+    assert browser.evaluate("[...document.querySelectorAll('table')].every(t => t.caption.textContent)")
+    broken = (
+        "[...document.querySelectorAll('a[href^=\"#\"]:not(.vega-actions a)')]"
+        ".filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).length"
+    )
+    assert browser.evaluate(broken) == 0
+    exports = "[...document.querySelectorAll('#chart-energy .vega-actions a')].map(a => a.textContent)"
+    assert browser.evaluate(exports) == ["Save as SVG", "Save as PNG"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(0, "blob:file"), (1, "data:image/png")])
+def test_charts_are_saved(tmp_path, browser, study, number, kind):
+    """The menu of a chart gives an SVG and a PNG, made in the page itself."""
+    _open(browser, tmp_path / "r.html", study)
+    link = f"document.querySelectorAll('#chart-energy .vega-actions a')[{number}]"
+    browser.evaluate(f"{link}.dispatchEvent(new MouseEvent('mousedown')) && null")
+    browser.wait_for(f"{link}.href !== location.href + '#' && !{link}.href.endsWith('#')")
+    assert browser.evaluate(f"{link}.href").startswith((kind, "blob:"))
+    assert browser.evaluate(f"{link}.download").startswith("Energy-per-cell")
+    assert browser.errors == []
+
+
+def test_the_theme_can_be_switched(tmp_path, browser, study):
+    """The button changes page and charts, and nothing complains."""
+    _open(browser, tmp_path / "r.html", study)
+    browser.evaluate("document.getElementById('theme').click()")
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 28)"
+    browser.wait_for("document.querySelector('#chart-energy svg text[fill=\"#e4e9f0\"]') !== null")
+    assert browser.errors == []
+
+
+def test_nasty_names_do_no_harm(tmp_path, browser, make_record):
+    """Markup in a test's id, a reason or a metric is text."""
+    record = make_record(nodeid=NASTY, reason="</script><img src=x onerror=alert(1)>", metrics={"<b>.[x]": 1.0})
+    _open(browser, tmp_path / "r.html", Report(records=(record, make_record()), problems=("<i>",)))
+    assert browser.evaluate("document.querySelectorAll('img, b, i').length") == 0
+    name = browser.evaluate("document.querySelector('#cells tbody th').textContent")
+    assert name == NASTY.partition("[")[2].removesuffix("]")
+    assert browser.errors == []
+
+
+def test_two_hundred_cells_stay_below_three_megabytes(make_record):
+    """200 cells of five repeats with 200 traces of 4000 points: below 3 MB, with the peak of each trace kept."""
+    report = _study(make_record, 200, points=20)
+    peak = 987.0
+    values = tuple(peak if i == 2345 else 50.0 + (i * 37 % 101) / 10 for i in range(4000))
+    long = Trace(names=("package-0_w", "gpu-0_w"), offsets_s=tuple(i / 100 for i in range(4000)), values=(values,) * 2)
+    text = html_report(replace(report, traces=dict.fromkeys(report.traces, long)))
+    assert len(text.encode()) < 3_000_000
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert len(data["traces"]) == 200
+    lines = [line for trace in data["traces"].values() for line in trace["lines"].values()]
+    assert all(peak in {value for _, value in line} for line in lines)
+
+
+def test_nothing_is_fetched(study):
+    """The page names no address outside of itself that a browser would load, and its policy forbids all."""
+    text = html_report(study)
+    head = text[: text.index("<body>")]
+    assert "default-src 'none'" in head
+    body = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)=["'](?!#|data:)""", body)
+
+
+def test_without_charts_the_tables_are_there(study, monkeypatch):
+    """Without the extra the page says how to get charts, and has all its tables."""
+    monkeypatch.setattr(page, "have_charts", lambda: False)
+    text = html_report(study)
+    assert "pip install &#x27;pytest-parallel-energy[report]&#x27;" in text
+    assert 'id="cells"' in text
+    assert len(text) < 200_000
+
+
+def test_an_empty_run_has_a_page():
+    """A run without records is a page, too."""
+    assert "No flags." in html_report(Report(records=()))
+
+
+def test_pairs_are_of_one_workload_and_machine(make_record):
+    """Alone and beside a load are compared for the same values on the same machine alone."""
+    (pair,) = load_pairs(group_cells(_study(make_record, 2).records))
+    assert pair.slowdown == pytest.approx(80 / 60)
+    assert pair.inflation == pytest.approx(1.8, rel=0.03)
+    assert pair.interference_w is None
+    assert load_pairs(group_cells([make_record(lr=1.0), make_record(lr=2.0, load=True)])) == ()
+
+
+def test_interference_needs_all_legs(make_record):
+    """With idle, both alone and together measured, interference is what the formula says."""
+    idle = {"idle_j": 600.0, "window_s": 60.0, "quality": "counter"}
+    alone = make_record(energy=EnergyPart(total_j=6600.0, mean_w=110.0, **idle))
+    load = (BackgroundPart(name="b", solo_mean_w=60.0),)
+    beside = make_record(energy=EnergyPart(total_j=9600.0, mean_w=160.0, **idle), background=load, cell="beside")
+    (pair,) = load_pairs(group_cells([alone, beside]))
+    assert pair.slowdown == 1.0
+    assert pair.interference_w == pytest.approx((160 - 10) - (110 - 10) - (60 - 10))
+
+
+def test_what_a_load_did_is_told(make_record):
+    """Its rounds, how they ended, what it used, and whose joules those of the attempt were."""
+    load = BackgroundPart(
+        name="b", rounds_completed=3, rounds_failed=1, exit_codes=(0, 0, 137, 0), round_mean_s=2.5, gpu_percent=41.7
+    )
+    shares = AttributionPart(foreground_j=61.5, background_j=30.2, idle_j=10.0, method="shapley")
+    markup = html_report(Report(records=(make_record(background=(load,), attribution=shares),)))
+    section = markup[markup.index('id="background"') : markup.index('id="all-attempts"')]
+    fields = re.findall(r"<t[dh][^>]*>(?:<a[^>]*>)?([^<]*)", section)
+    assert {"3", "1", "0 × 3, 137", "2.5 s", "42 %", "61.5 J", "30.2 J", "10.0 J", "shapley"} <= set(fields)
+
+
+def test_effects_are_apart_by_load(make_record):
+    """Alone and beside a load are not mixed in one correlation, which is over cells, not over repeats."""
+    effects = hyperparameter_effects(group_cells(_study(make_record, 12).records))
+    assert [(effect.name, effect.load, effect.correlation.n) for effect in effects] == [
+        ("learning_rate", "alone", 6),
+        ("learning_rate", "VulBERTa/mlp", 6),
+    ]
+
+
+def test_effects_are_apart_by_condition(make_record):
+    """A load at half of its time is not mixed with the same load at full, nor are two devices."""
+    loads = [{}, {"level": "intensity", "level_asked": 0.5}, {"devices": "1"}]
+    records = [
+        make_record(lr=rate, load=True, cell=f"{rate}-{number}", background=(BackgroundPart(name="b", **load),))
+        for number, load in enumerate(loads)
+        for rate in (0.1, 0.2, 0.4)
+    ]
+    effects = hyperparameter_effects(group_cells(records))
+    assert [(effect.load, len(effect.points)) for effect in effects] == [
+        ("b", 3),
+        ("b (intensity 0.5)", 3),
+        ("b (devices 1)", 3),
+    ]
