@@ -34,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 # Inside run/, from the bottom up, by the same rule.
 RUN_FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"legs", "progress", "record_parts"}),
+    frozenset({"closing", "legs", "progress", "record_parts"}),
     frozenset({"session", "conclusion"}),
     frozenset({"loads", "ready_host"}),
     frozenset({"experiment"}),

@@ -1,4 +1,4 @@
-"""What an interrupted run has finished already: the cells that a resumed run leaves out."""
+"""The experiments that an interrupted run has finished: a resumed run leaves them out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Finished:
 
     @classmethod
     def of(cls, records: Iterable[Record], *, git_commit: str | None) -> Finished:
-        """What these records finish for code at this commit (``None``: not under version control)."""
+        """Return the repetitions that these records finish for code at this commit (``None``: no version control)."""
         done: dict[_Key, set[str]] = {}
         other = set()
         for record in records:
@@ -39,49 +39,49 @@ class Finished:
             if record.host.git_commit != git_commit:
                 other.add(record.nodeid)
                 continue
-            done.setdefault((record.nodeid, record.phase is Phase.WARMUP), set()).add(_what(record.cell, record.code))
+            done.setdefault((record.nodeid, record.phase is Phase.WARMUP), set()).add(_key(record.cell, record.code))
         return cls(
             done={key: frozenset(cells) for key, cells in done.items()},
             other_code=frozenset(other - {nodeid for nodeid, _ in done}),
         )
 
     def holds(self, nodeid: str, cell: str, code: str | None, *, warmup: bool = False) -> bool:
-        """Whether this repetition passed with the same configuration (its cell) and the same code (its files)."""
-        return _what(cell, code) in self.done.get((nodeid, warmup), ())
+        """Return whether this repetition passed with the same configuration (its cell) and code (its files)."""
+        return _key(cell, code) in self.done.get((nodeid, warmup), ())
 
     def __bool__(self) -> bool:
         return bool(self.done)
 
     def to_plain(self) -> list[Any]:
-        """As lists and texts, for a worker of xdist."""
+        """Return the same as lists and texts, for a worker of pytest-xdist."""
         done = [[nodeid, warmup, sorted(cells)] for (nodeid, warmup), cells in self.done.items()]
         return [done, sorted(self.other_code)]
 
     @classmethod
     def from_plain(cls, plain: Sequence[Any]) -> Finished:
-        """What ``to_plain`` gave."""
+        """Return what ``to_plain`` was given."""
         done, other = plain
         return cls(
             done={(nodeid, warmup): frozenset(cells) for nodeid, warmup, cells in done}, other_code=frozenset(other)
         )
 
 
-def _what(cell: str, code: str | None) -> str:
+def _key(cell: str, code: str | None) -> str:
     return f"{cell} {code}"
 
 
 def find_run(results_dir: Path, asked: str) -> Path | None:
-    """The folder of the run to go on with.
+    """Return the folder of the run to resume.
 
     Args:
         results_dir: the folder that holds the runs.
         asked: ``latest``, a run's name, or a path to its folder.
 
     Returns:
-        ``None`` when the latest was asked for and there is none yet: the run begins.
+        ``None`` when the latest was asked for and there is none yet.
 
     Raises:
-        ConfigError: a run was named that is not there.
+        ConfigError: no run has that name.
     """
     for folder in (results_dir / asked, Path(asked)):
         if (folder / RECORDS_NAME).is_file():
@@ -90,4 +90,4 @@ def find_run(results_dir: Path, asked: str) -> Path | None:
         return None
     runs = sorted(file.parent.name for file in results_dir.glob(f"*/{RECORDS_NAME}") if not file.parent.is_symlink())
     known = f"the newest runs are {', '.join(runs[-5:])}" if runs else f"{results_dir} holds no run yet"
-    raise ConfigError(f"there is no run {asked!r} to go on with; {known}")
+    raise ConfigError(f"there is no run {asked!r} to resume; {known}")

@@ -87,8 +87,13 @@ def pytest_configure(config: pytest.Config) -> None:
     collection = Items(config)
     config.stash[_COLLECTION] = collection
     config.pluginmanager.register(collection, "parallel_energy_collection")
-    reporting = None if hasattr(config, "workerinput") else Reporting(collection)
-    if reporting is not None:
+    reporting = None
+    if hasattr(config, "workerinput"):
+        from ..processes.controller import watch_controller
+
+        watch_controller()
+    else:
+        reporting = Reporting(collection)
         config.pluginmanager.register(reporting, "parallel_energy_reporting")
     if collection.settings_if_any is not None:
         from .selection import Sweeping

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..run.experiment import Experiment
     from ..run.session import Run
 
-__all__ = ["FINISHED_INPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
+__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
 
 RECORD_PROPERTY = "energy.record"
 """Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
@@ -31,6 +31,8 @@ RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
 FINISHED_INPUT = "parallel_energy_finished"
 """What a resumed run has finished already, as xdist's controller tells its workers."""
+LEFTOVERS_OUTPUT = "parallel_energy_leftovers"
+"""What a worker of xdist tells its controller of the leftover processes that it killed."""
 _CELL = "_energy_cell"
 _DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
@@ -262,8 +264,12 @@ class Items:
             _ = self.session.meter
             self.session.check_strict()
             _ = self.session.store
-            if self.session.owns_store:
-                self.session.sweep()
+            self.session.describe_resumed_run()
+            self.session.sweep()  # in each worker of xdist too: the controller cannot know that anything is measured
+            if (output := getattr(self.config, "workeroutput", None)) is not None:
+                from ..console.listings import sweep_lines
+
+                output[LEFTOVERS_OUTPUT] = sweep_lines(self.session.swept, self.session.unswept)
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 

@@ -1,18 +1,23 @@
-"""What becomes of records: kept at once, summed up at the end."""
+"""The records of a session: kept at once, summed up at the end."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 from collections.abc import Generator
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ..errors import ParallelEnergyError, RecordError
-from .collection import FINISHED_INPUT, RECORD_PROPERTY, RUN_INPUT
+from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RECORD_PROPERTY, RUN_INPUT
 
 if TYPE_CHECKING:
     from ..records.record import Record
+    from ..run.closing import Closed
     from ..run.conclusion import Conclusion, Reference
     from .collection import Items
 
@@ -29,7 +34,7 @@ _MARKUP = {
 
 
 class Reporting:
-    """Keeps the records of this session, and tells about them. Only in the process that reports: not in a worker.
+    """The keeper of this session's records, which also reports them. A worker of pytest-xdist has none.
 
     Args:
         collection: gives the session, whose store keeps the records.
@@ -41,13 +46,18 @@ class Reporting:
         self.problems: list[str] = []
         self._reference: Reference | None = None
         self._conclusion: Conclusion | None = None
+        self._gate_failed = False
+        self._unstored: list[Record] = []
+        """Records for which no results folder could be made."""
+        self._handlers: dict[int, Any] = {}
         self._told = False
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Find what the run will be compared with, before hours of training, and before the run itself is the latest.
+        """Find the reference of the comparison, before hours of training, and before the run itself is the latest.
 
         Raises:
-            pytest.UsageError: there is none, and ``--energy-baseline-missing=fail``; or SciPy is missing for a gate.
+            pytest.UsageError: there is none and ``--energy-baseline-missing=fail``, it cannot be judged by a gate, or
+                SciPy is missing for a gate.
         """
         settings = self._collection.settings_if_any
         if settings is None or settings.disable or session.config.option.collectonly:
@@ -64,15 +74,39 @@ class Reporting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of xdist which results folder is the run's."""
+        """Give a worker of xdist the run's results folder; from now on a signal may have records to save."""
         session = self._collection.session
+        self._take_signals()
         node.workerinput[RUN_INPUT] = str(session.run_folder)
         if session.resumed_folder is not None:
             node.workerinput[FINISHED_INPUT] = session.finished.to_plain()
+            with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
+                session.describe_resumed_run()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Report the leftover processes that a worker killed or could not kill."""
+        lines = getattr(node, "workeroutput", {}).get(LEFTOVERS_OUTPUT, ())
+        self.problems.extend(line for line in lines if line not in self.problems)
+
+    def _take_signals(self) -> None:
+        """Make SIGTERM and SIGHUP end xdist's controller in order, as they end a session without xdist."""
+        if self._handlers or threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                self._handlers[number] = signal.signal(number, self._end_session)
+
+    def _end_session(self, number: int, _frame: FrameType | None) -> None:
+        if self._collection.session.has_store:
+            pytest.exit(f"ended by {signal.Signals(number).name}", returncode=128 + number)
+        # a suite that measures nothing ends as it would without this plugin
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Put the records that a report carries on the disk; JUnit gets their figures instead."""
+        """Write the records that a report carries to the disk; JUnit gets their figures instead."""
         carried = [text for name, text in report.user_properties if name == RECORD_PROPERTY]
         if not carried:
             return
@@ -87,7 +121,7 @@ class Reporting:
         report.user_properties.extend(junit_properties(record))
 
     def _begin_progress(self) -> None:
-        """Under xdist: tell where the run is, once it is known that it measures."""
+        """Show the progress under xdist, once it is known that the run measures."""
         manager = self._collection.config.pluginmanager
         if manager.hasplugin("dsession") and not manager.hasplugin("parallel_energy_progress"):
             from .live_progress import LiveProgress
@@ -96,18 +130,24 @@ class Reporting:
 
     def _keep(self, record: Record) -> None:
         try:
-            self._collection.session.store.append(record)
+            store = self._collection.session.store
         except RecordError as error:
+            self._unstored.append(record)
             self.problems.append(str(error))
+        else:
+            try:
+                store.append(record)
+            except RecordError as error:
+                self.problems.append(str(error))
         self._pass_on(record)
 
     def _pass_on(self, record: Record) -> None:
-        """Give the record to other plugins; what they do wrong costs nobody a record or the session."""
+        """Give the record to other plugins; an error in one of them must not lose a record or end the session."""
         self.records.append(record)
         config = self._collection.config
         try:
             config.hook.pytest_energy_record(config=config, record=record)
-        except Exception as error:  # noqa: BLE001 - somebody else's code; said below the table
+        except Exception as error:  # noqa: BLE001 - another plugin's code; reported below the table
             self.problems.append(f"a hook pytest_energy_record failed: {type(error).__name__}: {error}")
 
     # Inside the terminal's wrapper, which prints the summary, and around Running's, which was registered later.
@@ -115,34 +155,45 @@ class Reporting:
     def pytest_sessionfinish(
         self, session: pytest.Session, exitstatus: int | pytest.ExitCode
     ) -> Generator[None, Any, Any]:
-        """After the last experiment has ended: adopt what crashed, close the results folder, compare and report.
+        """Close the run after the last experiment has ended, compare and report.
 
-        A gate that closed sets the session's exit status, where it would be 0.
+        A gate that failed, or that could not judge, sets the session's exit status where it would be 0.
         """
         try:
             return (yield)
         finally:
-            if self._collection.has_session and self._collection.session.has_store:
-                self._close(int(exitstatus))
-                self._conclude()
-                if self._conclusion and self._conclusion.failed and exitstatus == pytest.ExitCode.OK:
+            has_session = self._collection.has_session
+            if has_session and (self._unstored or self._collection.session.has_store):
+                closed = self._close(int(exitstatus))
+                for record in closed.adopted:
+                    self._pass_on(record)
+                self.problems.extend(closed.problems)
+                if self._collection.session.has_store:
+                    self._conclude()
+                gated = bool(self._collection.settings.compare_fail)
+                failed = self._gate_failed or (gated and not closed.complete)
+                if failed and exitstatus == pytest.ExitCode.OK:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+            self._handlers.clear()
 
-    def _close(self, exit_status: int) -> None:
-        from ..reports.csv_table import write_summary
+    def _close(self, exit_status: int) -> Closed:
+        """Close the run, whose folder a worker of xdist may have made without a record of it having arrived."""
+        from ..run.closing import Closed, close_run, save_unstored
 
-        store = self._collection.session.store
+        run = self._collection.session
+        unstored = save_unstored(run.run_folder.name, self._unstored)
+        if unstored.problems:
+            return unstored
         try:
-            for record in store.adopt_unfinished():
-                self._pass_on(record)
-            store.finish(exit_status)
-            write_summary(store.folder)
+            store = run.store
         except RecordError as error:
-            self.problems.append(str(error))
-        self.problems.extend(store.problems)
+            return Closed(problems=(str(error),), complete=False)
+        return close_run(store, exit_status)
 
     def _conclude(self) -> None:
-        """Do what was asked for with the whole run; a suite that asked for nothing does not pay for it."""
+        """Compare and report the whole run, as the user asked; a suite that asked for nothing does not pay for it."""
         from ..run.conclusion import conclude, wants_conclusion
 
         settings, energy, config = self._collection.settings, self._collection.session, self._collection.config
@@ -151,16 +202,18 @@ class Reporting:
         shown = config.pluginmanager.has_plugin("terminalreporter")
         width = config.get_terminal_writer().fullwidth if shown else _WIDTH
         try:
-            self._conclusion = conclude(settings, energy.results_dir, energy.store.folder, self._reference, width=width)
+            self._conclusion = conclude(settings, energy.results_dir, energy.run_folder, self._reference, width=width)
         except ParallelEnergyError as error:
             self.problems.append(str(error))
+            self._gate_failed = bool(settings.compare_fail)
         else:
             self.problems.extend(self._conclusion.problems)
+            self._gate_failed = self._conclusion.failed
 
     def pytest_report_collectionfinish(self, config: pytest.Config) -> list[str]:
-        """Say what will measure, what was left out and why, and where the results go."""
+        """Report the sensors in use, those left out and why, and where the results go."""
         collection = self._collection
-        if config.option.collectonly or not (collection.has_session and collection.session.has_store):
+        if not config.pluginmanager.hasplugin("parallel_energy_running") or not collection.session.has_store:
             return []
         from ..console.listings import header_lines
 
@@ -182,7 +235,7 @@ class Reporting:
             terminalreporter.write_line(f"problem: {problem}", red=True)
         if self._conclusion is not None:
             self._tell_conclusion(terminalreporter, self._conclusion)
-        terminalreporter.write_line(f"results: {self._collection.session.store.folder}")
+        terminalreporter.write_line(f"results: {self._collection.session.run_folder}")
 
     def _tell_loads(self, terminalreporter: pytest.TerminalReporter) -> None:
         from ..reports.load_lines import render_loads
@@ -206,7 +259,9 @@ class Reporting:
             terminalreporter.write_line(sentence)
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Print the table after all where pytest prints no summary: a session that SIGTERM or SIGHUP ended."""
+        """Print the table where pytest prints no summary (a session that SIGTERM or SIGHUP ended); free the run."""
+        if self._collection.has_session:
+            self._collection.session.release_store()
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None and not config.option.no_summary:
             self.pytest_terminal_summary(terminal)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError
+from ..processes.controller import controller_has_ended
 from ..records.record import Status
 from ..run.ready_host import ReadyHost
 from .collection import RECORD_PROPERTY
@@ -62,6 +63,8 @@ class Running:
         if not self._collection.is_experiment(item) or self._collection.settings.disable:
             return (yield)
         self._refusal, self._gate_flags = None, ()
+        if controller_has_ended():  # a worker's queue is not empty yet, but no report reaches anyone any more
+            pytest.exit("the controller of pytest-xdist has ended")
         try:
             self._gate_flags = self._gate.enter(self._collection.settings_of(item))
         except ParallelEnergyError as error:

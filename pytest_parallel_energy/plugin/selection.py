@@ -1,4 +1,4 @@
-"""Which experiments run, and in what order: resumed runs, known mutations, order, plan, budget."""
+"""The choice and the order of the experiments to run: resumed runs, known mutations, order, plan, budget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Sweeping"]
 
 _RUNS_OF_THE_PAST = 50
-"""So many of the newest runs in the results folder tell what a plan will take."""
+"""Number of the newest runs in the results folder from which a plan is estimated."""
 
 
 class Sweeping:
@@ -45,7 +45,11 @@ class Sweeping:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Find the run to go on with, before anything else is done."""
+        """Take over the run to resume, before anything else is done: locked from now on, no experiment runs twice.
+
+        Raises:
+            pytest.UsageError: it is not there, cannot be read or written, or another session is using it.
+        """
         settings = self._collection.settings
         if settings.plan and session.config.getoption("numprocesses", None):
             raise pytest.UsageError("--energy-plan runs nothing, so there is nothing to distribute: leave -n out")
@@ -55,8 +59,12 @@ class Sweeping:
             self._budget = EnergyBudget(settings.budget)
         if settings.resume is None or self._reporting is None:
             return
+        run = self._collection.session
+        looks_only = session.config.option.collectonly or settings.plan or settings.disable
         try:
-            records = self._collection.session.resumed_records
+            if run.resumed_folder is not None and not looks_only:
+                _ = run.store
+            records = run.resumed_records
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-resume: {error}") from error
         if not session.config.option.collectonly:
@@ -168,11 +176,11 @@ class Sweeping:
     def _resume_lines(self) -> list[str]:
         session = self._collection.session
         if session.resumed_folder is None:
-            return ["energy: there is no run to go on with yet; this one begins"]
-        count = f"{self._left_out['finished']} experiment(s) are finished, and stay in its report"
-        lines = [f"energy: going on with {session.resumed_folder.name}: {count}"]
+            return ["energy: no previous run to resume; starting a new one"]
+        count = f"{self._left_out['finished']} experiment(s) are finished and stay in its report"
+        lines = [f"energy: resuming {session.resumed_folder.name}: {count}"]
         if other := session.finished.other_code:
-            lines.append(f"energy: {len(other)} finished with other code (another commit) are not taken over")
+            lines.append(f"energy: {len(other)} finished with other code (another commit) will run again")
         return lines
 
     # --- plan ----------------------------------------------------------------------------------------------------
@@ -255,12 +263,8 @@ class Sweeping:
         if self._budget is not None and hasattr(item.config, "workerinput"):
             self._count_others(self._budget)
         if self._budget is not None and self._budget.is_spent:
-            item.session.shouldstop = f"{self._budget.words()}; --energy-resume goes on with the run"
+            item.session.shouldstop = f"{self._budget.words()}; --energy-resume resumes the run"
         return result
-
-    def _tell(self, problem: str) -> None:
-        if self._reporting is not None and problem not in self._reporting.problems:
-            self._reporting.problems.append(problem)
 
     def _count_others(self, budget: EnergyBudget) -> None:
         """In a worker of xdist: count what the others have measured, from what the controller has kept so far."""

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from ..errors import ProcessError
 from .command import Command
+from .controller import duplicate_controller_pidfd
 from .cookie import VARIABLE, Cookie
 from .guard.lines import LineReader, send
 from .outcome import GuardStatus, Outcome
@@ -422,11 +423,10 @@ def _tuples(value: Any) -> Any:
 
 
 def _watched_pidfds() -> list[int]:
-    """Pidfds of this process and, in an xdist worker, of its parent; none on a kernel that has none."""
+    """Return pidfds of this process and, in a worker of pytest-xdist, of its controller; none where unsupported."""
     try:
         fds = [os.pidfd_open(os.getpid())]
-        if "PYTEST_XDIST_WORKER" in os.environ:
-            fds.append(os.pidfd_open(os.getppid()))
     except OSError:
         return []
-    return fds
+    controller = duplicate_controller_pidfd()
+    return fds if controller is None else [*fds, controller]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import RecordError
 from .codec import encode
-from .reader import RECORDS_NAME, Problem, read_records, records_file
+from .reader import RECORDS_NAME, Problem, read_records, records_file, supersedes
 from .record import Record, Status
 
 __all__ = ["Merged", "merge_runs", "merged_lines"]
@@ -50,7 +50,11 @@ def merge_runs(paths: Sequence[Path]) -> Merged:
         problems += found.problems
         for record in found.records:
             other = kept.get(record.record_id)
-            if other == record:
+            if other == record or (other is not None and not supersedes(record, other)):
+                duplicates += 1
+                continue
+            if other is not None and other.status is Status.CRASHED:  # that copy was made while the attempt ran
+                kept[record.record_id] = record
                 duplicates += 1
                 continue
             if other is not None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,18 @@ from pathlib import Path
 from ..errors import RecordError
 from .atomic_write import why
 from .codec import NewerRecordError, decode
-from .record import HostPart, Record
+from .record import HostPart, Record, Status
+from .run_lock import in_progress
 
 __all__ = [
     "EXPERIMENT_NAME",
     "RECORDS_NAME",
     "Problem",
     "Records",
-    "in_progress",
     "iter_records",
     "read_records",
     "records_file",
+    "supersedes",
     "unfinished_records",
 ]
 
@@ -53,23 +53,28 @@ class Records:
 
 
 def records_file(path: Path) -> Path:
-    """The file of records that ``path`` stands for: itself, one in a run's folder, or in the latest run of a folder.
+    """Return the file of records that ``path`` stands for: itself, or one in a run's folder or its ``latest``.
 
     Raises:
-        RecordError: there is none.
+        RecordError: there is none, or it is not a plain file (reading a pipe or a device might never end).
     """
     for candidate in (path, path / RECORDS_NAME, path / "latest" / RECORDS_NAME):
         if candidate.is_file():
             return candidate
-    state = "holds no " + RECORDS_NAME if path.is_dir() else "does not exist"
+    state = "does not exist"
+    if path.is_dir():
+        state = f"holds no {RECORDS_NAME}"
+    elif path.exists():
+        state = "is neither a plain file nor a folder"
     raise RecordError(f"no records at {path}: it {state}; name a run's folder, such as energy-results/latest")
 
 
 def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> Records:
-    """All records at ``path``; what a crash left half-written is reported and skipped.
+    """Return all records at ``path``; what a crash left half-written is reported and skipped.
 
     Of two lines with one ``record_id`` the later one counts (an attempt that was recorded as timed out and then ended
-    after all). In the folder of a run that is over, attempts that a crash cut off are read from their own folders.
+    after all), see :func:`supersedes`. In the folder of a run that is over, attempts that a crash cut off are read from
+    their own folders.
 
     Args:
         path: see :func:`records_file`.
@@ -85,18 +90,19 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
     by_id: dict[str, Record] = {}
     with _no_collection():
         for record in iter_records(file, problems):
-            # all records of a machine share one value, which is a fifth of each; nobody else has the record yet
+            # all records of a machine share one value, which is a fifth of each; no other code has the record yet
             object.__setattr__(record, "host", hosts.setdefault(record.host, record.host))
-            by_id[record.record_id] = keep(record) if keep else record
+            if supersedes(record, by_id.get(record.record_id)):
+                by_id[record.record_id] = keep(record) if keep else record
     records = tuple(by_id.values())
-    if file.name == RECORDS_NAME and not in_progress(file):
-        records += tuple(unfinished_records(file.parent, records))
+    if file.name == RECORDS_NAME and not in_progress(file.parent):
+        records += tuple(unfinished_records(file.parent, by_id))
     return Records(path=file, records=records, problems=tuple(problems))
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Put off looking for garbage while many values are made: none of them is, and looking takes half the time."""
+    """Put off garbage collection while many values are made: none is garbage, and looking takes half the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -106,36 +112,37 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def unfinished_records(run_folder: Path, known: Iterable[Record]) -> Iterator[Record]:
-    """Attempts that have an ``experiment.json`` but no line among the ``known`` records: nobody lived to append it.
+def supersedes(record: Record, other: Record | None) -> bool:
+    """Return whether ``record`` replaces ``other``, an earlier one with the same id.
+
+    ``crashed`` is only ever a guess, written before an attempt ends: it replaces no record that says how it ended.
+    """
+    return other is None or record.status is not Status.CRASHED or other.status is Status.CRASHED
+
+
+def unfinished_records(run_folder: Path, known: Collection[str]) -> Iterator[Record]:
+    """Yield attempts that have an ``experiment.json`` but no line: their process died before it was appended.
 
     They say of themselves how they ended: ``crashed``, unless something could still be written.
+
+    Args:
+        run_folder: the run's folder.
+        known: ids of the records that have a line.
     """
-    ids = {record.record_id for record in known}
     for file in sorted((run_folder / "experiments").glob(f"*/{EXPERIMENT_NAME}")):
         try:
-            record = decode(file.read_bytes())
+            record = decode(file.read_bytes()) if file.is_file() else None
         except (OSError, RecordError):
             continue  # written whole or not at all: this one is not ours
-        if record.record_id not in ids:
+        if record is not None and record.record_id not in known:
             yield record
 
 
-def in_progress(file: Path) -> bool:
-    """Whether the session that appends to ``file`` is alive: it holds a lock, which any death of it frees."""
-    try:
-        with file.open("rb") as records:
-            fcntl.flock(records, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False
-
-
 def iter_records(file: Path, problems: list[Problem]) -> Iterator[Record]:
-    """The records of one file one after the other, so that memory does not grow with the file.
+    """Yield the records of one file, so that memory does not grow with the file.
 
-    Each line that is no record is added to ``problems`` and left out: a power cut can leave half a line, or zeros, and
-    a full disk half a line in the middle.
+    Each line that is not a record is added to ``problems`` and left out: a power cut can leave half a line, or zeros,
+    and a full disk half a line in the middle.
 
     Raises:
         RecordError: the file cannot be read.

@@ -8,12 +8,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
-import fcntl
 import os
-import re
-import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,44 +17,43 @@ from pathlib import Path
 from ..errors import RecordError
 from .atomic_write import replace_symlink, why, write_file
 from .codec import encode, to_json_text
-from .reader import EXPERIMENT_NAME, RECORDS_NAME, in_progress, read_records, unfinished_records
+from .reader import EXPERIMENT_NAME, RECORDS_NAME, iter_records, read_records, unfinished_records
 from .record import Record
+from .rescue import rescue_records, rescued_files
+from .run_folder import make_results_dir, new_run_folder, safe_name
 from .run_info import RunInfo, run_json
+from .run_lock import RunInUseError, RunLock
 
-__all__ = ["RunStore", "choose_folder", "experiment_label"]
+__all__ = ["RunStore"]
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._=+,@-]+")
-_LONGEST_NAME = 120
-"""Characters of a folder's name: most file systems take 255 bytes, and logs inside it need room in a path."""
-_ATTEMPTS = 10_000
-
-
-def experiment_label(cell: str, repetition: int, attempt: int) -> str:
-    """The name of an experiment's folder; only retries carry their number.
-
-    >>> experiment_label("3f2a", 0, 1), experiment_label("3f2a", 1, 2)
-    ('3f2a-rep0', '3f2a-rep1-try2')
-    """
-    retry = f"-try{attempt}" if attempt > 1 else ""
-    return f"{cell}-rep{repetition}{retry}"
+_SAME_NAMES = 10_000
+_WORKERS_END_S = 15.0
+"""How long workers of a killed controller are waited for: execnet ends them 10 s after it at the latest."""
 
 
 class RunStore:
-    """One run's folder. ``create`` makes one, ``open`` joins one that another process made.
+    """One run's folder.
+
+    ``create`` makes one, ``resume`` takes over one of an earlier session, ``open`` joins one as a worker.
 
     Attributes:
         folder: the run's folder, absolute.
         run_id: its name.
         problems: what went wrong without a record being lost, in words; for the summary.
+        resumed: the records of earlier sessions, where the run is resumed.
     """
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
         self.folder = folder
         self.run_id = info.run_id
         self.problems: list[str] = []
+        self.resumed: tuple[Record, ...] = ()
         self._info = info
+        self._lock: RunLock | None = None
         self._descriptor: int | None = None
-        self._pending: list[bytes] = []
+        self._pending: list[Record] = []
+        self._known: set[str] = set()
+        """Ids of the records that are in the file, pending, or saved elsewhere."""
 
     @classmethod
     def create(
@@ -69,10 +64,10 @@ class RunStore:
         labels: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> RunStore:
-        """A new run under ``base_dir``, which is made where it is missing, with ``latest`` pointing to it.
+        """Make a new run under ``base_dir``, which is made where it is missing, with ``latest`` pointing to the run.
 
-        Sessions that start in the same instant get a folder each. ``folder`` is one that :func:`choose_folder` chose,
-        where others had to be told of it before there was anything to keep.
+        Sessions that start in the same instant get a folder each. ``folder`` is one that
+        :func:`~.run_folder.choose_folder` chose, where workers had to know it before there was anything to keep.
 
         Raises:
             RecordError: the folder cannot be written: path, reason and remedy. Nothing has been started by then.
@@ -80,9 +75,9 @@ class RunStore:
         base_dir = base_dir.absolute()
         started = dt.datetime.now().astimezone()
         try:
-            base_dir.mkdir(parents=True, exist_ok=True)
+            make_results_dir(base_dir)
             if folder is None:
-                folder = _new_run_folder(base_dir, started, name)
+                folder = new_run_folder(base_dir, started, name)
             folder.mkdir(exist_ok=True)
             info = RunInfo(
                 run_id=folder.name,
@@ -92,9 +87,9 @@ class RunStore:
             )
             store = cls(folder, info)
             store._open_records()
+            with contextlib.suppress(OSError):  # a file system without locks: readers see a run in progress
+                store._lock = RunLock.hold(folder)
             store.write_run(info)
-            if not (base_dir / ".gitignore").exists():
-                write_file(base_dir / ".gitignore", "# Results are not source code.\n*\n")
         except OSError as error:
             raise RecordError(_unwritable(base_dir, why(error))) from error
         except RecordError as error:
@@ -104,84 +99,148 @@ class RunStore:
 
     @classmethod
     def open(cls, folder: Path) -> RunStore:
-        """The run in ``folder``, made by another process: for experiment folders and files, not for records."""
-        return cls(folder, RunInfo(run_id=folder.name, started_at=""))
+        """Join the run in ``folder`` as a worker: for experiment folders and files, not for records.
+
+        The run counts as in progress until :meth:`release`, also when the process that appends its records has died.
+        """
+        store = cls(folder, RunInfo(run_id=folder.name, started_at=""))
+        with contextlib.suppress(OSError):  # the first experiment says what is wrong with the folder
+            make_results_dir(folder.parent)
+            folder.mkdir(exist_ok=True)
+            store._lock = RunLock.join(folder)
+        return store
 
     @classmethod
     def resume(cls, folder: Path) -> RunStore:
-        """Go on with the run in ``folder``, which its own session has left: records are appended to its records.
+        """Take over the run in ``folder`` from an earlier session, whose records are then in :attr:`resumed`.
+
+        First the run is locked until :meth:`release`, then attempts that a crash cut off are adopted and rescued
+        records are taken back, and only then the records are read: each finished experiment is among them once.
 
         Raises:
-            RecordError: another session is at it, or the folder cannot be read or written.
+            RecordError: another session is using the run, or the folder cannot be read, locked or written.
         """
         import msgspec
 
         folder = folder.absolute()
-        if in_progress(folder / RECORDS_NAME):
-            raise RecordError(f"another session is at the run in {folder}; wait for it, or begin a run of your own")
+        store = None
         try:
+            lock = RunLock.hold(folder, wait_for_workers_s=_WORKERS_END_S)
+            store = cls(folder, RunInfo(run_id=folder.name, started_at=""))
+            store._lock = lock
             info = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunInfo)
-            store = cls(folder, replace(info, ended_at=None, exit_status=None))
+            store._info = replace(info, ended_at=None, exit_status=None)
+            store.run_id = info.run_id
             _end_torn_line(store._open_records(), folder / RECORDS_NAME)
-            store.write_run(store.info)
-        except (OSError, msgspec.MsgspecError) as error:
+            store._take_over()
+        except RunInUseError:
+            raise
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecordError) as error:
+            if store is not None:
+                store.release()
             reason = why(error) if isinstance(error, OSError) else str(error)
-            raise RecordError(f"the run in {folder} cannot be gone on with: {reason}; begin a new one") from error
+            raise RecordError(
+                f"the run in {folder} cannot be resumed: {reason}; fix it or start a new run by leaving out "
+                "--energy-resume"
+            ) from error
         store._point_latest(folder.parent)
         return store
 
+    def _take_over(self) -> None:
+        """Adopt what dead sessions left, then read what there is.
+
+        Raises:
+            RecordError: something cannot be read, or is not on the disk yet.
+        """
+        self._known = {record.record_id for record in iter_records(self.folder / RECORDS_NAME, [])}
+        for file in rescued_files(self.run_id):
+            for record in read_records(file).records:
+                if record.record_id not in self._known:
+                    self.append(record)
+            file.unlink()
+        self.adopt_unfinished()
+        self.resumed = read_records(self.folder).records
+        if self._pending:
+            raise RecordError("its disk is full: make room")
+
     @property
     def info(self) -> RunInfo:
-        """What ``run.json`` holds now."""
+        """What ``run.json`` says, as this process knows it."""
         return self._info
 
     def append(self, record: Record) -> None:
         """Put a record on the disk: one write and one fsync, then ``experiment.json`` in its folder.
 
-        A record that does not fit on the disk is kept, and written before the next one or at :meth:`finish`.
+        A record that does not fit on the disk is kept, and written before the next one or by :meth:`flush`.
 
         Raises:
             RecordError: the record is not on the disk yet. All earlier ones are.
         """
-        self._pending.append(encode(record) + b"\n")
-        self._flush()
+        self._known.add(record.record_id)
+        self._pending.append(record)
         try:
-            self.write_experiment(record)
-        except RecordError as error:
-            self.problems.append(f"{error}; the record itself is in {RECORDS_NAME}")
+            self.flush()
+        finally:  # also where the line did not fit: should this process be killed now, the attempt is not lost
+            problem = self.keep_experiment(record)
+        if problem:
+            self.problems.append(f"{problem}; the record itself is in {RECORDS_NAME}")
 
-    def write_experiment(self, record: Record) -> None:
+    def keep_experiment(self, record: Record) -> str | None:
         """Write ``experiment.json`` in the record's folder; also for an attempt that has not ended yet.
 
-        Raises:
-            RecordError: it cannot be written.
+        Returns:
+            Why it could not be written; ``None`` when it was, or when the record has no folder.
         """
-        if record.folder is not None:
-            write_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record), synced=False)
+        if record.folder is None:
+            return None
+        return self.keep_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record))
+
+    def keep_file(self, path: Path, content: str | bytes) -> str | None:
+        """Write a file that accompanies a record: no record depends on it, so that failing is a remark, not an error.
+
+        Returns:
+            Why it could not be written; ``None`` when it was.
+        """
+        try:
+            write_file(path, content, synced=False)
+        except RecordError as error:
+            return str(error)
+        return None
 
     def adopt_unfinished(self) -> tuple[Record, ...]:
         """Append the records of attempts that left only an ``experiment.json``: crashed or interrupted in a worker.
 
+        Attempts whose own record is in the file, pending or saved elsewhere are left alone. What does not fit on the
+        disk stays in its own folder, where readers find it, and is named in :attr:`problems`.
+
         Raises:
-            RecordError: one of them is not on the disk yet.
+            RecordError: the records cannot be read.
         """
-        found = tuple(unfinished_records(self.folder, read_records(self.folder).records))
-        for record in found:
-            self.append(record)
-        return found
+        self._known |= {record.record_id for record in iter_records(self.folder / RECORDS_NAME, [])}
+        adopted = []
+        for record in unfinished_records(self.folder, self._known):
+            try:
+                self.append(record)
+            except RecordError as error:
+                self._pending = [pending for pending in self._pending if pending is not record]
+                self._known.discard(record.record_id)
+                self.problems.append(f"the attempt in {record.folder} could not be added to {RECORDS_NAME}: {error}")
+                break
+            adopted.append(record)
+        return tuple(adopted)
 
     def remove_experiment(self, folder: Path) -> None:
-        """Remove the folder of an attempt that was none (a skipped test), with what is in it."""
+        """Remove the folder of an attempt that did not count (a skipped test), with its content."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def experiment_folder(self, label: str) -> Path:
-        """A new folder under ``experiments/``; a number is added where the name is taken.
+        """Make a new folder under ``experiments/``; a number is added where the name is taken.
 
         Raises:
             RecordError: it cannot be made.
         """
-        name = _safe(label)
-        for count in range(1, _ATTEMPTS):
+        name = safe_name(label)
+        for count in range(1, _SAME_NAMES):
             folder = self.folder / "experiments" / (name if count == 1 else f"{name}-{count}")
             try:
                 folder.mkdir(parents=True)
@@ -190,10 +249,10 @@ class RunStore:
             except OSError as error:
                 raise RecordError(f"{folder} cannot be made: {why(error)}") from error
             return folder
-        raise RecordError(f"{self.folder / 'experiments'} already holds {_ATTEMPTS} folders named {name!r}")
+        raise RecordError(f"{self.folder / 'experiments'} already holds {_SAME_NAMES} folders named {name!r}")
 
     def relative(self, path: Path) -> str:
-        """``path`` as records keep it: relative to the run's folder where it lies inside: a run can be moved."""
+        """Return ``path`` as records keep it: relative to the run's folder where it lies inside: a run can be moved."""
         return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
 
     def write_run(self, info: RunInfo) -> None:
@@ -205,54 +264,72 @@ class RunStore:
         self._info = info
         write_file(self.folder / "run.json", run_json(info))
 
-    def finish(self, exit_status: int) -> None:
-        """Close the run: what is still pending, and the exit status in ``run.json``.
+    def flush(self) -> None:
+        """Write the pending records, oldest first.
 
         Raises:
-            RecordError: something could not be written. Records that the disk did not take were saved elsewhere, and
-                the message says where.
+            RecordError: some are not on the disk yet.
         """
         try:
-            if self._pending:
-                self._flush()
-        except RecordError as error:
-            raise RecordError(f"{error}; {self._rescue()}") from error
-        finally:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+            descriptor = self._open_records()
+            while self._pending:
+                _append_line(descriptor, encode(self._pending[0]) + b"\n")
+                del self._pending[0]
+        except OSError as error:
+            raise RecordError(
+                f"{len(self._pending)} record(s) could not be written to {self.folder / RECORDS_NAME}: {why(error)}; "
+                "earlier records are safe, and writing is retried with the next one: make room"
+            ) from error
+
+    def rescue(self) -> str:
+        """Save the pending records outside of the run, and return where, as a sentence.
+
+        Their ``experiment.json`` goes: it would say that they crashed.
+        """
+        sentence = rescue_records(self.run_id, self._pending)
+        for record in self._pending:
+            if record.folder is not None:
+                with contextlib.suppress(OSError):
+                    (self.folder / record.folder / EXPERIMENT_NAME).unlink()
+        self._pending.clear()
+        return sentence
+
+    def end_run(self, exit_status: int) -> None:
+        """Write the end and the exit status into ``run.json``.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
         ended_at = dt.datetime.now().astimezone().isoformat("T", "milliseconds")
         self.write_run(replace(self._info, ended_at=ended_at, exit_status=exit_status))
+
+    def release(self) -> None:
+        """Close the file of records, and let other sessions resume the run. May be called twice."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def finish(self, exit_status: int) -> None:
+        """Flush, end the run and release it, for scripts that need no more; sessions use ``run.closing``.
+
+        Raises:
+            RecordError: something could not be written.
+        """
+        try:
+            self.flush()
+            self.end_run(exit_status)
+        finally:
+            self.release()
 
     def _open_records(self) -> int:
         if self._descriptor is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(self.folder / RECORDS_NAME, flags, 0o644)
             os.fsync(self._descriptor)
-            with contextlib.suppress(OSError):  # a file system without locks: readers take the run for one in progress
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self._descriptor
-
-    def _flush(self) -> None:
-        try:
-            descriptor = self._open_records()
-            while self._pending:
-                _append_line(descriptor, self._pending[0])
-                del self._pending[0]
-        except OSError as error:
-            raise RecordError(
-                f"{len(self._pending)} record(s) could not be written to {self.folder / RECORDS_NAME}: {why(error)}; "
-                "earlier ones are safe, and writing is tried again with the next one: make room"
-            ) from error
-
-    def _rescue(self) -> str:
-        """Put what is pending where there may be room; what became of it, in words."""
-        path = Path(tempfile.gettempdir()) / f"pytest-energy-{self.run_id}-{secrets.token_hex(4)}.jsonl"
-        try:
-            write_file(path, b"".join(self._pending))
-        except RecordError as error:
-            return f"and not elsewhere: {error}"
-        return f"they were saved to {path}: append that file to {RECORDS_NAME} when there is room"
 
     def _point_latest(self, base_dir: Path) -> None:
         try:
@@ -268,10 +345,13 @@ def _append_line(descriptor: int, line: bytes) -> None:
         OSError: the line is not in the file.
     """
     written = os.write(descriptor, line)
-    if written < len(line):  # the disk is full: write(2) may take a part
+    try:
+        if written < len(line):  # the disk is full: write(2) may take a part
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - as fsync raises it
+        os.fsync(descriptor)
+    except OSError:
         os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.fsync(descriptor)
+        raise
 
 
 def _end_torn_line(descriptor: int, file: Path) -> None:
@@ -283,35 +363,8 @@ def _end_torn_line(descriptor: int, file: Path) -> None:
             _append_line(descriptor, b"\n")
 
 
-def _new_run_folder(base_dir: Path, started: dt.datetime, name: str | None) -> Path:
-    """A folder named by its time and a random part; ``mkdir`` settles who owns a name."""
-    while True:
-        folder = _named_folder(base_dir, started, name)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-
-
-def choose_folder(base_dir: Path, name: str | None = None) -> Path:
-    """A name for a run that starts now, absolute; nothing is made yet."""
-    return _named_folder(base_dir.absolute(), dt.datetime.now().astimezone(), name)
-
-
-def _named_folder(base_dir: Path, started: dt.datetime, name: str | None) -> Path:
-    middle = f"-{_safe(name)}" if name else ""
-    return base_dir / f"{started.strftime('%Y%m%d-%H%M%S')}{middle}-{secrets.token_hex(3)}"
-
-
 def _unwritable(base_dir: Path, reason: str) -> str:
     return (
         f"results cannot be written to {base_dir}: {reason}; make that folder writable or name another one with "
         "--energy-dir=DIR"
     )
-
-
-def _safe(label: str) -> str:
-    """A label as a folder's name: one level, no surprises in a shell, never hidden, never empty."""
-    name = _UNSAFE.sub("_", label).lstrip(".-")[:_LONGEST_NAME]
-    return name or "experiment"

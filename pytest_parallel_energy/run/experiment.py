@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..energy.thermal import ThermalLog, read_temperatures_c
-from ..errors import ConfigError, LimitError, SensorError, TrainingError
+from ..errors import ConfigError, LimitError, RecordError, SensorError, TrainingError
 from ..plan.cells import CellParam, MarkedPlan, profile_of
 from ..plan.limits import Limit, broken_limits
-from ..records.atomic_write import write_file
+from ..processes.controller import controller_has_ended
 from ..records.cell import cell_id, host_class
+from ..records.reader import EXPERIMENT_NAME
 from ..records.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
-from ..records.store import experiment_label
+from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
 from .loads import ExperimentLoads
 from .record_parts import energy_part, meter_part, trained_part, workload_part
@@ -59,17 +61,20 @@ class _Attempt:
     number: int
     record_id: str
     folder: Path
+    kept_in: str | None
+    """The folder as the record names it; ``None`` where it is not kept with the run."""
     started_at: str
     started_s: float
     host: HostPart
     """With the governor that was in force when the attempt began."""
 
     @classmethod
-    def begin(cls, number: int, folder: Path, host: HostPart) -> _Attempt:
+    def begin(cls, number: int, folder: Path, host: HostPart, kept_in: str | None = None) -> _Attempt:
         return cls(
             number=number,
             record_id=uuid.uuid4().hex,
             folder=folder,
+            kept_in=kept_in,
             started_at=dt.datetime.now().astimezone().isoformat(timespec="milliseconds"),
             started_s=time.monotonic(),
             host=host,
@@ -185,7 +190,14 @@ class Experiment:
         label = experiment_label(
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
-        self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
+        store, kept_in = self.session.store, None
+        try:
+            folder = store.experiment_folder(label)
+            kept_in = store.relative(folder)
+        except RecordError as error:
+            folder = self.session.scratch_folder()
+            self.flags.append(f"the logs and files of this attempt were not kept: {error}")
+        self._attempt = _Attempt.begin(number, folder, self.session.host_now(), kept_in)
         # a heartbeat must not take the last attempt's joules and training for this one's
         self.window, self._result, self._trained, self._trainings = None, None, None, 0
         self._keep(self._record(Status.CRASHED, _CRASHED, None))
@@ -243,11 +255,14 @@ class Experiment:
             raise SensorError(f"--energy-strict: the energy of this test is missing ({reasons or 'no sensor'})")
 
     def note(self, status: Status, reason: str) -> None:
-        """Say that the attempt in progress did not pass; the first word counts (a tear-down may fail after it)."""
+        """Note that the attempt in progress did not pass; the first note counts (a tear-down may fail after it)."""
         if self._status is Status.PASSED:
             timed_out = status is Status.FAILED and self._trained and self._trained[2].status == "timeout"
             self._status = Status.TIMEOUT if timed_out else status
             self._reason = reason
+            if self._status is Status.FAILED and controller_has_ended():
+                # its training was killed because the session is over, which is not a failure of the experiment
+                self._status, self._reason = Status.INTERRUPTED, f"the controller of pytest-xdist ended; {reason}"
 
     def discard(self) -> None:
         """The test was skipped: there was no attempt, and nothing is kept of it."""
@@ -265,13 +280,23 @@ class Experiment:
             self.loads.remember_alone(self._result, self._work_and_values)
         record = self._record(self._status, self._reason, self._result)
         if not self.session.owns_store:  # should this worker die before the controller has it
-            self._keep(record)
+            record = self._kept_with_remark(record)
         return (*self._records, record)
 
+    def _kept_with_remark(self, record: Record) -> Record:
+        """Write ``experiment.json``; return the record, with a flag where that failed."""
+        problem = self._keep(record)
+        if problem is None:
+            return record
+        flags = (*record.meter.flags, f"{EXPERIMENT_NAME} was not written: {problem}")
+        return dataclasses.replace(record, meter=dataclasses.replace(record.meter, flags=flags))
+
     def finish_unappended(self) -> None:
-        """Close what is open where nobody is there any more to append: the records go to the experiments' folders."""
+        """Close what is open when no report will carry the records: closing the run adopts them from their folders."""
         for record in self.finish():
-            self._keep(record)
+            if self._keep(record) is not None and self.session.owns_store:
+                with suppress(RecordError):  # it is pending then: closing the run writes or rescues it
+                    self.session.store.append(record)
 
     def note_temperatures(self) -> None:
         """Read the temperatures once more, while the window is open. From another thread."""
@@ -296,7 +321,10 @@ class Experiment:
             record = self._record(status, reason, result)
             self._keep(record)
         if self.session.owns_store:
-            self.session.store.append(record)
+            try:
+                self.session.store.append(record)
+            except RecordError:  # the process ends before the disk could have room
+                self.session.store.rescue()
 
     # --- the foreground training -----------------------------------------------------------------------------------
 
@@ -318,7 +346,7 @@ class Experiment:
                     seconds=result.train_s,
                     attempts=attempt,
                 )
-            if attempt > self.settings.max_retries:
+            if attempt > self.settings.max_retries or controller_has_ended():
                 break
             self._try_again(result)
         raise TrainingError(f"{workload.name}: {result.reason}")
@@ -369,8 +397,7 @@ class Experiment:
         self.close_window()
         with self._keeping:
             record = self._record(Status(failed.status), failed.reason, self._result)
-            self._keep(record)
-            self._records.append(record)
+            self._records.append(self._kept_with_remark(record))
             self.loads.begin_attempt()
             self._begin_attempt(self._current().number + 1)
         self.open_window()
@@ -401,7 +428,7 @@ class Experiment:
             reason=reason,
             started_at=attempt.started_at,
             duration_s=time.monotonic() - attempt.started_s,
-            folder=self.session.store.relative(attempt.folder),
+            folder=attempt.kept_in,
             labels=self.settings.labels(),
             metrics=dict(self.metrics),
             workload=self._workload_part(),
@@ -412,8 +439,9 @@ class Experiment:
             host=attempt.host,
         )
 
-    def _keep(self, record: Record) -> None:
-        self.session.store.write_experiment(record)
+    def _keep(self, record: Record) -> str | None:
+        """Write the attempt's ``experiment.json``; return why that failed, which decides nothing."""
+        return self.session.store.keep_experiment(record)
 
     def _keep_trace(self, result: WindowResult | None) -> str | None:
         if result is None or not result.trace:
@@ -424,8 +452,16 @@ class Experiment:
         columns = [f"{domain.name}_w" for domain in result.domains] + [f"{name}_celsius" for name in degrees]
         rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
         points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(result.trace, rows, strict=False)]
-        write_file(path, trace_csv_gz(columns, points), synced=False)
-        return self.session.store.relative(path)
+        problem = self.session.store.keep_file(path, trace_csv_gz(columns, points))
+        if problem is not None:
+            self._remark(f"the power trace was not kept: {problem}")
+            return None
+        return self.session.store.relative(path) if self._current().kept_in is not None else None
+
+    def _remark(self, text: str) -> None:
+        """Add a flag once: a heartbeat meets the same trouble every ten seconds."""
+        if text not in self.flags:
+            self.flags.append(text)
 
     def _workload_part(self) -> WorkloadPart | None:
         if self._trained is not None:

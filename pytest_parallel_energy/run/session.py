@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError
+from ..errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
@@ -108,11 +108,20 @@ class Run:
                 self._store = RunStore.create(
                     self.results_dir, name=self.settings.name, labels=self.settings.labels(), folder=self.run_folder
                 )
-            self._store.write_run(self._described(self._store.info))
+                self._store.write_run(self._described(self._store.info))
         return self._store
 
+    def describe_resumed_run(self) -> None:
+        """Write into ``run.json`` that this session resumes the run, once it is certain that it does.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        if self._store is not None and self.owns_store and self.resumed_folder is not None:
+            self._store.write_run(self._described(self._store.info))
+
     def _described(self, info: RunInfo) -> RunInfo:
-        """What ``run.json`` says of this run from its start."""
+        """Return ``info`` with the facts that are known from the start of this session."""
         meter = self._meter  # xdist's controller measures nothing and opens none
         settings = dataclasses.asdict(self.settings)
         return dataclasses.replace(
@@ -132,13 +141,13 @@ class Run:
     @cached_property
     def run_folder(self) -> Path:
         """The folder of this run, chosen now and made with the first thing that is kept in it."""
-        from ..records.store import choose_folder
+        from ..records.run_folder import choose_folder
 
         return self._given_folder or self.resumed_folder or choose_folder(self.results_dir, self.settings.name)
 
     @cached_property
     def resumed_folder(self) -> Path | None:
-        """The folder of the run that this one goes on with; ``None`` where it begins.
+        """The folder of the run that this session resumes; ``None`` where it starts a new one.
 
         Raises:
             ConfigError: ``--energy-resume`` names a run that is not there.
@@ -151,18 +160,20 @@ class Run:
 
     @cached_property
     def resumed_records(self) -> tuple[Record, ...]:
-        """The records of the run that this one goes on with, in the order of writing.
+        """The records of the resumed run, in the order of writing.
+
+        They are final once :attr:`store` holds the run; before that (``--collect-only``) they are only read.
 
         Raises:
             RecordError: they cannot be read.
         """
         if self.resumed_folder is None:
             return ()
-        from ..records.reader import RECORDS_NAME, iter_records
+        if self._store is not None:
+            return self._store.resumed
+        from ..records.reader import read_records
 
-        # Without what a crash cut off: that is adopted into this file when the run ends.
-        by_id = {record.record_id: record for record in iter_records(self.resumed_folder / RECORDS_NAME, [])}
-        return tuple(by_id.values())
+        return read_records(self.resumed_folder).records
 
     @cached_property
     def finished(self) -> Finished:
@@ -180,15 +191,23 @@ class Run:
         return self._codes[file]
 
     def scratch_folder(self) -> Path:
-        """A new folder that goes with the session: for trainings of which nothing is kept."""
-        if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="pytest-energy-")
-        return Path(tempfile.mkdtemp(dir=self._scratch.name))
+        """Make a new folder that is removed with the session: for trainings of which nothing is kept.
+
+        Raises:
+            RecordError: it cannot be made.
+        """
+        try:
+            if self._scratch is None:
+                self._scratch = tempfile.TemporaryDirectory(prefix="pytest-energy-")
+            return Path(tempfile.mkdtemp(dir=self._scratch.name))
+        except OSError as error:
+            raise RecordError(f"no folder for temporary files can be made: {error}; make room or set TMPDIR") from error
 
     @property
     def has_store(self) -> bool:
         """Whether a results folder was made: by this process, or by a worker of xdist whose first test did not end."""
-        return self._store is not None or ("run_folder" in self.__dict__ and self.run_folder.is_dir())
+        made_by_worker = self.resumed_folder is None and "run_folder" in self.__dict__ and self.run_folder.is_dir()
+        return self._store is not None or made_by_worker
 
     @property
     def results_dir(self) -> Path:
@@ -255,13 +274,20 @@ class Run:
             raise ConfigError(f"--energy-strict: {what} ({reasons}); --energy-doctor says what would mend it")
 
     def close(self) -> None:
-        """Close the sensors, remove what was scratch."""
+        """Close the sensors, remove temporary files, and leave the run as a worker does."""
         if self._meter is not None:
             self._meter.close()
             self._meter = None
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
+        if self._store is not None and not self.owns_store:
+            self._store.release()
+
+    def release_store(self) -> None:
+        """Let other sessions resume the run, where closing it did not; nothing is written."""
+        if self._store is not None:
+            self._store.release()
 
 
 def sensors_in_words(meter: EnergyMeter) -> tuple[str, ...]:

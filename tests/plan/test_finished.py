@@ -70,7 +70,7 @@ def test_finding_the_run(tmp_path):
         find_run(tmp_path, "none")
 
 
-def test_a_store_is_gone_on_with(tmp_path):
+def test_a_store_is_resumed(tmp_path):
     """Records are appended to those of the first session, and a line that a kill left half-written is ended."""
     store = RunStore.create(tmp_path, name="first", labels={"a": "b"})
     store.append(record(1))
@@ -86,14 +86,14 @@ def test_a_store_is_gone_on_with(tmp_path):
     assert len(found.problems) == 1
 
 
-def test_a_run_in_progress_is_not_gone_on_with(tmp_path):
+def test_a_run_in_progress_is_not_resumed(tmp_path):
     """Two sessions never append to one run."""
     store = RunStore.create(tmp_path)
-    with pytest.raises(RecordError, match="another session is at the run"):
+    with pytest.raises(RecordError, match="another session is using the run .*pid .* of user .* on host"):
         RunStore.resume(store.folder)
     store.finish(0)
     (store.folder / "run.json").write_text("{}")
-    with pytest.raises(RecordError, match="cannot be gone on with"):
+    with pytest.raises(RecordError, match="cannot be resumed"):
         RunStore.resume(store.folder)
 
 

@@ -1,4 +1,4 @@
-"""Sweeps in whole sessions: order, what is left out, plans, budgets, and runs that are killed and gone on with."""
+"""Sweeps in whole sessions: order, what is left out, plans, budgets, and runs that are killed and resumed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_declared_order_undoes_a_shuffle(project):
     assert re.search(r"test_plain PASSED.*\n.*x=0", declared.stdout.str())
 
 
-def test_a_sweep_that_is_killed_is_gone_on_with(project):
+def test_a_killed_sweep_is_resumed(project):
     """SIGKILL in the middle of 50 cells: --energy-resume runs the rest, and no finished cell is lost or repeated."""
     cells(project, count=50, sleep=0.03)
     command = [sys.executable, "-m", "pytest", *project.plugins, "-q"]
@@ -89,7 +89,7 @@ def test_a_sweep_that_is_killed_is_gone_on_with(project):
     assert len(passed) == 50
     assert set(passed.values()) == {1}
     assert not set(ran(result)) & {one.partition("[")[2].removesuffix("]") for one in finished}
-    result.stdout.fnmatch_lines([f"energy: going on with {folder.name}: {len(finished)} experiment(s) are finished*"])
+    result.stdout.fnmatch_lines([f"energy: resuming {folder.name}: {len(finished)} experiment(s) are finished*"])
     for number in (0, 49):  # the table shows both sessions' cells
         result.stdout.fnmatch_lines([f"  x={number} *"])
 
@@ -148,12 +148,10 @@ def test_resume_without_a_run_begins_one(project):
     cells(project)
     result = project.run("--energy-resume")
     result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["energy: there is no run to go on with yet; this one begins"])
+    result.stdout.fnmatch_lines(["energy: no previous run to resume; starting a new one"])
     named = project.run("--energy-resume=nothing")
     assert named.ret == 4
-    named.stderr.fnmatch_lines([
-        "ERROR: --energy-resume: there is no run 'nothing' to go on with; the newest runs are*"
-    ])
+    named.stderr.fnmatch_lines(["ERROR: --energy-resume: there is no run 'nothing' to resume; the newest runs are*"])
 
 
 def test_history_leaves_known_mutations_out(project):
@@ -208,7 +206,7 @@ def test_a_budget_stops_the_run(project):
     cells(project, count=30, sleep=0.02)
     result = project.run("--energy-budget=1 mJ")
     assert result.ret == 2
-    result.stdout.fnmatch_lines(["*the energy budget of 1.00 mJ: * used; --energy-resume goes on with the run*"])
+    result.stdout.fnmatch_lines(["*the energy budget of 1.00 mJ: * used; --energy-resume resumes the run*"])
     assert len(project.records()) == 1
     wrong = project.run("--energy-budget=lots")
     assert wrong.ret == 4

@@ -15,7 +15,8 @@ import pytest
 
 from pytest_parallel_energy.errors import RecordError
 from pytest_parallel_energy.records.reader import read_records
-from pytest_parallel_energy.records.store import RunStore, experiment_label
+from pytest_parallel_energy.records.run_folder import experiment_label
+from pytest_parallel_energy.records.store import RunStore
 from pytest_parallel_energy.reports.csv_table import write_summary
 
 
@@ -143,7 +144,7 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path, make_record):
     records = [make_record() for _ in range(3)]
     store.append(records[0])
     size = (store.folder / "records.jsonl").stat().st_size
-    with _file_size_limit(size + 100), pytest.raises(RecordError, match="earlier ones are safe"):
+    with _file_size_limit(size + 100), pytest.raises(RecordError, match="earlier records are safe"):
         store.append(records[1])
     assert read_records(store.folder).records == (records[0],)
     assert read_records(store.folder).problems == ()
