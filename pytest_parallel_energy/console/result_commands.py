@@ -11,8 +11,8 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..plan.settings import Settings
 from ..records.atomic_write import write_file
-from ..records.merge import check_target, merge_runs, merged_lines
-from ..records.reader import RECORDS_NAME, Records, read_records
+from ..records.merge import merge_runs, merged_lines
+from ..records.reader import RECORDS_NAME, Records, check_target, read_records
 from ..records.record import Record
 from ..reports.compare_text import FORMATS, comparison_lines
 from ..reports.export import EXPORTS, export_records
@@ -93,15 +93,14 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 def _compare(options: argparse.Namespace) -> int:
     thresholds = _thresholds(options.quantity, options.fail)
     old = _read(options.dir, options.old, comparable)
-    found = [
-        _compared((options.old, old), (name, _read(options.dir, name, comparable)), thresholds) for name in options.new
-    ]
+    new = [(name, _read(options.dir, name, comparable)) for name in options.new]
+    found = [_compared((options.old, old), named, thresholds) for named in new]
     if options.format == "table":
         width = shutil.get_terminal_size().columns
         text = "\n\n".join(_joined(comparison, width) for comparison in found) + "\n"
     else:
         text = FORMATS[options.format](found)
-    _put(text, options.output)
+    _put(text, options.output, [old, *(records for _, records in new)])
     return int(bool(options.fail) and any(comparison.regressions for comparison in found))
 
 
@@ -135,7 +134,7 @@ def _report(options: argparse.Namespace) -> int:
                 lines = render_table(report.records, width=shutil.get_terminal_size().columns)
                 _say("\n".join(line.text for line in lines))
             else:
-                _say(str(write_report(report, target, path.parent)))
+                _say(str(write_report(report, target, path.parent, [path, *([old.path] if old else [])])))
     return 0
 
 
@@ -145,7 +144,7 @@ def _export(options: argparse.Namespace) -> int:
     data = export_records(records, options.to, factors_of(_with_factors(options)))
     if options.output is None and options.to in {"parquet", "sqlite"}:
         raise ConfigError(f"export to {options.to} is no text: name a file with --output")
-    _put(data, options.output)
+    _put(data, options.output, runs)
     return 0
 
 
@@ -178,8 +177,9 @@ def _read(base: str, name: str, keep: Callable[[Record], Record] | None = None) 
     return records
 
 
-def _put(content: str | bytes, output: str | None) -> None:
+def _put(content: str | bytes, output: str | None, read: Sequence[Records]) -> None:
     if output is not None:
+        check_target(Path(output), [records.path for records in read])
         _say(str(write_file(Path(output), content)))
     else:
         print(content if isinstance(content, str) else content.decode(), end="")  # noqa: T201 - the answer itself

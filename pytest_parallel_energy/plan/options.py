@@ -102,6 +102,12 @@ def _label(text: str) -> str:
     return text
 
 
+def _folder(text: str) -> str:
+    if not text.strip():
+        raise ConfigError("the folder's name is empty (an unset variable?); name a folder, such as energy-results")
+    return text
+
+
 def _threshold(text: str) -> str:
     from ..statistics.quantities import parse_threshold
 
@@ -233,7 +239,7 @@ OPTIONS: tuple[Option, ...] = (
         parse=_flag,
         help="measure nothing, start no background load, run each cell once: the suite as a fast functional test",
     ),
-    Option(field="dir", default="energy-results", metavar="DIR", help="folder for the results"),
+    Option(field="dir", default="energy-results", metavar="DIR", help="folder for the results", parse=_folder),
     Option(field="name", metavar="NAME", help="name of this run, part of its folder's name"),
     Option(
         field="tag", metavar="KEY=VALUE", parse=_label, ini="args", repeatable=True, help="label kept in each record"

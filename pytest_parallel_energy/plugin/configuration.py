@@ -103,7 +103,7 @@ _FILES = frozenset({"models", "config", "history"})
 
 def _in_ini_folder(option: Option, value: Any, folder: Path) -> Any:
     """Paths in the ini file are relative to the ini file, as pytest's own are."""
-    if option.field == "dir" and value is not None:
+    if option.field == "dir" and value:  # an empty one is refused like everywhere
         return str(folder / value)
     return _in_folder(option, value, folder)
 

@@ -1,4 +1,4 @@
-"""Runs of several machines or sessions as one: duplicates once, conflicts kept and named, nothing lost."""
+"""Merge runs of several machines or sessions: duplicates once, conflicts kept and named, nothing lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import RecordError
 from .codec import encode
 from .reader import RECORDS_NAME, Problem, read_records, records_file, supersedes
 from .record import Record, Status
@@ -17,7 +16,7 @@ __all__ = ["Merged", "merge_runs", "merged_lines"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What came out of a merge."""
+    """The result of a merge."""
 
     records: tuple[Record, ...]
     """Unique by ``record_id``, in the order of the sources."""
@@ -26,12 +25,12 @@ class Merged:
     duplicates: int
     """Records that stood in several sources with the same content: kept once."""
     conflicts: tuple[str, ...]
-    """What a person should look at, in words; no record is dropped for it."""
+    """Sentences for the user to check; no record is dropped for them."""
     problems: tuple[Problem, ...]
 
 
 def merge_runs(paths: Sequence[Path]) -> Merged:
-    """All records of ``paths``: runs, files, or folders that hold runs (searched through).
+    """Return all records of ``paths``: runs, files, or folders that hold runs (searched through).
 
     Records with one id and different contents are both kept, the later one under a new id. Several passed attempts of
     one repetition of a cell in one run are named; those of different runs are what merging is for.
@@ -72,12 +71,12 @@ def merge_runs(paths: Sequence[Path]) -> Merged:
 
 
 def merged_lines(merged: Merged) -> bytes:
-    """The content of a ``records.jsonl`` with all records."""
+    """Return the content of a ``records.jsonl`` with all records."""
     return b"".join(encode(record) + b"\n" for record in merged.records)
 
 
 def _sources(path: Path) -> Iterator[Path]:
-    """The files below a folder, or the one that the path stands for; ``latest`` repeats a run and is left out."""
+    """Yield the files below a folder, or the one that the path stands for; ``latest`` repeats a run and is left out."""
     if path.is_dir() and not (path / RECORDS_NAME).is_file():
         found = sorted(file.resolve() for file in path.rglob(RECORDS_NAME) if not _through_link(file.parent, path))
         if found:
@@ -91,13 +90,13 @@ def _through_link(folder: Path, root: Path) -> bool:
 
 
 def _renamed(record: Record) -> Record:
-    """The record under an id made of its content: merging the same files again gives the same ids."""
+    """Return the record under an id made of its content: merging the same files again gives the same ids."""
     digest = hashlib.sha256(encode(record)).hexdigest()[:8]
     return replace(record, record_id=f"{record.record_id}-{digest}")
 
 
 def _finished_twice(records: Sequence[Record]) -> Iterator[str]:
-    """Repetitions that passed more than once in one run."""
+    """Yield a sentence per repetition that passed more than once in one run."""
     seen: dict[tuple[str, str, str, int, str], int] = {}
     for record in records:
         if record.status is Status.PASSED:
@@ -106,13 +105,3 @@ def _finished_twice(records: Sequence[Record]) -> Iterator[str]:
     for (run_id, nodeid, _, repetition, _), count in seen.items():
         if count > 1:
             yield f"{run_id}: repetition {repetition} of {nodeid} passed {count} times; all are kept"
-
-
-def check_target(path: Path, sources: Sequence[Path]) -> None:
-    """Refuse to write a merge over one of its sources.
-
-    Raises:
-        RecordError: ``path`` is a source.
-    """
-    if path.resolve() in sources:
-        raise RecordError(f"{path} is one of the files to merge: name another one to write to")

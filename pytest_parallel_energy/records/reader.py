@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from ..errors import RecordError
 from .atomic_write import why
 from .codec import NewerRecordError, decode
 from .record import HostPart, Record, Status
-from .run_lock import in_progress
+from .run_lock import LOCK_NAME, in_progress
 
 __all__ = [
     "EXPERIMENT_NAME",
     "RECORDS_NAME",
     "Problem",
     "Records",
+    "check_target",
     "iter_records",
     "read_records",
     "records_file",
@@ -28,6 +29,7 @@ __all__ = [
 
 RECORDS_NAME = "records.jsonl"
 EXPERIMENT_NAME = "experiment.json"
+_PRECIOUS = frozenset({RECORDS_NAME, EXPERIMENT_NAME, LOCK_NAME, "run.json"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """What was read, in the order of writing, and what could not be."""
+    """The records that were read, in the order of writing, and the lines that could not be."""
 
     path: Path
     records: tuple[Record, ...]
@@ -67,6 +69,25 @@ def records_file(path: Path) -> Path:
     elif path.exists():
         state = "is neither a plain file nor a folder"
     raise RecordError(f"no records at {path}: it {state}; name a run's folder, such as energy-results/latest")
+
+
+def check_target(path: Path, sources: Iterable[Path] = ()) -> None:
+    """Refuse to write over records: a report or an export must not destroy what it was made of.
+
+    Args:
+        path: the file to be written; links are followed, and hard links are recognised.
+        sources: the files that were read. Files of a run that hold records are refused whether they are among them.
+
+    Raises:
+        RecordError: writing to ``path`` would replace records.
+    """
+    target = path.resolve()
+    if target.name in _PRECIOUS and target.exists():
+        raise RecordError(f"{path} belongs to a run and would be overwritten: name another file to write to")
+    for source in sources:
+        with suppress(OSError):  # a target that does not exist yet is not a source
+            if target.samefile(source):
+                raise RecordError(f"{path} is one of the files that were read: name another file to write to")
 
 
 def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> Records:

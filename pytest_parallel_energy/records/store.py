@@ -316,10 +316,13 @@ class RunStore:
         """Flush, end the run and release it, for scripts that need no more; sessions use ``run.closing``.
 
         Raises:
-            RecordError: something could not be written.
+            RecordError: something could not be written; the message says where pending records were saved.
         """
         try:
-            self.flush()
+            try:
+                self.flush()
+            except RecordError as error:
+                raise RecordError(f"{error}; {self.rescue()}") from error
             self.end_run(exit_status)
         finally:
             self.release()

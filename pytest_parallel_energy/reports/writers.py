@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, did_you_mean
 from ..records.atomic_write import write_file
+from ..records.reader import check_target
 from .report import Report
 
 __all__ = ["REPORTS", "ReportTarget", "parse_target", "write_report"]
@@ -95,11 +96,19 @@ def parse_target(text: str) -> ReportTarget:
     return ReportTarget(kind=kind, path=Path(path) if path else None)
 
 
-def write_report(report: Report, target: ReportTarget, folder: Path) -> Path:
-    """Write a report and give its path; ``folder`` is the run's.
+def write_report(report: Report, target: ReportTarget, folder: Path, sources: Iterable[Path] = ()) -> Path:
+    """Write a report and return its path.
+
+    Args:
+        report: the report.
+        target: its kind and path.
+        folder: the run's folder, for a target without a path.
+        sources: files with the records that were read for it, which it must not replace.
 
     Raises:
-        RecordError: it cannot be written; no half file stays.
+        RecordError: it cannot be written, or it would replace records; no half file stays.
     """
     name, writer = REPORTS[target.kind]
-    return write_file(target.path or folder / name, writer(report))
+    path = target.path or folder / name
+    check_target(path, sources)
+    return write_file(path, writer(report))

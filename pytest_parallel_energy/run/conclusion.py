@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, ParallelEnergyError
+from ..errors import ConfigError, ParallelEnergyError, RecordError
 from ..records.atomic_write import append_file
 from ..records.reader import read_records
 from ..reports.compare_text import comparison_lines
@@ -18,7 +18,7 @@ from ..reports.layout import Line
 from ..reports.open_report import ReportContext, load_report
 from ..reports.report import Report
 from ..reports.writers import ReportTarget, parse_target, write_report
-from ..statistics.baseline import DEFAULT_NAME, find_path, save_baseline
+from ..statistics.baseline import DEFAULT_NAME, check_reference, find_path, save_baseline
 from ..statistics.compare import Comparison, comparable, compare_runs, default_threshold
 from ..statistics.quantities import parse_threshold
 from ..statistics.stats import INSTALL_HINT, have_scipy
@@ -77,18 +77,27 @@ def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Ref
     """What the run will be compared with; ``None`` where no comparison was asked for.
 
     Raises:
-        ConfigError: it does not exist, and ``--energy-baseline-missing=fail``; or a gate was asked for without SciPy.
+        ConfigError: it does not exist and ``--energy-baseline-missing=fail``; a gate or that setting was asked for and
+            its records cannot all be read; or a gate was asked for without SciPy.
     """
     if settings.compare_fail and not have_scipy():
         raise ConfigError(f"--energy-compare-fail: {INSTALL_HINT}")
     if not _compares(settings):
         return None
+    strict = settings.baseline_missing == "fail"
     try:
-        return Reference(path=find_path(results_dir, settings.compare or "", host))
-    except ParallelEnergyError as error:
-        if settings.baseline_missing == "fail":
+        path = find_path(results_dir, settings.compare or "", host)
+        if settings.compare_fail or strict:
+            check_reference(path)
+    except RecordError as error:  # it is there, and nothing can be judged with it
+        if settings.compare_fail or strict:
             raise ConfigError(f"--energy-compare: {error}") from error
         return Reference(path=None, problem=f"nothing to compare with: {error}")
+    except ConfigError as error:  # it is not there: the first run of a gate has nothing to compare with yet
+        if strict:
+            raise ConfigError(f"--energy-compare: {error}") from error
+        return Reference(path=None, problem=f"nothing to compare with: {error}")
+    return Reference(path=path)
 
 
 def factors_of(settings: Settings) -> Factors:
@@ -128,8 +137,15 @@ def conclude(
         written=tuple(written),
         annotations=tuple(regression_annotations(report)) if on_github() else (),
         problems=tuple(problems),
-        failed=bool(settings.compare_fail and comparison and comparison.regressions),
+        failed=bool(settings.compare_fail) and _gate_fails(reference, comparison),
     )
+
+
+def _gate_fails(reference: Reference | None, comparison: Comparison | None) -> bool:
+    """Return whether a gate fails: something is worse, or there is a reference and it could not be compared with."""
+    if comparison is None:
+        return reference is not None and reference.path is not None
+    return bool(comparison.regressions)
 
 
 def _compares(settings: Settings) -> bool:

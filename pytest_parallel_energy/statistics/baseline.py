@@ -9,17 +9,17 @@ from pathlib import Path
 from ..errors import ConfigError, RecordError, did_you_mean
 from ..records.atomic_write import write_file
 from ..records.codec import encode
-from ..records.reader import Records, read_records, records_file
+from ..records.reader import Problem, Records, iter_records, read_records, records_file
 from ..records.record import HostPart, Record
 
-__all__ = ["DEFAULT_NAME", "baseline_path", "find_path", "find_run", "save_baseline"]
+__all__ = ["DEFAULT_NAME", "baseline_path", "check_reference", "find_path", "find_run", "save_baseline"]
 
 DEFAULT_NAME = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def baseline_path(base_dir: Path, host: HostPart, name: str = DEFAULT_NAME) -> Path:
-    """Where the baseline ``name`` of this machine lies, whether it exists or not.
+    """Return the path of the baseline ``name`` of this machine, whether it exists or not.
 
     Raises:
         ConfigError: the name is no file name of letters, digits, ``.``, ``_`` and ``-``.
@@ -28,7 +28,7 @@ def baseline_path(base_dir: Path, host: HostPart, name: str = DEFAULT_NAME) -> P
 
 
 def check_name(name: str) -> str:
-    """The name itself, when it can be a baseline's.
+    """Return the name itself when it can be a baseline's.
 
     Raises:
         ConfigError: it is no file name of letters, digits, ``.``, ``_`` and ``-``.
@@ -39,7 +39,7 @@ def check_name(name: str) -> str:
 
 
 def save_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT_NAME) -> tuple[Path, ...]:
-    """Keep all ``records`` as the baseline ``name``, replacing an older one; one file a machine among the records.
+    """Write all ``records`` as the baseline ``name``, replacing an older one; one file per machine among the records.
 
     Raises:
         ConfigError: there are no records, or the name is unusable.
@@ -54,7 +54,7 @@ def save_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT
 
 
 def find_run(base_dir: Path, wanted: str, host: HostPart | None = None) -> Records:
-    """The records of :func:`find_path`.
+    """Return the records of :func:`find_path`.
 
     Raises:
         ConfigError: nothing has that name; the message lists what there is.
@@ -64,7 +64,7 @@ def find_run(base_dir: Path, wanted: str, host: HostPart | None = None) -> Recor
 
 
 def find_path(base_dir: Path, wanted: str, host: HostPart | None = None) -> Path:
-    """The file of records that a person means by ``wanted``: a path, a run's id or its beginning, or a baseline.
+    """Return the file of records that ``wanted`` names: a path, a run's id or its beginning, or a baseline.
 
     ``latest`` is a path too; an empty ``wanted`` is this machine's default baseline, else the latest run.
 
@@ -76,7 +76,7 @@ def find_path(base_dir: Path, wanted: str, host: HostPart | None = None) -> Path
     """
     if not wanted:
         default = base_dir / "baselines" / _machine(host) / f"{DEFAULT_NAME}.jsonl"
-        return default if default.is_file() else find_path(base_dir, "latest", host)
+        return records_file(default) if default.exists() else find_path(base_dir, "latest", host)
     for candidate in (Path(wanted), base_dir / wanted):
         if candidate.exists():
             return records_file(candidate).resolve()
@@ -91,6 +91,23 @@ def find_path(base_dir: Path, wanted: str, host: HostPart | None = None) -> Path
     if found is runs and len(runs) > 1:
         raise ConfigError(f"{wanted!r} begins {len(runs)} runs: {', '.join(path.name for path in runs)}")
     return records_file(found[0]).resolve()
+
+
+def check_reference(path: Path) -> None:
+    """Check that a gate can judge with the records at ``path``: all of them can be read, and there is one at least.
+
+    Raises:
+        RecordError: a line is damaged, a record is of a newer version, there are none, or it cannot be read.
+    """
+    problems: list[Problem] = []
+    count = sum(1 for _ in iter_records(path, problems))
+    if problems:
+        raise RecordError(
+            f"{path} is damaged, so that records may be missing: {problems[0]} (and {len(problems) - 1} more lines); "
+            "save the baseline again with --energy-save-baseline, or remove the damaged lines"
+        )
+    if not count:
+        raise RecordError(f"{path} holds no records; save the baseline again with --energy-save-baseline")
 
 
 def _machine(host: HostPart | None) -> str:

@@ -89,7 +89,7 @@ def test_a_store_is_resumed(tmp_path):
 def test_a_run_in_progress_is_not_resumed(tmp_path):
     """Two sessions never append to one run."""
     store = RunStore.create(tmp_path)
-    with pytest.raises(RecordError, match="another session is using the run .*pid .* of user .* on host"):
+    with pytest.raises(RecordError, match=r"another session is using the run .*pid .* of user .* on host"):
         RunStore.resume(store.folder)
     store.finish(0)
     (store.folder / "run.json").write_text("{}")
