@@ -29,7 +29,8 @@ __all__ = [
 
 RECORDS_NAME = "records.jsonl"
 EXPERIMENT_NAME = "experiment.json"
-_PRECIOUS = frozenset({RECORDS_NAME, EXPERIMENT_NAME, LOCK_NAME, "run.json"})
+RUN_NAME = "run.json"
+_PRECIOUS = frozenset({RECORDS_NAME, RUN_NAME, LOCK_NAME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +77,14 @@ def check_target(path: Path, sources: Iterable[Path] = ()) -> None:
 
     Args:
         path: the file to be written; links are followed, and hard links are recognised.
-        sources: the files that were read. Files of a run that hold records are refused whether they are among them.
+        sources: the files that were read. The files that make up a run are refused also where they are not among them.
 
     Raises:
         RecordError: writing to ``path`` would replace records.
     """
     target = path.resolve()
-    if target.name in _PRECIOUS and target.exists():
+    run = target.parent / RUN_NAME
+    if target.exists() and (target.name == EXPERIMENT_NAME or (target.name in _PRECIOUS and run.exists())):
         raise RecordError(f"{path} belongs to a run and would be overwritten: name another file to write to")
     for source in sources:
         with suppress(OSError):  # a target that does not exist yet is not a source

@@ -44,12 +44,13 @@ class RunLock:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def hold(cls, folder: Path, *, wait_for_workers_s: float = 0.0) -> RunLock:
+    def hold(cls, folder: Path, *, wait_for_workers_s: float | None = None) -> RunLock:
         """Lock the run for a session that appends to it, and write down who holds it.
 
         Args:
             folder: the run's folder.
-            wait_for_workers_s: longest wait for workers of a dead controller to end.
+            wait_for_workers_s: longest wait for workers of a dead controller to end; ``None`` for a new run, where
+                workers are this session's own.
 
         Raises:
             RunInUseError: another session holds it: its pid, user and host.
@@ -114,9 +115,11 @@ def _open(folder: Path) -> int:
     return os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
 
-def _take(descriptor: int, folder: Path, wait_for_workers_s: float) -> None:
+def _take(descriptor: int, folder: Path, wait_for_workers_s: float | None) -> None:
     if not _lock(descriptor, fcntl.F_WRLCK, _APPENDING):
         raise RunInUseError(_in_use(folder))
+    if wait_for_workers_s is None:
+        return
     deadline_s = time.monotonic() + wait_for_workers_s
     while _is_held(descriptor, _WORKING):
         if time.monotonic() >= deadline_s:

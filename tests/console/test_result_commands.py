@@ -104,7 +104,7 @@ def test_merge_puts_runs_together(runs, capsys, tmp_path):
     assert "10 records of 2 files" in capsys.readouterr().out
     assert len(read_records(tmp_path / "all").records) == 10
     assert main(["merge", "energy-results", "all", "-o", "all"]) == 2
-    assert "one of the files to merge" in capsys.readouterr().err
+    assert "one of the files that were read" in capsys.readouterr().err
     assert main(["report", "all", "--to", "term"]) == 0
 
 

@@ -213,3 +213,19 @@ def test_a_killed_run_can_be_read(tmp_path):
     assert [record.record_id for record in found.records][: len(whole)] == [line.strip() for line in whole]
     assert len(found.problems) <= 1
     assert json.loads((tmp_path / "latest" / "run.json").read_text())["exit_status"] is None
+
+
+def test_an_existing_folder_gets_no_gitignore(tmp_path):
+    """A folder of the user's may be a repository; one that the plugin makes is ignored by git."""
+    RunStore.create(tmp_path).finish(0)
+    assert not (tmp_path / ".gitignore").exists()
+    RunStore.create(tmp_path / "new").finish(0)
+    assert (tmp_path / "new" / ".gitignore").read_text().endswith("\n*\n")
+
+
+def test_a_worker_that_comes_first_makes_the_same_folder(tmp_path):
+    """Under xdist a worker may need the folder before the controller: git ignores it all the same."""
+    worker = RunStore.open(tmp_path / "new" / "run")
+    assert (tmp_path / "new" / ".gitignore").exists()
+    RunStore.create(tmp_path / "new", folder=tmp_path / "new" / "run")
+    worker.release()

@@ -10,8 +10,8 @@ import pytest
 
 from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.records.codec import NewerRecordError, decode
-from pytest_parallel_energy.records.merge import check_target, merge_runs, merged_lines
-from pytest_parallel_energy.records.reader import read_records
+from pytest_parallel_energy.records.merge import merge_runs, merged_lines
+from pytest_parallel_energy.records.reader import check_target, read_records
 from pytest_parallel_energy.records.record import EnergyPart, GpuPart, HostPart, WorkloadPart
 from pytest_parallel_energy.records.store import RunStore
 from pytest_parallel_energy.reports.costs import Factors, carbon_factor
@@ -168,8 +168,11 @@ def test_a_merge_never_overwrites_a_source(tmp_path, make_record):
     folder = _run(tmp_path / "a", [make_record()])
     merged = merge_runs([folder])
     (tmp_path / "link").symlink_to(folder / "records.jsonl")
-    with pytest.raises(RecordError, match="one of the files to merge"):
+    (tmp_path / "copy").hardlink_to(folder / "records.jsonl")
+    with pytest.raises(RecordError, match="belongs to a run"):
         check_target(tmp_path / "link", merged.sources)
+    with pytest.raises(RecordError, match="one of the files that were read"):
+        check_target(tmp_path / "copy", merged.sources)
     check_target(tmp_path / "new.jsonl", merged.sources)
 
 
