@@ -17,6 +17,7 @@ from .run_lock import LOCK_NAME, in_progress
 __all__ = [
     "EXPERIMENT_NAME",
     "RECORDS_NAME",
+    "RUN_NAME",
     "Problem",
     "Records",
     "check_target",

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import RecordError
 from .atomic_write import replace_symlink, why, write_file
 from .codec import encode, to_json_text
-from .reader import EXPERIMENT_NAME, RECORDS_NAME, iter_records, read_records, unfinished_records
+from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, iter_records, read_records, unfinished_records
 from .record import Record
 from .rescue import rescue_records, rescued_files
 from .run_folder import make_results_dir, new_run_folder, safe_name
@@ -104,11 +104,21 @@ class RunStore:
         The run counts as in progress until :meth:`release`, also when the process that appends its records has died.
         """
         store = cls(folder, RunInfo(run_id=folder.name, started_at=""))
-        with contextlib.suppress(OSError):  # the first experiment says what is wrong with the folder
+        with contextlib.suppress(OSError, RecordError):  # the first experiment says what is wrong with the folder
             make_results_dir(folder.parent)
             folder.mkdir(exist_ok=True)
             store._lock = RunLock.join(folder)
+            store._begin_for_controller()
         return store
+
+    def _begin_for_controller(self) -> None:
+        """Make the folder one that can be read and resumed, in case the controller dies before its first record."""
+        if (self.folder / RUN_NAME).exists():
+            return
+        os.close(os.open(self.folder / RECORDS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
+        started_at = dt.datetime.now().astimezone().isoformat("T", "milliseconds")
+        self.write_run(replace(self._info, started_at=started_at))
+        self._point_latest(self.folder.parent)
 
     @classmethod
     def resume(cls, folder: Path) -> RunStore:
@@ -128,7 +138,7 @@ class RunStore:
             lock = RunLock.hold(folder, wait_for_workers_s=_WORKERS_END_S)
             store = cls(folder, RunInfo(run_id=folder.name, started_at=""))
             store._lock = lock
-            info = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunInfo)
+            info = msgspec.json.decode((folder / RUN_NAME).read_bytes(), type=RunInfo)
             store._info = replace(info, ended_at=None, exit_status=None)
             store.run_id = info.run_id
             _end_torn_line(store._open_records(), folder / RECORDS_NAME)
@@ -262,7 +272,7 @@ class RunStore:
             RecordError: it cannot be written.
         """
         self._info = info
-        write_file(self.folder / "run.json", run_json(info))
+        write_file(self.folder / RUN_NAME, run_json(info))
 
     def flush(self) -> None:
         """Write the pending records, oldest first.

@@ -63,6 +63,10 @@ REGISTRY = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=3, metavar="N", help="SIGKILLs per sweep that is killed and resumed")
+
+
 class Project:
     """A folder with tests and a toy workload; ``run`` starts pytest there and gives what it printed."""
 
