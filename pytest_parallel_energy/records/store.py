@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import RecordError
 from .atomic_write import replace_symlink, why, write_file
-from .codec import encode, to_json_text
+from .codec import decode, encode, to_json_text
 from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, iter_records, read_records, unfinished_records
 from .record import Record
 from .rescue import rescue_records, rescued_files
@@ -281,6 +281,8 @@ class RunStore:
             RecordError: some are not on the disk yet.
         """
         try:
+            if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
+                self._take_back_removed(self._descriptor)
             descriptor = self._open_records()
             while self._pending:
                 _append_line(descriptor, encode(self._pending[0]) + b"\n")
@@ -290,6 +292,17 @@ class RunStore:
                 f"{len(self._pending)} record(s) could not be written to {self.folder / RECORDS_NAME}: {why(error)}; "
                 "earlier records are safe, and writing is retried with the next one: make room"
             ) from error
+
+    def _take_back_removed(self, descriptor: int) -> None:
+        """Make the records of a file that was removed (``git clean``) pending again: its content still exists here."""
+        data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        os.close(descriptor)
+        self._descriptor = None
+        found = []
+        for line in data.splitlines():
+            with contextlib.suppress(RecordError):
+                found.append(decode(line))
+        self._pending[:0] = found
 
     def rescue(self) -> str:
         """Save the pending records outside of the run, and return where, as a sentence.
@@ -339,7 +352,8 @@ class RunStore:
 
     def _open_records(self) -> int:
         if self._descriptor is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self.folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(self.folder / RECORDS_NAME, flags, 0o644)
             os.fsync(self._descriptor)
         return self._descriptor

@@ -165,8 +165,12 @@ def test_a_crash_keeps_the_joules_of_the_last_heartbeat(project):
     assert record.energy.total_j > 0
 
 
-def test_an_interrupted_record_that_cannot_be_kept_is_told(project):
-    """A results folder that vanished: one line says what was lost, and the rest of the ending still happens."""
+def test_an_interrupted_record_without_a_folder_is_saved(project, monkeypatch):
+    """A results folder that vanished: the record is saved elsewhere, and the rest of the ending still happens."""
+    from pytest_parallel_energy.records.reader import read_records
+
+    (project.path / "spare").mkdir()
+    monkeypatch.setenv("TMPDIR", str(project.path / "spare"))
     project.tests(
         """
         import shutil
@@ -180,8 +184,10 @@ def test_an_interrupted_record_that_cannot_be_kept_is_told(project):
     )
     result = project.run()
     assert result.ret == 2
-    result.stdout.fnmatch_lines(["*the record of test_it.py::test_it could not be kept:*"])
+    result.stdout.fnmatch_lines(["problem: 1 record(s) could not be written to *: not a directory; *saved to *"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    (saved,) = (project.path / "spare").glob("pytest-energy-*.jsonl")
+    assert [record.status.value for record in read_records(saved).records] == ["interrupted"]
 
 
 def test_a_timeout_while_loads_are_stopped_leaves_none_of_them(project):

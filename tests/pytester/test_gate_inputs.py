@@ -75,14 +75,14 @@ def test_a_reference_that_vanishes_meanwhile_fails_the_gate(project, study):
     assert project.run("--energy-compare", "--energy-compare-fail=total_j:5%").ret == 1
 
 
-def test_an_empty_results_folder_is_refused(project):
+def test_an_empty_results_folder_is_refused(project, monkeypatch):
     """``--energy-dir="$UNSET"`` must not turn the repository into a results folder."""
     project.tests(SUITE)
     for arguments in (["--energy-dir="], ["--energy-dir", " "]):
         result = project.run(*arguments)
         assert result.ret == 4
         result.stderr.fnmatch_lines(["ERROR: --energy-dir: *name is empty*"])
-    project.pytester._monkeypatch.setenv("PYTEST_ENERGY_DIR", "")
+    monkeypatch.setenv("PYTEST_ENERGY_DIR", "")
     assert project.run().ret == 4
     assert not (project.path / ".gitignore").exists()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -229,3 +230,15 @@ def test_a_worker_that_comes_first_makes_the_same_folder(tmp_path):
     assert (tmp_path / "new" / ".gitignore").exists()
     RunStore.create(tmp_path / "new", folder=tmp_path / "new" / "run")
     worker.release()
+
+
+def test_a_removed_folder_is_made_again_with_its_records(tmp_path, make_record):
+    """``git clean`` while a session runs: what was appended before is written again with the next record."""
+    store = RunStore.create(tmp_path)
+    records = [make_record() for _ in range(3)]
+    for record in records[:2]:
+        store.append(record)
+    shutil.rmtree(store.folder)
+    store.append(records[2])
+    store.finish(0)
+    assert read_records(store.folder).records == tuple(records)
