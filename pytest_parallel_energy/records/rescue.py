@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import stat
@@ -15,6 +16,8 @@ from .codec import encode
 from .record import Record
 
 __all__ = ["rescue_records", "rescued_files"]
+
+_TOKEN = "[0-9a-f]" * 8
 
 
 def rescue_records(run_id: str, records: Sequence[Record]) -> str:
@@ -42,7 +45,7 @@ def rescued_files(run_id: str) -> Iterator[Path]:
     Other users can write to these folders: links and files of others are left alone.
     """
     for folder in _places():
-        for path in sorted(folder.glob(f"{_prefix(run_id)}*.jsonl")):
+        for path in sorted(folder.glob(f"{glob.escape(_prefix(run_id))}{_TOKEN}.jsonl")):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
                 yield path

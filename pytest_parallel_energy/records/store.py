@@ -10,14 +10,14 @@ import datetime as dt
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import RecordError
 from .atomic_write import replace_symlink, why, write_file
 from .codec import decode, encode, to_json_text
-from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, iter_records, read_records, unfinished_records
+from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, read_records, unfinished_records
 from .record import Record
 from .rescue import rescue_records, rescued_files
 from .run_folder import make_results_dir, new_run_folder, safe_name
@@ -53,7 +53,7 @@ class RunStore:
         self._descriptor: int | None = None
         self._pending: list[Record] = []
         self._known: set[str] = set()
-        """Ids of the records that are in the file, pending, or saved elsewhere."""
+        """Ids of the records in the file (no other process writes to it), pending, or saved elsewhere."""
 
     @classmethod
     def create(
@@ -162,16 +162,15 @@ class RunStore:
         Raises:
             RecordError: something cannot be read, or is not on the disk yet.
         """
-        self._known = {record.record_id for record in iter_records(self.folder / RECORDS_NAME, [])}
+        found = list(read_records(self.folder).records)  # without the unfinished: the run is locked
+        self._known = {record.record_id for record in found}
         for file in rescued_files(self.run_id):
             for record in read_records(file).records:
                 if record.record_id not in self._known:
                     self.append(record)
+                    found.append(record)
             file.unlink()
-        self.adopt_unfinished()
-        self.resumed = read_records(self.folder).records
-        if self._pending:
-            raise RecordError("its disk is full: make room")
+        self.resumed = (*found, *self.adopt_unfinished())
 
     @property
     def info(self) -> RunInfo:
@@ -217,27 +216,23 @@ class RunStore:
             return str(error)
         return None
 
-    def adopt_unfinished(self) -> tuple[Record, ...]:
-        """Append the records of attempts that left only an ``experiment.json``: crashed or interrupted in a worker.
+    def adopt_unfinished(self) -> Iterator[Record]:
+        """Append the records of attempts that left only an ``experiment.json``, and yield each of them.
 
-        Attempts whose own record is in the file, pending or saved elsewhere are left alone. What does not fit on the
-        disk stays in its own folder, where readers find it, and is named in :attr:`problems`.
+        They crashed, or were interrupted in a worker. Attempts whose own record is in the file, pending or saved
+        elsewhere are left alone.
 
         Raises:
-            RecordError: the records cannot be read.
+            RecordError: one does not fit on the disk; it stays in its own folder, where readers find it.
         """
-        self._known |= {record.record_id for record in iter_records(self.folder / RECORDS_NAME, [])}
-        adopted = []
         for record in unfinished_records(self.folder, self._known):
             try:
                 self.append(record)
             except RecordError as error:
                 self._pending = [pending for pending in self._pending if pending is not record]
                 self._known.discard(record.record_id)
-                self.problems.append(f"the attempt in {record.folder} could not be added to {RECORDS_NAME}: {error}")
-                break
-            adopted.append(record)
-        return tuple(adopted)
+                raise RecordError(f"the attempt in {record.folder} could not be added: {error}") from error
+            yield record
 
     def remove_experiment(self, folder: Path) -> None:
         """Remove the folder of an attempt that did not count (a skipped test), with its content."""
@@ -360,7 +355,7 @@ class RunStore:
 
     def _point_latest(self, base_dir: Path) -> None:
         try:
-            replace_symlink(base_dir / "latest", self.run_id)
+            replace_symlink(base_dir / "latest", self.folder.name)
         except OSError as error:
             self.problems.append(f"{base_dir / 'latest'} does not point to this run: {why(error)}")
 
