@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Reporting"]
 
 _WIDTH = 80
-"""Where there is no terminal to ask."""
+"""Used without a terminal."""
 _MARKUP = {
     "head": {"bold": True},
     "good": {"green": True},
@@ -37,7 +37,7 @@ class Reporting:
     """The keeper of this session's records, which also reports them. A worker of pytest-xdist has none.
 
     Args:
-        collection: gives the session, whose store keeps the records.
+        collection: the facts about the items, with the session whose store keeps the records.
     """
 
     def __init__(self, collection: Items) -> None:

@@ -25,11 +25,11 @@ _RUNS_OF_THE_PAST = 50
 
 
 class Sweeping:
-    """Registered when an option or setting about energy is given.
+    """The selection of experiments, registered when an option or setting about energy is given.
 
     Args:
-        collection: what is known about the items.
-        reporting: what keeps the records; ``None`` in a worker of xdist.
+        collection: the facts about the items.
+        reporting: the keeper of the records; ``None`` in a worker of xdist.
     """
 
     def __init__(self, collection: Items, reporting: Reporting | None) -> None:
@@ -80,7 +80,7 @@ class Sweeping:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Leave out what is finished or known, and put the rest in order."""
+        """Leave out experiments that are finished or known, and put the rest in order."""
         del session
         try:
             self._leave_out(items)
@@ -104,7 +104,7 @@ class Sweeping:
             items[:] = [item for item in items if item not in dropped]
 
     def _finished(self, items: Iterable[pytest.Item]) -> set[pytest.Item]:
-        """Items whose record is there; warm-ups go when all that they warm up for is there."""
+        """Return the items that have a record, and the warm-ups of cells of which every item has one."""
         finished = self._collection.session.finished
         if not finished:
             return set()
@@ -122,7 +122,7 @@ class Sweeping:
         return dropped | {item for group in groups.values() if not group["open"] for item in group["warm"]}
 
     def _known(self, items: Iterable[pytest.Item]) -> set[pytest.Item]:
-        """Mutated cells that older results hold."""
+        """Return the mutated cells that older results hold."""
         from ..mutation.draw import mutation_key
         from ..plan.history import read_history
 
@@ -146,7 +146,7 @@ class Sweeping:
         return found
 
     def _put_in_order(self, items: list[pytest.Item]) -> None:
-        """Rearrange the experiments among the places that experiments have; other tests stay where they are."""
+        """Rearrange the experiments among the places of experiments; other tests stay where they are."""
         from ..plan.order import Slot, arrange
 
         settings = self._collection.settings
@@ -162,7 +162,7 @@ class Sweeping:
             items[place] = ours[chosen]
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """Say what was left out and why, and in what order the rest runs."""
+        """Report what was left out and why, and in what order the rest runs."""
         settings, lines = self._collection.settings, []
         if settings.resume is not None and self._reporting is not None:
             lines += self._resume_lines()
@@ -187,7 +187,7 @@ class Sweeping:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Under ``--energy-plan``, make the table instead of running."""
+        """Make the table of the plan instead of running, under ``--energy-plan``."""
         if not self._collection.settings.plan or session.config.option.collectonly or session.testsfailed:
             return None
         try:
@@ -247,7 +247,7 @@ class Sweeping:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count what each record used. First of its kind: where records are kept, they leave the report."""
+        """Count the energy of each record. Runs before the hook that takes the records off the report."""
         if self._budget is None:
             return
         from ..records.codec import decode
@@ -267,7 +267,7 @@ class Sweeping:
         return result
 
     def _count_others(self, budget: EnergyBudget) -> None:
-        """In a worker of xdist: count what the others have measured, from what the controller has kept so far."""
+        """Count, in a worker of pytest-xdist, the energy of the other workers from the run's records."""
         from ..records.codec import decode
         from ..records.reader import RECORDS_NAME
 
@@ -286,7 +286,7 @@ class Sweeping:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """A resumed run with nothing left to do has succeeded."""
+        """Let a resumed run with nothing left to do succeed."""
         nothing_ran = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
         left_out = any(self._left_out.values()) or (self._reporting is not None and bool(self._reporting.records))
         if nothing_ran and left_out:
@@ -294,7 +294,7 @@ class Sweeping:
 
 
 def _cell_name(item: pytest.Item) -> str:
-    """The item's id without its repetition."""
+    """Return the item's id without its repetition."""
     from ..statistics.grouping import short_name
 
     return f"{item.nodeid.partition('::')[0]}::{short_name(item.nodeid)}"

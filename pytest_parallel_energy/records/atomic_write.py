@@ -1,4 +1,4 @@
-"""How this package writes a file that others read: whole, or not at all."""
+"""Files that other programs read: written whole, or not at all."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["append_file", "replace_symlink", "why", "write_file"]
 
 
 def write_file(path: Path, content: str | bytes, *, synced: bool = True) -> Path:
-    """Write ``content`` (text as UTF-8) and give the path; a reader sees the old file or the new one, never a half.
+    """Write ``content`` (text as UTF-8) and return the path; a reader sees the old file or the new one, never a part.
 
     Missing folders above it are made. The content reaches the disk before the old file goes, unless ``synced`` is off:
-    then a power cut (no crash of a process) may leave an empty file.
+    then a power cut (but not a crash of a process) may leave an empty file.
 
     Raises:
-        RecordError: it cannot be written; the message names the path and the reason, and no half file stays.
+        RecordError: it cannot be written; the message names the path and the reason, and no partial file stays.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
@@ -49,7 +49,7 @@ def _write_special(path: Path, data: bytes) -> Path:
 
 
 def replace_symlink(link: Path, target: str) -> None:
-    """Let ``link`` point to ``target`` in one step: at no instant is there none, and of two at once the last one stays.
+    """Let ``link`` point to ``target`` in one step: it exists at every instant, and of two at once the last one stays.
 
     Raises:
         OSError: the file system has no symbolic links, or ``link`` is a folder.
@@ -63,7 +63,7 @@ def replace_symlink(link: Path, target: str) -> None:
 
 
 def why(error: OSError) -> str:
-    """The system's own words for an error, in lower case, without number and path.
+    """Return the system's own words for an error, in lower case, without number and path.
 
     >>> why(OSError(13, "Permission denied"))
     'permission denied'
@@ -73,7 +73,7 @@ def why(error: OSError) -> str:
 
 
 def append_file(path: Path, text: str) -> None:
-    """Add text to a file that others write to as well, such as ``$GITHUB_STEP_SUMMARY``.
+    """Append text to a file that other programs write to as well, such as ``$GITHUB_STEP_SUMMARY``.
 
     Raises:
         RecordError: it cannot be written; the message names the path and the reason.

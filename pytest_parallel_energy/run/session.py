@@ -1,4 +1,4 @@
-"""What the experiments of one pytest process share: the workloads, the meter, the results folder, the host's facts."""
+"""The values that the experiments of one pytest process share: workloads, meter, results folder, host facts."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ __all__ = ["Run", "refusals_in_words", "sensors_in_words"]
 
 
 class Run:
-    """Each part is made when it is first asked for, so that a suite without experiments pays for none.
+    """One pytest process; each part is made at its first use, so that a suite without experiments pays for none.
 
     Args:
-        settings: what the user asked for.
+        settings: the user's.
         root: the folder that relative paths of results start from.
         run_folder: the results folder that another process (the controller of xdist) has chosen; ``None`` makes one.
         arguments: the command line, for ``run.json``.
-        finished: what that other process has found finished already.
+        finished: the experiments that the controller has found finished already.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Run:
         self.arguments = arguments
         self._given_folder = run_folder
         self.swept: tuple[Leftover, ...] = ()
-        """Processes of dead sessions that this one ended,"""
+        """Leftover processes of dead sessions that this one killed,"""
         self.unswept: tuple[Leftover, ...] = ()
-        """… and could not end."""
+        """… and could not kill."""
         self._given_finished = finished
         self._codes: dict[Path, str | None] = {}
         self._meter: EnergyMeter | None = None
@@ -65,7 +65,7 @@ class Run:
         """The workloads of all registries.
 
         Raises:
-            RegistryError: a file cannot be read or says something that is not understood.
+            RegistryError: a file cannot be read or is not a valid registry.
         """
         from ..training.registry import load_registry
 
@@ -177,7 +177,7 @@ class Run:
 
     @cached_property
     def finished(self) -> Finished:
-        """The experiments that need not run again."""
+        """The experiments that do not need to run again."""
         from ..plan.finished import Finished
 
         if self._given_finished is not None:
@@ -185,7 +185,7 @@ class Run:
         return Finished.of(self.resumed_records, git_commit=self.host.git_commit if self.resumed_records else None)
 
     def code_of(self, file: Path) -> str | None:
-        """A hash of a file as this session first saw it, 12 hexadecimal digits; ``None`` where there is none."""
+        """Return a hash of a file as this session first saw it, 12 hexadecimal digits; ``None`` without a file."""
         if file not in self._codes:
             self._codes[file] = hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None
         return self._codes[file]
@@ -222,7 +222,7 @@ class Run:
         return host_facts(source=self.root)
 
     def host_now(self) -> HostPart:
-        """The facts of this machine, with the governor that is in force now."""
+        """Return the facts of this machine, with the governor that is in force now."""
         from ..host.governor import read_governors
 
         governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
@@ -238,11 +238,11 @@ class Run:
         return self.settings.threads or max(1, _cores() // 2)
 
     def load_threads(self, loads: int) -> int:
-        """CPU threads of each of ``loads`` background loads: what the foreground leaves, shared, at least 1."""
+        """Return the CPU threads of each of ``loads`` background loads: a share of the rest, at least 1."""
         return max(1, (_cores() - self.threads) // max(1, loads))
 
     def sweep(self) -> None:
-        """End what dead sessions left on this machine, so that it does not run beside the first measurement."""
+        """Kill leftover processes of dead sessions, so that they do not run alongside the first measurement."""
         from ..processes.leftovers import sweep_leftovers
 
         self.swept, self.unswept = sweep_leftovers()
@@ -260,7 +260,7 @@ class Run:
         return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
 
     def check_strict(self) -> None:
-        """Under ``--energy-strict``, refuse to go on without a counter or a power reading.
+        """Raise, under ``--energy-strict``, when there is no counter or power reading.
 
         Raises:
             ConfigError: there is no sensor, or one of them is only an estimate.
@@ -291,16 +291,16 @@ class Run:
 
 
 def sensors_in_words(meter: EnergyMeter) -> tuple[str, ...]:
-    """What measures, a sentence a kind of sensor."""
+    """Return one sentence per kind of sensor in use."""
     about = [sensor.description for sensor in meter.sensors]
     return tuple(dict.fromkeys(f"{one.source} ({one.quality}): {one.covers}" for one in about))
 
 
 def refusals_in_words(meter: EnergyMeter) -> tuple[str, ...]:
-    """What does not measure, and why."""
+    """Return one sentence per sensor that is not in use, with the reason."""
     return tuple(f"{one.name}: {one.reason}" for one in meter.refused)
 
 
 def _cores() -> int:
-    """Cores that this process may use (a container or ``taskset`` may leave fewer than the machine has)."""
+    """Return the number of cores that this process may use (``taskset`` may leave fewer than the machine has)."""
     return len(os.sched_getaffinity(0))

@@ -22,7 +22,7 @@ def baseline_path(base_dir: Path, host: HostPart, name: str = DEFAULT_NAME) -> P
     """Return the path of the baseline ``name`` of this machine, whether it exists or not.
 
     Raises:
-        ConfigError: the name is no file name of letters, digits, ``.``, ``_`` and ``-``.
+        ConfigError: the name is not made of letters, digits, ``.``, ``_`` and ``-``.
     """
     return base_dir / "baselines" / _machine(host) / f"{check_name(name)}.jsonl"
 
@@ -31,7 +31,7 @@ def check_name(name: str) -> str:
     """Return the name itself when it can be a baseline's.
 
     Raises:
-        ConfigError: it is no file name of letters, digits, ``.``, ``_`` and ``-``.
+        ConfigError: it is not made of letters, digits, ``.``, ``_`` and ``-``.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} cannot name a baseline: use letters, digits, '.', '_' and '-', up to 80 of them")
