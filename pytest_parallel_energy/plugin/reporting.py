@@ -152,9 +152,7 @@ class Reporting:
 
     # Inside the terminal's wrapper, which prints the summary, and around Running's, which was registered later.
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(
-        self, session: pytest.Session, exitstatus: int | pytest.ExitCode
-    ) -> Generator[None, Any, Any]:
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Close the run after the last experiment has ended, compare and report.
 
         A gate that failed, or that could not judge, sets the session's exit status where it would be 0.
@@ -164,7 +162,7 @@ class Reporting:
         finally:
             has_session = self._collection.has_session
             if has_session and (self._unstored or self._collection.session.has_store):
-                closed = self._close(int(exitstatus))
+                closed = self._close(int(session.exitstatus))  # a resume with nothing left to do has succeeded by now
                 for record in closed.adopted:
                     self._pass_on(record)
                 self.problems.extend(closed.problems)
@@ -172,7 +170,7 @@ class Reporting:
                     self._conclude()
                 gated = bool(self._collection.settings.compare_fail)
                 failed = self._gate_failed or (gated and not closed.complete)
-                if failed and exitstatus == pytest.ExitCode.OK:
+                if failed and session.exitstatus == pytest.ExitCode.OK:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)

@@ -95,6 +95,7 @@ def test_a_killed_sweep_is_resumed(project):
 
     again = project.run("--energy-resume")
     assert again.ret == 0
+    assert json.loads((folder / "run.json").read_text())["exit_status"] == 0
     assert len([one for one in project.records() if one["status"] == "passed"]) == 50
 
 
