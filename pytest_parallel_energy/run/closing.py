@@ -37,19 +37,19 @@ def close_run(store: RunStore, exit_status: int) -> Closed:
         exit_status: the session's.
     """
     adopted: list[Record] = []
+    missing: list[str] = []
     problems: list[str] = []
-    lost: list[str] = []
-    steps: list[Callable[[], object]] = [
-        lambda: _write_pending(store, lost),
-        lambda: adopted.extend(store.adopt_unfinished()),
-        lambda: store.end_run(exit_status),
-        store.release,
-        lambda: write_summary(store.folder),
+    steps: list[tuple[Callable[[], object], list[str]]] = [
+        (lambda: _write_pending(store, missing), missing),
+        (lambda: adopted.extend(store.adopt_unfinished()), missing),
+        (lambda: store.end_run(exit_status), problems),
+        (store.release, problems),
+        (lambda: write_summary(store.folder), problems),
     ]
     with contextlib.ExitStack() as stack:  # also after a KeyboardInterrupt in the middle
-        for step in reversed(steps):
-            stack.callback(_attempt, step, problems)
-    return Closed(adopted=tuple(adopted), problems=(*lost, *problems, *store.problems), complete=not (lost or problems))
+        for step, sentences in reversed(steps):
+            stack.callback(_attempt, step, sentences)
+    return Closed(adopted=tuple(adopted), problems=(*missing, *problems, *store.problems), complete=not missing)
 
 
 def save_unstored(run_id: str, records: Sequence[Record]) -> Closed:
@@ -60,11 +60,11 @@ def save_unstored(run_id: str, records: Sequence[Record]) -> Closed:
     return Closed(problems=(f"{len(records)} record(s) have no results folder; {sentence}",), complete=False)
 
 
-def _write_pending(store: RunStore, lost: list[str]) -> None:
+def _write_pending(store: RunStore, missing: list[str]) -> None:
     try:
         store.flush()
     except RecordError as error:
-        lost.append(f"{error}; {store.rescue()}")
+        missing.append(f"{error}; {store.rescue()}")
 
 
 def _attempt(step: Callable[[], object], problems: list[str]) -> None:

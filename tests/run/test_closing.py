@@ -88,6 +88,7 @@ def test_each_step_is_done_whatever_becomes_of_the_others(store, make_record):
     attempt(store, make_record, "left-by-a-worker")
     closed = close_run(store, 0)
     assert [one.record_id for one in closed.adopted] == ["left-by-a-worker"]
+    assert closed.complete
     assert [problem.partition(" cannot be written")[0].rpartition("/")[2] for problem in closed.problems] == [
         "run.json",
         "summary.csv",
