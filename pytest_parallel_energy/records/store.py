@@ -28,7 +28,7 @@ __all__ = ["RunStore"]
 
 _SAME_NAMES = 10_000
 _WORKERS_END_S = 15.0
-"""How long workers of a killed controller are waited for: execnet ends them 10 s after it at the latest."""
+"""Longest wait for workers of a killed controller: execnet ends them 10 s after it at the latest."""
 
 
 class RunStore:
@@ -174,7 +174,7 @@ class RunStore:
 
     @property
     def info(self) -> RunInfo:
-        """What ``run.json`` says, as this process knows it."""
+        """The content of ``run.json``, as this process knows it."""
         return self._info
 
     def append(self, record: Record) -> None:

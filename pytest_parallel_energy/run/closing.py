@@ -22,9 +22,9 @@ class Closed:
     adopted: tuple[Record, ...] = ()
     """Records of attempts that crashed, or that a worker left."""
     problems: tuple[str, ...] = ()
-    """What could not be done, one sentence each."""
+    """One sentence per step that failed."""
     complete: bool = True
-    """Whether every record of the run is in its folder."""
+    """``True`` when every record of the run is in its folder."""
 
 
 def close_run(store: RunStore, exit_status: int) -> Closed:

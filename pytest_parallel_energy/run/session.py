@@ -135,7 +135,7 @@ class Run:
 
     @property
     def owns_store(self) -> bool:
-        """Whether this process keeps the records of the run; a worker of xdist sends its own to the controller."""
+        """``True`` in the process that keeps the records of the run; a worker of xdist sends its own to the controller."""
         return self._given_folder is None
 
     @cached_property
@@ -205,7 +205,7 @@ class Run:
 
     @property
     def has_store(self) -> bool:
-        """Whether a results folder was made: by this process, or by a worker of xdist whose first test did not end."""
+        """``True`` when a results folder was made: by this process, or by a worker whose first test did not end."""
         made_by_worker = self.resumed_folder is None and "run_folder" in self.__dict__ and self.run_folder.is_dir()
         return self._store is not None or made_by_worker
 
@@ -256,7 +256,7 @@ class Run:
 
     @property
     def has_measured_sensor(self) -> bool:
-        """Whether any sensor reads energy or power; an estimate does not."""
+        """``True`` when any sensor reads energy or power; an estimate does not."""
         return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
 
     def check_strict(self) -> None:
@@ -268,7 +268,9 @@ class Run:
         if not self.settings.strict:
             return
         reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in self.meter.refused)
-        estimated = [one.description.name for one in self.meter.sensors if one.description.quality == "estimated"]
+        estimated = [
+            sensor.description.name for sensor in self.meter.sensors if sensor.description.quality == "estimated"
+        ]
         if estimated or not self.meter.sensors:
             what = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
             raise ConfigError(f"--energy-strict: {what} ({reasons}); --energy-doctor says what would mend it")
@@ -293,12 +295,12 @@ class Run:
 def sensors_in_words(meter: EnergyMeter) -> tuple[str, ...]:
     """Return one sentence per kind of sensor in use."""
     about = [sensor.description for sensor in meter.sensors]
-    return tuple(dict.fromkeys(f"{one.source} ({one.quality}): {one.covers}" for one in about))
+    return tuple(dict.fromkeys(f"{sensor.source} ({sensor.quality}): {sensor.covers}" for sensor in about))
 
 
 def refusals_in_words(meter: EnergyMeter) -> tuple[str, ...]:
     """Return one sentence per sensor that is not in use, with the reason."""
-    return tuple(f"{one.name}: {one.reason}" for one in meter.refused)
+    return tuple(f"{refusal.name}: {refusal.reason}" for refusal in meter.refused)
 
 
 def _cores() -> int:
