@@ -135,7 +135,7 @@ class Run:
 
     @property
     def owns_store(self) -> bool:
-        """``True`` in the process that keeps the records of the run; a worker of xdist sends its own to the controller."""
+        """``True`` in the process that keeps the records of the run; a worker sends its own to the controller."""
         return self._given_folder is None
 
     @cached_property
