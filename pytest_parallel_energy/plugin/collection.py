@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -235,20 +235,6 @@ class Items:
         if "background_load" not in names and item.get_closest_marker("background_load"):
             names.append("background_load")
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
-        """Let ``-k load`` find the tests beside a background load: ``-k`` looks into marker names, "workload" too.
-
-        The marker is out of sight while items are deselected by keyword, unless ``-m`` asks for it.
-        """
-        option = self.config.option
-        hidden = _take_marks(items, "workload") if option.keyword and "workload" not in option.markexpr else []
-        try:
-            return (yield)
-        finally:
-            for marks, position, mark in reversed(hidden):
-                marks.insert(position, mark)
-
     def prepare(self) -> None:
         """Before anything starts, refuse what could not be measured or kept.
 
@@ -276,16 +262,6 @@ def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
     known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     definitions = known.get(fixture_name)
     return not definitions or definitions[-1].func.__module__ == fixtures.__name__
-
-
-def _take_marks(items: Iterable[pytest.Item], name: str) -> list[tuple[list[pytest.Mark], int, pytest.Mark]]:
-    """Take the markers of one name off the items and the nodes above them; where each of them stood."""
-    taken = []
-    for node in dict.fromkeys(node for item in items for node in item.listchain()):
-        marks = node.own_markers
-        positions = [position for position, mark in enumerate(marks) if mark.name == name]
-        taken += [(marks, position, marks.pop(position)) for position in reversed(positions)]
-    return taken
 
 
 @contextmanager
