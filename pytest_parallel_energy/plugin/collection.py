@@ -245,11 +245,11 @@ class Items:
         if self.settings.disable:
             return
         try:
-            _ = self.session.meter
+            self.session.open_meter()
             self.session.check_strict()
-            _ = self.session.store
+            self.session.open_store()
             if self.session.owns_store:
-                self.session.sweep()
+                self.session.kill_leftovers()
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 

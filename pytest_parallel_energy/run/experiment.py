@@ -185,7 +185,8 @@ class Experiment:
         label = experiment_label(
             f"{self.cell()}-warmup" if self.param.warmup else self.cell(), self.param.repetition, number
         )
-        self._attempt = _Attempt.begin(number, self.session.store.experiment_folder(label), self.session.host_now())
+        folder = self.session.open_store().experiment_folder(label)
+        self._attempt = _Attempt.begin(number, folder, self.session.host_now())
         # a heartbeat must not take the last attempt's joules and training for this one's
         self.window, self._result, self._trained, self._trainings = None, None, None, 0
         self._keep(self._record(Status.CRASHED, _CRASHED, None))
@@ -199,14 +200,15 @@ class Experiment:
         """Open the window of the attempt in progress; the loads' coverage counts from here."""
         self._thermal.open()
         self.loads.before_window()
-        self.window = self.session.meter.begin("test", edges=True)
+        self.window = self.session.open_meter().begin("test", edges=True)
         self.loads.window_opened()
 
     def close_window(self) -> None:
         """Close the window, if one is open."""
         if self.window is None or self._result is not None:
             return
-        for inner in self.session.meter.open_windows[::-1]:  # those that the test forgot would take in the next test
+        # those that the test forgot would take in the next test
+        for inner in self.session.open_meter().open_windows[::-1]:
             if inner is not self.window:
                 inner.close()
         self._result = self.window.end()  # first: whoever does not answer must not lengthen the window
@@ -215,7 +217,7 @@ class Experiment:
         self.loads.after_window()
 
     def _read_temperatures_c(self) -> Mapping[str, float]:
-        return read_temperatures_c(self.session.meter.sensors, sysfs_root=Path(self.settings.sysfs_root))
+        return read_temperatures_c(self.session.open_meter().sensors, sysfs_root=Path(self.settings.sysfs_root))
 
     def _attribution(self, result: WindowResult | None) -> AttributionPart:
         if result is None:
@@ -259,7 +261,7 @@ class Experiment:
         with self._keeping:
             self._kept = True  # no heartbeat from here on
         if self._discarded:
-            self.session.store.remove_experiment(self.folder)
+            self.session.open_store().remove_experiment(self.folder)
             return tuple(self._records)
         if self._status is Status.PASSED and not self.param.warmup and self._result is not None:
             self.loads.remember_alone(self._result, self._work_and_values)
@@ -296,7 +298,7 @@ class Experiment:
             record = self._record(status, reason, result)
             self._keep(record)
         if self.session.owns_store:
-            self.session.store.append(record)
+            self.session.open_store().append(record)
 
     # --- the foreground training -----------------------------------------------------------------------------------
 
@@ -359,7 +361,7 @@ class Experiment:
     def _try_again(self, failed: TrainingResult) -> None:
         """Each attempt's joules are its own, unless they are part of something that is measured as a whole."""
         first_in_window = self._trainings == 1 and self.window is not None and self._result is None
-        if first_in_window and self.session.meter.open_windows == [self.window]:
+        if first_in_window and self.session.open_meter().open_windows == [self.window]:
             self._next_attempt(failed)
         else:
             self.flags.append(f"a training failed and was tried again within this measurement: {failed.reason}")
@@ -381,7 +383,7 @@ class Experiment:
         if self.window is None or self._result is not None:
             yield None
             return
-        with self.session.meter.window(name) as window:
+        with self.session.open_meter().window(name) as window:
             yield window
 
     # --- the record ------------------------------------------------------------------------------------------------
@@ -390,7 +392,7 @@ class Experiment:
         attempt = self._current()
         return Record(
             record_id=attempt.record_id,
-            run_id=self.session.store.run_id,
+            run_id=self.session.open_store().run_id,
             nodeid=self.nodeid,
             cell=self.cell(),
             code=self.code(),
@@ -401,7 +403,7 @@ class Experiment:
             reason=reason,
             started_at=attempt.started_at,
             duration_s=time.monotonic() - attempt.started_s,
-            folder=self.session.store.relative(attempt.folder),
+            folder=self.session.open_store().relative(attempt.folder),
             labels=self.settings.labels(),
             metrics=dict(self.metrics),
             workload=self._workload_part(),
@@ -413,7 +415,7 @@ class Experiment:
         )
 
     def _keep(self, record: Record) -> None:
-        self.session.store.write_experiment(record)
+        self.session.open_store().write_experiment(record)
 
     def _keep_trace(self, result: WindowResult | None) -> str | None:
         if result is None or not result.trace:
@@ -425,12 +427,12 @@ class Experiment:
         rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
         points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(result.trace, rows, strict=False)]
         write_file(path, trace_csv_gz(columns, points), synced=False)
-        return self.session.store.relative(path)
+        return self.session.open_store().relative(path)
 
     def _workload_part(self) -> WorkloadPart | None:
         if self._trained is not None:
             workload, values, result = self._trained
-            log = self.session.store.relative(result.log)
+            log = self.session.open_store().relative(result.log)
             return trained_part(workload_part(workload, values, self.profile, self.param), result, log)
         if self.workload is None:
             return None

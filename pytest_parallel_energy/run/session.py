@@ -71,9 +71,8 @@ class Run:
 
         return load_registry([Path(name) for name in self.settings.models])
 
-    @property
-    def meter(self) -> EnergyMeter:
-        """The meter, its sensors open.
+    def open_meter(self) -> EnergyMeter:
+        """Return the meter, its sensors open; the first call opens them.
 
         Raises:
             ConfigError: ``--energy-sensors`` names one that does not exist.
@@ -89,9 +88,8 @@ class Run:
             self._meter.open()
         return self._meter
 
-    @property
-    def store(self) -> RunStore:
-        """The results folder of this run.
+    def open_store(self) -> RunStore:
+        """Return the results folder of this run; the first call makes it, joins it, or resumes it.
 
         Raises:
             RecordError: it cannot be written.
@@ -222,8 +220,8 @@ class Run:
         """CPU threads of each of ``loads`` background loads: what the foreground leaves, shared, at least 1."""
         return max(1, (_cores() - self.threads) // max(1, loads))
 
-    def sweep(self) -> None:
-        """End what dead sessions left on this machine, so that it does not run beside the first measurement."""
+    def kill_leftovers(self) -> None:
+        """Kill the leftover processes of crashed sessions, so that they do not disturb the first measurement."""
         from ..processes.leftovers import sweep_leftovers
 
         self.swept, self.unswept = sweep_leftovers()
@@ -233,12 +231,12 @@ class Run:
         """The solo legs of this run."""
         from .legs import LegBook
 
-        return LegBook(meter=self.meter, leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+        return LegBook(meter=self.open_meter(), leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
 
     @property
     def has_measured_sensor(self) -> bool:
         """Whether any sensor reads energy or power; an estimate does not."""
-        return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
+        return any(sensor.description.quality != "estimated" for sensor in self.open_meter().sensors)
 
     def check_strict(self) -> None:
         """Under ``--energy-strict``, refuse to go on without a counter or a power reading.
@@ -248,11 +246,12 @@ class Run:
         """
         if not self.settings.strict:
             return
-        reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in self.meter.refused)
-        estimated = [one.description.name for one in self.meter.sensors if one.description.quality == "estimated"]
-        if estimated or not self.meter.sensors:
-            what = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
-            raise ConfigError(f"--energy-strict: {what} ({reasons}); --energy-doctor says what would mend it")
+        meter = self.open_meter()
+        reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in meter.refused)
+        estimated = [sensor.description.name for sensor in meter.sensors if sensor.description.quality == "estimated"]
+        if estimated or not meter.sensors:
+            problem = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
+            raise ConfigError(f"--energy-strict: {problem} ({reasons}); --energy-doctor says what would mend it")
 
     def close(self) -> None:
         """Close the sensors, remove what was scratch."""
