@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..plan.cells import CellParam, MarkedPlan
     from ..plan.limits import Limit
     from ..plan.settings import Settings
-    from ..run.experiment import Experiment
+    from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
 __all__ = ["FINISHED_INPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
@@ -167,21 +167,13 @@ class Items:
         }
         return dataclasses.replace(param, parameters=own) if own else param
 
-    def experiment_of(self, item: pytest.Item) -> Experiment:
-        """The item's experiment, not begun.
+    def cell_of(self, item: pytest.Item) -> ExperimentCell:
+        """Return the identity of the item's experiment; this opens and starts nothing.
 
         Raises:
             ConfigError: a marker says something that is not understood.
         """
-        from ..run.experiment import Experiment
-
-        return Experiment(
-            self.session,
-            nodeid=item.nodeid,
-            settings=self.settings_of(item),
-            plan=self.plan_of(item),
-            param=self.param_of(item),
-        )
+        return self.session.cell(item.nodeid, self.settings_of(item), self.plan_of(item), self.param_of(item))
 
     # --- hooks -------------------------------------------------------------------------------------------------
 

@@ -159,10 +159,10 @@ class LiveProgress:
         if experiment is None or self._how == "off":
             return
         for trouble in experiment.loads.troubles():
-            if (experiment.nodeid, trouble) not in self._told:
-                self._told.add((experiment.nodeid, trouble))
+            if (experiment.cell.nodeid, trouble) not in self._told:
+                self._told.add((experiment.cell.nodeid, trouble))
                 self._erase()
-                self._say(f"\nenergy: {experiment.nodeid}: {trouble}\n")
+                self._say(f"\nenergy: {experiment.cell.nodeid}: {trouble}\n")
 
     def _experiment(self) -> Experiment | None:
         item = self._item

@@ -14,6 +14,7 @@ from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
+    from ..plan.cells import CellParam, MarkedPlan
     from ..plan.finished import Finished
     from ..plan.settings import Settings
     from ..processes.leftovers import Leftover
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..records.run_info import RunInfo
     from ..records.store import RunStore
     from ..training.registry import Registry
+    from .experiment_cell import ExperimentCell
     from .legs import LegBook
 
 __all__ = ["Run", "refusals_in_words", "sensors_in_words"]
@@ -170,6 +172,12 @@ class Run:
         if self._given_finished is not None:
             return self._given_finished
         return Finished.of(self.resumed_records, git_commit=self.host.git_commit if self.resumed_records else None)
+
+    def cell(self, nodeid: str, settings: Settings, plan: MarkedPlan, param: CellParam) -> ExperimentCell:
+        """Return the identity of an experiment; this opens and starts nothing."""
+        from .experiment_cell import ExperimentCell
+
+        return ExperimentCell(facts=self, nodeid=nodeid, settings=settings, plan=plan, param=param)
 
     def code_of(self, file: Path) -> str | None:
         """A hash of a file as this session first saw it, 12 hexadecimal digits; ``None`` where there is none."""
