@@ -138,7 +138,7 @@ class Loads:
         experiment = self._experiment
         try:
             mark = LoadMark.of(what, hyperparameters)
-            return self._loads.start(mark, experiment.folder, trained=experiment.workload)
+            return self._loads.start(mark, experiment.attempt.folder)
         except ParallelEnergyError as error:
             raise error.with_traceback(None) from None  # where it was found is our matter; what is wrong is the user's
 

@@ -67,7 +67,7 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
         return
     try:
         with plain_failures():
-            experiment.loads.start_marked(experiment.folder, trained=experiment.workload)
+            experiment.loads.start_marked(experiment.attempt.folder)
         yield Loads(experiment)
     finally:
         experiment.loads.stop()
@@ -97,7 +97,7 @@ def train(
 @pytest.fixture
 def hyperparameters(request: pytest.FixtureRequest) -> Mapping[str, Any]:
     """This cell's hyperparameter values, for a test that trains in its own process."""
-    return _experiment(request).hyperparameters
+    return _experiment(request).cell.hyperparameters
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def record_metric(request: pytest.FixtureRequest) -> Callable[[str, float], None
     def record(name: str, value: float) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f"record_metric({name!r}, {value!r}): the value is a number")
-        experiment.metrics[str(name)] = float(value)
+        experiment.attempt.metrics[str(name)] = float(value)
 
     return record
 

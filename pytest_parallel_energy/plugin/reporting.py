@@ -96,7 +96,7 @@ class Reporting:
 
     def _keep(self, record: Record) -> None:
         try:
-            self._collection.session.store.append(record)
+            self._collection.session.open_store().append(record)
         except RecordError as error:
             self.problems.append(str(error))
         self._pass_on(record)
@@ -131,7 +131,7 @@ class Reporting:
     def _close(self, exit_status: int) -> None:
         from ..reports.csv_table import write_summary
 
-        store = self._collection.session.store
+        store = self._collection.session.open_store()
         try:
             for record in store.adopt_unfinished():
                 self._pass_on(record)
@@ -151,7 +151,9 @@ class Reporting:
         shown = config.pluginmanager.has_plugin("terminalreporter")
         width = config.get_terminal_writer().fullwidth if shown else _WIDTH
         try:
-            self._conclusion = conclude(settings, energy.results_dir, energy.store.folder, self._reference, width=width)
+            self._conclusion = conclude(
+                settings, energy.results_dir, energy.open_store().folder, self._reference, width=width
+            )
         except ParallelEnergyError as error:
             self.problems.append(str(error))
         else:
@@ -182,7 +184,7 @@ class Reporting:
             terminalreporter.write_line(f"problem: {problem}", red=True)
         if self._conclusion is not None:
             self._tell_conclusion(terminalreporter, self._conclusion)
-        terminalreporter.write_line(f"results: {self._collection.session.store.folder}")
+        terminalreporter.write_line(f"results: {self._collection.session.open_store().folder}")
 
     def _tell_loads(self, terminalreporter: pytest.TerminalReporter) -> None:
         from ..reports.load_lines import render_loads
