@@ -168,7 +168,7 @@ def test_each_report_takes_any_record(kind, tmp_path, make_record):
     report = _regressed(make_record)
     nasty = replace(report, records=(make_record(nodeid=NASTY, reason="\x00\x1b[31m"),))
     write_report(nasty, parse_target(f"{kind}:{tmp_path / 'deep' / 'x'}"), tmp_path)
-    text = (tmp_path / "deep" / "x").read_text()
+    text = (tmp_path / "deep" / "x").read_text().replace("\\_", "_")  # as Markdown escapes it
     assert "test_a" in text
     assert "\x1b" not in text or kind == "csv"  # a spreadsheet's field holds the text as it is
 
