@@ -1,0 +1,51 @@
+"""The state of the host before a measured test."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_parallel_energy.errors import ParallelEnergyError
+from pytest_parallel_energy.host.lock import HostLock
+from pytest_parallel_energy.run.ready_host import ReadyHost
+
+
+def test_one_test_at_a_time(world, tmp_path):
+    """While a test is measured the lock is held; afterwards it is free."""
+    run = world.new_run(host_lock_dir=str(tmp_path), host_lock="refuse")
+    ready = ReadyHost(run, pytest.fail)
+    ready.enter(run.settings)
+    with pytest.raises(ParallelEnergyError, match="--energy-host-lock"):
+        ReadyHost(world.new_run(host_lock_dir=str(tmp_path), host_lock="refuse"), pytest.fail).enter(run.settings)
+    ready.leave()
+    with HostLock(tmp_path, mode="refuse"):
+        pass
+
+
+def test_idle_power_is_measured_once_per_run(world, tmp_path):
+    """The first test waits for it, the second uses it."""
+    run = world.new_run(host_lock_dir=str(tmp_path), idle=2.0)
+    ready = ReadyHost(run, pytest.fail)
+    started_ns = world.clock()
+    ready.enter(run.settings)
+    ready.leave()
+    assert world.clock() - started_ns >= 2_000_000_000
+    assert world.meter.idle.mean_w == pytest.approx(100.0)
+    second_ns = world.clock()
+    ready.enter(run.settings)
+    ready.leave()
+    assert world.clock() == second_ns
+
+
+def test_the_governor_is_set_and_put_back(world, tmp_path):
+    """For the test that requires it, as long as the lock is held."""
+    policy = tmp_path / "devices" / "system" / "cpu" / "cpufreq" / "policy0"
+    policy.mkdir(parents=True)
+    (policy / "scaling_available_governors").write_text("performance powersave\n")
+    (policy / "scaling_governor").write_text("powersave\n")
+    run = world.new_run(host_lock_dir=str(tmp_path), sysfs_root=str(tmp_path), governor="performance")
+    ready = ReadyHost(run, pytest.fail)
+    assert ready.enter(run.settings) == ()
+    assert (policy / "scaling_governor").read_text().strip() == "performance"
+    assert run.host_now().governor == "performance"
+    ready.leave()
+    assert (policy / "scaling_governor").read_text().strip() == "powersave"
