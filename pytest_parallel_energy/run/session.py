@@ -37,7 +37,6 @@ class Run:
         run_folder: the results folder that another process (the controller of xdist) has chosen; ``None`` makes one.
         arguments: the command line, for ``run.json``.
         finished: what that other process has found finished already.
-        meter: an open meter to use instead of one with the sensors of the settings.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Run:
         run_folder: Path | None = None,
         arguments: tuple[str, ...] = (),
         finished: Finished | None = None,
-        meter: EnergyMeter | None = None,
     ) -> None:
         self.settings = settings
         self.root = root
@@ -60,7 +58,7 @@ class Run:
         """… and could not end."""
         self._given_finished = finished
         self._codes: dict[Path, str | None] = {}
-        self._meter = meter
+        self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 

@@ -66,7 +66,8 @@ class World:
 
     def new_run(self, run_folder=None, **changes):
         """A run whose registry holds the toy alone and whose host is known."""
-        run = Run(self.settings(**changes), self.folder, run_folder=run_folder, meter=self.meter)
+        run = Run(self.settings(**changes), self.folder, run_folder=run_folder)
+        run._meter = self.meter  # instead of the sensors of this machine
         run.__dict__["host"] = HOST  # the cached property: facts of a known machine
         run.__dict__["registry"] = load_registry([self.folder / "models.json"])
         return run

@@ -61,7 +61,7 @@ def test_a_load_that_was_stopped_early_fails_the_check(world):
         world.clock.advance(1.0)
         time.sleep(0.2)
         experiment.close_window()
-        with pytest.raises(LoadError, match="coverage|ran"):
+        with pytest.raises(LoadError, match=r"coverage|ran"):
             experiment.check(())
     finally:
         experiment.loads.stop()
@@ -75,4 +75,4 @@ def test_only_a_test_without_loads_is_compared_with(world):
     world.clock.advance(2.0)
     experiment.close_window()
     experiment.finish()
-    assert world.run.legs._alone[experiment.cell.work_and_values].mean_w == pytest.approx(100.0)  # noqa: SLF001
+    assert world.run.legs._alone[experiment.cell.work_and_values].mean_w == pytest.approx(100.0)
