@@ -18,7 +18,7 @@ from ..records.record import Status
 from ..run.experiment import Experiment
 from ..run.ready_host import ReadyHost
 from .collection import RECORD_PROPERTY
-from .fixtures import EXPERIMENT, fail_plainly, plain_failures
+from .fixtures import EXPERIMENT, fail_with_message, message_only
 
 if TYPE_CHECKING:
     from ..plan.limits import Limit
@@ -97,7 +97,7 @@ class Running:
                 self._experiment = experiment
                 self._start_heartbeat()
         except ParallelEnergyError as error:
-            fail_plainly(error)
+            fail_with_message(error)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
@@ -105,7 +105,7 @@ class Running:
         experiment = self._experiment
         if experiment is None:
             return (yield)
-        with plain_failures():
+        with message_only():
             experiment.open_window()
         try:
             outcome = yield
@@ -113,7 +113,7 @@ class Running:
             with contextlib.suppress(ParallelEnergyError):  # the test's own failure is the one to tell
                 experiment.close_window()
             raise
-        with plain_failures():
+        with message_only():
             experiment.close_window()
             experiment.check(self._limits)
         return outcome
