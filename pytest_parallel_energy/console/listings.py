@@ -137,8 +137,8 @@ def sweep_lines(ended: Sequence[Leftover], left: Sequence[Leftover]) -> list[str
 
 
 def _measuring(session: Run) -> list[str]:
-    lines = [f"sensor {text}" for text in sensors_in_words(session.meter)] or ["nothing can be measured here"]
-    refusals = refusals_in_words(session.meter)
+    lines = [f"sensor {text}" for text in sensors_in_words(session.open_meter())] or ["nothing can be measured here"]
+    refusals = refusals_in_words(session.open_meter())
     lines += [f"  no {text}" for text in refusals]
     if refusals:
         lines.append("  --energy-doctor says what would mend that")

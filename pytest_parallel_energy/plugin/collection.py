@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..plan.cells import CellParam, MarkedPlan
     from ..plan.limits import Limit
     from ..plan.settings import Settings
-    from ..run.experiment import Experiment
+    from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
 __all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
@@ -169,21 +169,13 @@ class Items:
         }
         return dataclasses.replace(param, parameters=own) if own else param
 
-    def experiment_of(self, item: pytest.Item) -> Experiment:
-        """The item's experiment, not begun.
+    def cell_of(self, item: pytest.Item) -> ExperimentCell:
+        """Return the identity of the item's experiment; this opens and starts nothing.
 
         Raises:
             ConfigError: a marker says something that is not understood.
         """
-        from ..run.experiment import Experiment
-
-        return Experiment(
-            self.session,
-            nodeid=item.nodeid,
-            settings=self.settings_of(item),
-            plan=self.plan_of(item),
-            param=self.param_of(item),
-        )
+        return self.session.cell(item.nodeid, self.settings_of(item), self.plan_of(item), self.param_of(item))
 
     # --- hooks -------------------------------------------------------------------------------------------------
 
@@ -237,20 +229,6 @@ class Items:
         if "background_load" not in names and item.get_closest_marker("background_load"):
             names.append("background_load")
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
-        """Let ``-k load`` find the tests beside a background load: ``-k`` looks into marker names, "workload" too.
-
-        The marker is out of sight while items are deselected by keyword, unless ``-m`` asks for it.
-        """
-        option = self.config.option
-        hidden = _take_marks(items, "workload") if option.keyword and "workload" not in option.markexpr else []
-        try:
-            return (yield)
-        finally:
-            for marks, position, mark in reversed(hidden):
-                marks.insert(position, mark)
-
     def prepare(self) -> None:
         """Before anything starts, refuse what could not be measured or kept.
 
@@ -261,11 +239,11 @@ class Items:
         if self.settings.disable:
             return
         try:
-            _ = self.session.meter
+            self.session.open_meter()
             self.session.check_strict()
-            _ = self.session.store
+            self.session.open_store()
             self.session.describe_resumed_run()
-            self.session.sweep()  # in each worker of xdist too: the controller cannot know that anything is measured
+            self.session.kill_leftovers()  # in each worker of xdist too: its controller does not know what is measured
             if (output := getattr(self.config, "workeroutput", None)) is not None:
                 from ..console.listings import sweep_lines
 
@@ -282,16 +260,6 @@ def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
     known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     definitions = known.get(fixture_name)
     return not definitions or definitions[-1].func.__module__ == fixtures.__name__
-
-
-def _take_marks(items: Iterable[pytest.Item], name: str) -> list[tuple[list[pytest.Mark], int, pytest.Mark]]:
-    """Take the markers of one name off the items and the nodes above them; where each of them stood."""
-    taken = []
-    for node in dict.fromkeys(node for item in items for node in item.listchain()):
-        marks = node.own_markers
-        positions = [position for position, mark in enumerate(marks) if mark.name == name]
-        taken += [(marks, position, marks.pop(position)) for position in reversed(positions)]
-    return taken
 
 
 @contextmanager

@@ -1,30 +1,30 @@
-"""What the fixtures hand out: live views of an experiment's window and loads, and their stand-ins when disabled."""
+"""The values of the fixtures: the window and the loads of an experiment, and their stand-ins when disabled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from ..energy.window import Window
 from ..errors import ParallelEnergyError
 from ..plan.markers import LoadMark
 
 if TYPE_CHECKING:
-    from ..energy.result import DomainEnergy, Quality
-    from ..energy.window import Window
+    from ..energy.result import WindowResult
     from ..load.background import BackgroundLoad
     from ..run.experiment import Experiment
     from ..run.loads import ExperimentLoads
 
-__all__ = ["NOT_MEASURED", "DisabledLoads", "Loads", "MeterView", "NotMeasured"]
+__all__ = ["NOT_MEASURED", "CallWindow", "DisabledLoads", "Loads", "NotMeasured", "UnmeasuredWindow"]
 
 
 class NotMeasured:
     """Stands for a number that ``--energy-disable`` did not measure.
 
-    Comparisons with it hold, so that a test's assertions about energy do not fail a run that measures nothing on
-    purpose; it is no number, and arithmetic with it is an error.
+    All comparisons with it hold, so that assertions about energy do not fail in a run that measures nothing on purpose.
+    It is not a number: arithmetic with it is an error.
     """
 
     __hash__ = None  # type: ignore[assignment]
@@ -41,80 +41,71 @@ class NotMeasured:
 NOT_MEASURED: Any = NotMeasured()
 
 
-class MeterView:
-    """The window of the test's call: so far while the test runs, whole afterwards."""
+class CallWindow(Window):
+    """The window around the test's call: the energy so far while the test runs, the final energy afterwards.
+
+    pytest opens and closes it. When a training is retried, it is the window of the attempt in progress.
+    """
+
+    __slots__ = ("_experiment",)
 
     def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment.run.open_meter(), "test")
         self._experiment = experiment
 
-    def _of_window(self, name: str) -> Any:
-        if not self._experiment.measured:
-            return NOT_MEASURED
+    def _attempt_window(self) -> Window:
         window = self._experiment.window
         if window is None:
             raise RuntimeError("the energy window opens with the test's call; a fixture's set-up is not measured")
-        return getattr(window, name)
+        return window
+
+    def snapshot(self) -> WindowResult:
+        """Return the energy up to now, or the result of the closed window.
+
+        Raises:
+            RuntimeError: the test's call has not begun.
+        """
+        return self._attempt_window().snapshot()
 
     @property
-    def total_j(self) -> float | None:
-        """Joules over the counted domains; ``None`` where one of them is missing."""
-        return self._of_window("total_j")  # type: ignore[no-any-return]
+    def result(self) -> WindowResult:
+        """The result of the closed window.
 
-    @property
-    def u95_j(self) -> float | None:
-        """Half-width of the 95 % interval of ``total_j``, joules."""
-        return self._of_window("u95_j")  # type: ignore[no-any-return]
+        Raises:
+            RuntimeError: the test's call has not begun.
+            ParallelEnergyError: the window is still open.
+        """
+        return self._attempt_window().result
 
-    @property
-    def cpu_j(self) -> float | None:
-        """Joules of the CPU domains."""
-        return self._of_window("cpu_j")  # type: ignore[no-any-return]
+    def open(self) -> Self:
+        """Raise ``ParallelEnergyError``: pytest opens this window."""
+        raise ParallelEnergyError(
+            'pytest opens the window of the test; measure a part with energy_meter.window("name")'
+        )
 
-    @property
-    def gpu_j(self) -> float | None:
-        """Joules of the GPUs; ``None`` without one."""
-        return self._of_window("gpu_j")  # type: ignore[no-any-return]
-
-    @property
-    def dram_j(self) -> float | None:
-        """Joules of the memory; ``None`` where it has no sensor of its own."""
-        return self._of_window("dram_j")  # type: ignore[no-any-return]
-
-    @property
-    def above_idle_j(self) -> float | None:
-        """Joules above the idle power, where it was measured."""
-        return self._of_window("above_idle_j")  # type: ignore[no-any-return]
-
-    @property
-    def seconds(self) -> float:
-        """Length of the window."""
-        return self._of_window("seconds")  # type: ignore[no-any-return]
-
-    @property
-    def mean_w(self) -> float | None:
-        """Mean power, watts."""
-        return self._of_window("mean_w")  # type: ignore[no-any-return]
-
-    @property
-    def peak_w(self) -> float | None:
-        """Highest sampled power, watts."""
-        return self._of_window("peak_w")  # type: ignore[no-any-return]
-
-    @property
-    def quality(self) -> Quality:
-        """The worst quality among the parts of the total."""
-        return self._of_window("quality")  # type: ignore[no-any-return]
-
-    @property
-    def domains(self) -> tuple[DomainEnergy, ...]:
-        """Each domain's energy."""
-        return self._of_window("domains")  # type: ignore[no-any-return]
+    def close(self) -> None:
+        """Raise ``ParallelEnergyError``: pytest closes this window."""
+        raise ParallelEnergyError("pytest closes the window of the test when the test's call ends")
 
     @contextmanager
-    def window(self, name: str) -> Iterator[Window | MeterView]:
+    def window(self, name: str) -> Iterator[Window]:
         """Measure a part of the test: ``with energy_meter.window("epoch-1") as epoch: …; epoch.total_j``."""
         with self._experiment.named_window(name) as window:
             yield self if window is None else window
+
+
+class UnmeasuredWindow:
+    """The stand-in for a window under ``--energy-disable``: each of its numbers is ``NOT_MEASURED``."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(Window, name):
+            raise AttributeError(f"an energy window has no attribute {name!r}")
+        return NOT_MEASURED
+
+    @contextmanager
+    def window(self, _name: str) -> Iterator[UnmeasuredWindow]:
+        """Measure nothing."""
+        yield self
 
 
 class Loads:
@@ -127,7 +118,7 @@ class Loads:
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
 
-    def __call__(self, what: str | Sequence[str], **hyperparameters: Any) -> BackgroundLoad:
+    def __call__(self, load: str | Sequence[str], **hyperparameters: Any) -> BackgroundLoad:
         """Start another load: a registered workload by name, or a command as a list.
 
         Raises:
@@ -137,10 +128,10 @@ class Loads:
         __tracebackhide__ = True
         experiment = self._experiment
         try:
-            mark = LoadMark.of(what, hyperparameters)
-            return self._loads.start(mark, experiment.folder, trained=experiment.workload)
+            mark = LoadMark.of(load, hyperparameters)
+            return self._loads.start(mark, experiment.attempt.folder)
         except ParallelEnergyError as error:
-            raise error.with_traceback(None) from None  # where it was found is our matter; what is wrong is the user's
+            raise error.with_traceback(None) from None  # the traceback would only show the plugin's own code
 
     @property
     def _loads(self) -> ExperimentLoads:
@@ -207,8 +198,8 @@ class DisabledLoads:
     rounds_completed = rounds_failed = coverage_ratio = alive = NOT_MEASURED
     log_dir = script = None
 
-    def __call__(self, _what: object, **_hyperparameters: object) -> DisabledLoads:
-        """Starts nothing."""
+    def __call__(self, _load: object, **_hyperparameters: object) -> DisabledLoads:
+        """Start nothing."""
         return self
 
     def __iter__(self) -> Iterator[BackgroundLoad]:
@@ -218,4 +209,4 @@ class DisabledLoads:
         return 0
 
     def stop(self) -> None:
-        """There is nothing to stop."""
+        """Do nothing: no load runs."""

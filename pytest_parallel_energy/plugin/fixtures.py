@@ -1,4 +1,4 @@
-"""The fixtures: thin, each hands out a part of the experiment that the plugin began for this item."""
+"""The fixtures. Each returns a part of the experiment that the plugin began for the test."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..errors import ParallelEnergyError
 
 if TYPE_CHECKING:
     from ..run.experiment import Experiment, Trained
-    from .fixture_values import DisabledLoads, Loads, MeterView
+    from .fixture_values import CallWindow, DisabledLoads, Loads, UnmeasuredWindow
 
 __all__ = [
     "EXPERIMENT",
     "FIXTURES",
     "background_load",
     "energy_meter",
-    "fail_plainly",
+    "fail_with_message",
     "hyperparameters",
-    "plain_failures",
+    "message_only",
     "record_metric",
     "train",
 ]
@@ -38,26 +38,27 @@ def _experiment(request: pytest.FixtureRequest) -> Experiment:
 
 
 @pytest.fixture
-def energy_meter(request: pytest.FixtureRequest) -> MeterView:
+def energy_meter(request: pytest.FixtureRequest) -> CallWindow | UnmeasuredWindow:
     """The energy of this test's call: joules of CPU and GPU with their quality and 95 % interval.
 
-    ``.total_j .cpu_j .gpu_j .dram_j .seconds .mean_w .peak_w .above_idle_j .quality .u95_j .domains`` are those of
-    the window so far; ``with energy_meter.window("epoch-1") as epoch:`` measures a part of it. A value that is not
-    known is ``None``, never 0. Set-up and tear-down are outside.
+    ``.total_j .cpu_j .gpu_j .dram_j .seconds .mean_w .peak_w .above_idle_j .quality .u95_j .domains`` describe the
+    window so far; ``with energy_meter.window("epoch-1") as epoch:`` measures a part of it. An unknown value is
+    ``None``, never 0. Set-up and tear-down are not measured.
     """
-    from .fixture_values import MeterView
+    from .fixture_values import CallWindow, UnmeasuredWindow
 
-    return MeterView(_experiment(request))
+    experiment = _experiment(request)
+    return CallWindow(experiment) if experiment.measured else UnmeasuredWindow()
 
 
 @pytest.fixture
 def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | DisabledLoads]:
-    """Looping trainings beside the test: those that the markers name, ready before the test starts, gone after it.
+    """Background loads: trainings that loop while the test runs, ready before it starts and stopped after it.
 
-    ``.rounds_completed .rounds_failed .alive .coverage_ratio .log_dir .script .stop()`` speak of the first load. Call
-    it to start another: ``background_load("repository/model", epochs=1)`` or ``background_load(["python", "x.py"])``.
-    ``@pytest.mark.parametrize("background_load", [None, "repository/model"], indirect=True)`` gives the test alone
-    and beside the load.
+    ``.rounds_completed .rounds_failed .alive .coverage_ratio .log_dir .script .stop()`` describe the first load. Call it
+    to start another: ``background_load("repository/model", epochs=1)`` or ``background_load(["python", "x.py"])``.
+    ``@pytest.mark.parametrize("background_load", [None, "repository/model"], indirect=True)`` runs the test without
+    and with the load.
     """
     from .fixture_values import DisabledLoads, Loads
 
@@ -66,8 +67,8 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
         yield DisabledLoads()
         return
     try:
-        with plain_failures():
-            experiment.loads.start_marked(experiment.folder, trained=experiment.workload)
+        with message_only():
+            experiment.loads.start_marked(experiment.attempt.folder)
         yield Loads(experiment)
     finally:
         experiment.loads.stop()
@@ -78,17 +79,17 @@ def train(
     request: pytest.FixtureRequest,
     background_load: Loads | DisabledLoads,  # noqa: ARG001 - the load is up before the training can start
 ) -> Callable[..., Trained]:
-    """Runs the marked training with this cell's hyperparameters as a child process, and gives what came of it.
+    """A function that runs the marked training with this cell's hyperparameters as a child process.
 
     ``result = train()``; ``train("repository/model", timeout_s=3600, epochs=1)`` names another. The result has
-    ``.metrics .log .command .seconds .attempts``. Success is the exit code and the metrics that the registry
-    requires; else the test fails with the tail of the log.
+    ``.metrics .log .command .seconds .attempts``. The training has succeeded if it exits with 0 and reports the
+    metrics that the registry requires; otherwise the test fails with the tail of the log.
     """
     experiment = _experiment(request)
 
     def run(name: str | None = None, *, timeout_s: float | None = None, **overrides: Any) -> Trained:
         __tracebackhide__ = True
-        with plain_failures():
+        with message_only():
             return experiment.train(name, timeout_s, overrides)
 
     return run
@@ -97,24 +98,24 @@ def train(
 @pytest.fixture
 def hyperparameters(request: pytest.FixtureRequest) -> Mapping[str, Any]:
     """This cell's hyperparameter values, for a test that trains in its own process."""
-    return _experiment(request).hyperparameters
+    return _experiment(request).cell.hyperparameters
 
 
 @pytest.fixture
 def record_metric(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
-    """A function to call with a name and a number of this test, which then stands in the test's record."""
+    """A function that adds a number to the test's record: ``record_metric("accuracy", 0.93)``."""
     experiment = _experiment(request)
 
     def record(name: str, value: float) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"record_metric({name!r}, {value!r}): the value is a number")
-        experiment.metrics[str(name)] = float(value)
+            raise TypeError(f"record_metric({name!r}, {value!r}): the value must be a number")
+        experiment.attempt.metrics[str(name)] = float(value)
 
     return record
 
 
-def fail_plainly(error: ParallelEnergyError) -> NoReturn:
-    """Fail the test with the message of one of our errors, said once.
+def fail_with_message(error: ParallelEnergyError) -> NoReturn:
+    """Fail the test with the error's message and without a traceback.
 
     Raises:
         pytest.fail.Exception: always.
@@ -123,8 +124,8 @@ def fail_plainly(error: ParallelEnergyError) -> NoReturn:
     raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-class plain_failures:  # noqa: N801 - reads as a statement at the call
-    """Our own errors fail the test with their message alone: the traceback would only show the plugin's insides."""
+class message_only:  # noqa: N801 - reads as a statement at the call
+    """Fail the test with the message alone if this package raises an error: a traceback would show only the plugin."""
 
     def __enter__(self) -> None:
         return
@@ -132,4 +133,4 @@ class plain_failures:  # noqa: N801 - reads as a statement at the call
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         __tracebackhide__ = True
         if isinstance(error, ParallelEnergyError):
-            fail_plainly(error)
+            fail_with_message(error)

@@ -159,10 +159,10 @@ class LiveProgress:
         if experiment is None or self._how == "off":
             return
         for trouble in experiment.loads.troubles():
-            if (experiment.nodeid, trouble) not in self._told:
-                self._told.add((experiment.nodeid, trouble))
+            if (experiment.cell.nodeid, trouble) not in self._told:
+                self._told.add((experiment.cell.nodeid, trouble))
                 self._erase()
-                self._say(f"\nenergy: {experiment.nodeid}: {trouble}\n")
+                self._say(f"\nenergy: {experiment.cell.nodeid}: {trouble}\n")
 
     def _experiment(self) -> Experiment | None:
         item = self._item
@@ -214,7 +214,7 @@ class LiveProgress:
             return
         self._status_due_s = now_s + _STATUS_REST_S
         status = self._progress.status(self._read(), now_s, state)
-        status |= {"run_id": session.store.run_id, "pid": os.getpid()}
+        status |= {"run_id": session.open_store().run_id, "pid": os.getpid()}
         status["updated_at"] = dt.datetime.now().astimezone().isoformat(timespec="seconds")
         with contextlib.suppress(ParallelEnergyError):  # a full disk: the records say so, this file only repeats them
-            write_file(session.store.folder / "status.json", json.dumps(status, indent=1) + "\n", synced=False)
+            write_file(session.open_store().folder / "status.json", json.dumps(status, indent=1) + "\n", synced=False)

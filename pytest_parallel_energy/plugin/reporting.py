@@ -130,7 +130,7 @@ class Reporting:
 
     def _keep(self, record: Record) -> None:
         try:
-            store = self._collection.session.store
+            store = self._collection.session.open_store()
         except RecordError as error:
             self._unstored.append(record)
             self.problems.append(str(error))
@@ -185,7 +185,7 @@ class Reporting:
         if unstored.problems:
             return unstored
         try:
-            store = run.store
+            store = run.open_store()
         except RecordError as error:
             return Closed(problems=(str(error),), complete=False)
         return close_run(store, exit_status)

@@ -16,13 +16,13 @@ import pytest
 from ..errors import ParallelEnergyError
 from ..processes.controller import controller_has_ended
 from ..records.record import Status
+from ..run.experiment import Experiment
 from ..run.ready_host import ReadyHost
 from .collection import RECORD_PROPERTY
-from .fixtures import EXPERIMENT, fail_plainly, plain_failures
+from .fixtures import EXPERIMENT, fail_with_message, message_only
 
 if TYPE_CHECKING:
     from ..plan.limits import Limit
-    from ..run.experiment import Experiment
     from .collection import Items
 
 __all__ = ["Running"]
@@ -50,9 +50,9 @@ class Running:
         self._experiment: Experiment | None = None
         self._limits: tuple[Limit, ...] = ()
         self._handlers: dict[int, Any] = {}
-        self._last_words: threading.Timer | None = None
-        self._gate = ReadyHost(collection.session, self._tell)
-        self._gate_flags: tuple[str, ...] = ()
+        self._exit_timer: threading.Timer | None = None
+        self._ready_host = ReadyHost(collection.session, self._tell)
+        self._host_flags: tuple[str, ...] = ()
         self._refusal: str | None = None
         self._ended = threading.Event()
         self._heartbeat: threading.Thread | None = None
@@ -62,17 +62,17 @@ class Running:
         """Before a measured test: the host's lock and rest. First of its kind: no timeout counts this time."""
         if not self._collection.is_experiment(item) or self._collection.settings.disable:
             return (yield)
-        self._refusal, self._gate_flags = None, ()
+        self._refusal, self._host_flags = None, ()
         if controller_has_ended():  # a worker's queue is not empty yet, but no report reaches anyone any more
             pytest.exit("the controller of pytest-xdist has ended")
         try:
-            self._gate_flags = self._gate.enter(self._collection.settings_of(item))
+            self._host_flags = self._ready_host.enter(self._collection.settings_of(item))
         except ParallelEnergyError as error:
             self._refusal = str(error)
         try:
             return (yield)
         finally:
-            self._gate.leave()
+            self._ready_host.leave()
 
     def _tell(self, line: str) -> None:
         terminal = self._collection.config.pluginmanager.get_plugin("terminalreporter")
@@ -92,16 +92,15 @@ class Running:
             pytest.fail(self._refusal, pytrace=False)
         collection = self._collection
         try:
-            experiment = collection.experiment_of(item)
-            experiment.flags.extend(self._gate_flags)
+            experiment = Experiment(collection.session, collection.cell_of(item))
             self._limits = collection.limits_of(item)
             item.stash[EXPERIMENT] = experiment
-            experiment.begin()
+            experiment.begin(self._host_flags)
             if experiment.measured:
                 self._experiment = experiment
                 self._start_heartbeat()
         except ParallelEnergyError as error:
-            fail_plainly(error)
+            fail_with_message(error)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
@@ -109,7 +108,7 @@ class Running:
         experiment = self._experiment
         if experiment is None:
             return (yield)
-        with plain_failures():
+        with message_only():
             experiment.open_window()
         try:
             outcome = yield
@@ -117,7 +116,7 @@ class Running:
             with contextlib.suppress(ParallelEnergyError):  # the test's own failure is the one to tell
                 experiment.close_window()
             raise
-        with plain_failures():
+        with message_only():
             experiment.close_window()
             experiment.check(self._limits)
         return outcome
@@ -151,7 +150,7 @@ class Running:
         text = call.excinfo.exconly().strip().removeprefix("Failed: ")
         status = Status.TIMEOUT if text.startswith("Timeout (>") else Status.FAILED
         where = "" if report.when == "call" else f"{report.when}: "
-        experiment.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])
+        experiment.attempt.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])
 
     # --- what ends a session early -----------------------------------------------------------------------------
 
@@ -161,21 +160,21 @@ class Running:
         if settings.method != "thread" or not self._collection.is_experiment(item):
             return
         delay_s = max(settings.timeout - _LEAD_S, settings.timeout * 0.9)
-        self._last_words = threading.Timer(delay_s, self._record_timeout, (item, settings.timeout))
-        self._last_words.daemon = True
-        self._last_words.start()
+        self._exit_timer = threading.Timer(delay_s, self._record_timeout, (item, settings.timeout))
+        self._exit_timer.daemon = True
+        self._exit_timer.start()
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_cancel_timer(self) -> None:
         """The item ended in time."""
-        if self._last_words is not None:
-            self._last_words.cancel()
-            self._last_words = None
+        if self._exit_timer is not None:
+            self._exit_timer.cancel()
+            self._exit_timer = None
 
     def _record_timeout(self, item: pytest.Item, timeout_s: float) -> None:
         experiment = self._experiment
-        if experiment is not None and experiment.nodeid == item.nodeid:
-            experiment.keep_last_words(Status.TIMEOUT, f"Timeout (>{timeout_s}s), which ended the process")
+        if experiment is not None and experiment.cell.nodeid == item.nodeid:
+            experiment.record_before_exit(Status.TIMEOUT, f"Timeout (>{timeout_s}s), which ended the process")
 
     def _start_heartbeat(self) -> None:
         if self._heartbeat is None:
@@ -191,7 +190,7 @@ class Running:
             if experiment is None:
                 continue
             if count % _BEATS_TO_FEEL == 0:
-                experiment.note_temperatures()
+                experiment.attempt.note_temperatures()
             if count % _BEATS_TO_KEEP == 0:
                 with contextlib.suppress(ParallelEnergyError):  # a full disk: the record itself will say so
                     experiment.keep_heartbeat()
@@ -213,7 +212,7 @@ class Running:
         finally:
             with contextlib.ExitStack() as last:  # each of these is done whatever becomes of the others
                 last.callback(self._collection.session.close)
-                last.callback(self._gate.leave)
+                last.callback(self._ready_host.leave)
                 last.callback(self._give_signals_back)
                 last.callback(self._keep_interrupted)
                 last.callback(self._stop_heartbeat)
@@ -227,11 +226,11 @@ class Running:
         experiment, self._experiment = self._experiment, None
         if experiment is None:
             return
-        experiment.note(Status.INTERRUPTED, "the session was interrupted")
+        experiment.attempt.note(Status.INTERRUPTED, "the session was interrupted")
         try:
-            experiment.finish_unappended()
+            experiment.finish_interrupted()
         except ParallelEnergyError as error:
-            self._tell(f"the record of {experiment.nodeid} could not be kept: {error}")
+            self._tell(f"the record of {experiment.cell.nodeid} could not be kept: {error}")
 
     def _give_signals_back(self) -> None:
         for number, handler in self._handlers.items():

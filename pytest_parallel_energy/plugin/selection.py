@@ -63,7 +63,7 @@ class Sweeping:
         looks_only = session.config.option.collectonly or settings.plan or settings.disable
         try:
             if run.resumed_folder is not None and not looks_only:
-                _ = run.store
+                run.open_store()
             records = run.resumed_records
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-resume: {error}") from error
@@ -111,11 +111,13 @@ class Sweeping:
         dropped: set[pytest.Item] = set()
         groups: dict[str, dict[str, Any]] = {}
         for item in filter(self._collection.is_experiment, items):
-            experiment = self._collection.experiment_of(item)
-            cell, group = experiment.cell(), groups.setdefault(_cell_name(item), {"warm": [], "open": False})
-            if experiment.param.warmup:
+            cell, group = (
+                self._collection.cell_of(item),
+                groups.setdefault(_cell_name(item), {"warm": [], "open": False}),
+            )
+            if cell.param.warmup:
                 group["warm"].append(item)
-            elif finished.holds(item.nodeid, cell, experiment.code()):
+            elif finished.holds(item.nodeid, cell.id, cell.code):
                 dropped.add(item)
             else:
                 group["open"] = True
@@ -133,12 +135,12 @@ class Sweeping:
         known: dict[Any, frozenset[Any]] = {}
         found = set()
         for item in filter(self._collection.is_experiment, items):
-            experiment = self._collection.experiment_of(item)
-            mutated = experiment.param.values
-            if not mutated or experiment.workload is None:
+            cell = self._collection.cell_of(item)
+            mutated = cell.param.values
+            if not mutated or cell.workload is None:
                 continue
-            fixed = {name: value for name, value in experiment.hyperparameters.items() if name not in mutated}
-            key = (experiment.workload.name, bool(experiment.plan.loads), tuple(mutated), mutation_key(fixed))
+            fixed = {name: value for name, value in cell.hyperparameters.items() if name not in mutated}
+            key = (cell.workload.name, bool(cell.plan.loads), tuple(mutated), mutation_key(fixed))
             if key not in known:
                 known[key] = history.known(key[0], beside_load=key[1], names=key[2], fixed=fixed)
             if mutation_key(mutated) in known[key]:
@@ -204,11 +206,11 @@ class Sweeping:
         counts: dict[tuple[str, str], list[int]] = {}
         about: dict[tuple[str, str], tuple[str, int]] = {}
         for item in filter(self._collection.is_experiment, items):
-            experiment = self._collection.experiment_of(item)
-            key = (_cell_name(item), experiment.cell())
-            counts.setdefault(key, [0, 0])[experiment.param.warmup] += 1
-            workload = experiment.workload.name if experiment.workload else ""
-            about[key] = workload, sum(load.n for load in experiment.plan.loads)
+            cell = self._collection.cell_of(item)
+            key = (_cell_name(item), cell.id)
+            counts.setdefault(key, [0, 0])[cell.param.warmup] += 1
+            workload_name = cell.workload.name if cell.workload else ""
+            about[key] = workload_name, sum(load.n for load in cell.plan.loads)
         cells = [
             PlannedCell(
                 name=name.partition("::")[2],

@@ -10,6 +10,7 @@ from ..statistics.grouping import Cell, group_cells
 from ..statistics.quantities import known_quantities, unit_of, value_of
 from ..units import format_seconds
 from .costs import costs_of
+from .remarks import cell_remarks
 from .report import Report
 
 __all__ = ["benchmark_json", "json_report"]
@@ -78,6 +79,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "quality": cell.quality,
         "mean_total_j": mean.value,
         "u95_total_j": mean.u95,
+        "remarks": cell_remarks(cell),
         "quantities": found,
     }
 

@@ -9,7 +9,7 @@ from ..records.record import AttributionPart, BackgroundPart, Record
 from ..units import format_joules, format_seconds
 from .layout import Line, format_share
 
-__all__ = ["exit_codes", "level", "render_loads"]
+__all__ = ["exit_codes", "failed_rounds", "level", "render_loads"]
 
 _MOST_LINES = 40
 _LOW_RATIO = 0.9
@@ -75,9 +75,14 @@ def _rounds(load: BackgroundPart) -> str:
     if load.rounds_completed is None:
         return "rounds unknown"
     if load.rounds_failed:
-        ended = load.rounds_completed + load.rounds_failed
-        return f"{load.rounds_failed} of {ended} rounds failed (exit {exit_codes(load, failed=True)})"
+        return failed_rounds(load)
     return f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}"
+
+
+def failed_rounds(load: BackgroundPart) -> str:
+    """Return how many of the load's rounds failed, and with which exit codes."""
+    ended = "" if load.rounds_completed is None else f" of {load.rounds_completed + (load.rounds_failed or 0)}"
+    return f"{load.rounds_failed}{ended} rounds failed (exit {exit_codes(load, failed=True)})"
 
 
 def exit_codes(load: BackgroundPart, *, failed: bool = False) -> str:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..records.record import Phase, Record, Status
+from ..records.record import Record
 from ..statistics.grouping import Cell, group_cells
 from ..units import format_joules, format_seconds
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
+from .remarks import cell_remarks
 
 __all__ = ["Line", "Notes", "cell_columns", "provenance", "render_table"]
 
@@ -101,9 +102,9 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     metrics = [cell.metrics() for cell in cells]
     names = dict.fromkeys(name for found in metrics for name in found)
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
-    remarks = [notes.refer(_remarks(cell)) for cell in cells]
-    if any(remarks):
-        columns.append(column("notes", (f"[{text}]" if text else "" for text in remarks), optional=False, right=False))
+    numbers = [notes.refer(cell_remarks(cell)) for cell in cells]
+    if any(numbers):
+        columns.append(column("notes", (f"[{text}]" if text else "" for text in numbers), optional=False, right=False))
     return columns
 
 
@@ -149,27 +150,6 @@ def _severity(cell: Cell) -> str:
     if cell.n == 0:
         return "bad"
     return "warn" if cell.failed or cell.quality in {"estimated", "missing"} else "plain"
-
-
-def _remarks(cell: Cell) -> Iterator[str]:
-    """What a reader of this row must know, in sentences that other rows may share."""
-    for record in cell.failed:
-        yield f"{record.status}{': ' + record.reason if record.reason else ''}"
-    if cell.failed and cell.n == 0:
-        yield "no attempt passed: the numbers are those of attempts that did not"
-    if warmups := sum(record.phase is Phase.WARMUP and record.status is Status.PASSED for record in cell.records):
-        yield f"{warmups} warm-up left out of the means"
-    for record in cell.sample:
-        yield from record.meter.flags
-        if record.workload is not None:
-            yield from record.workload.flags
-        for load in record.background:
-            yield from (f"{load.name}: {flag}" for flag in load.flags)
-            if load.rounds_failed:
-                yield f"{load.name}: rounds of the load failed; their logs are in its folder"
-        for domain in record.energy.domains:
-            if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
-                yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
 
 
 def provenance(cells: Sequence[Cell]) -> str:

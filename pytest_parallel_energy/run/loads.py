@@ -1,18 +1,18 @@
-"""The background loads of one experiment: from what a marker says to loads that run, and what is noted of them."""
+"""The background loads of one experiment: starting them from their markers, and their part of the record."""
 
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, RegistryError
-from ..plan.cells import MarkedPlan, profile_of
+from ..errors import ConfigError
+from ..plan.cells import profile_of
 from ..processes.command import Command
+from .experiment_cell import ExperimentCell, registered_load
 from .legs import BesideLoad
-from .record_parts import StartedLoad, attribution_part, background_part, command_identity, load_identity
+from .record_parts import StartedLoad, attribution_part, background_part
 
 if TYPE_CHECKING:
     from ..energy.result import WindowResult
@@ -28,23 +28,21 @@ __all__ = ["ExperimentLoads"]
 
 _BATCH = "batch_size"
 _PLACEHOLDER = 1_000_003
-"""Stands in the command for the batch size of each round: a prime that nobody asks for."""
+"""Stands in the command for the batch size of each round: a prime, unlikely to be a real batch size."""
 
 
 class ExperimentLoads:
-    """What runs beside one experiment.
+    """The background loads of one experiment.
 
     Args:
-        session: what the experiments of this process share.
-        settings: the test's.
-        plan: what the markers say.
+        run: what the experiments of this process share.
+        cell: the experiment's identity, which names the marked loads.
     """
 
-    def __init__(self, session: Run, settings: Settings, plan: MarkedPlan) -> None:
+    def __init__(self, run: Run, cell: ExperimentCell) -> None:
         self.started: list[StartedLoad] = []
-        self._session = session
-        self._settings = settings
-        self._plan = plan
+        self._run = run
+        self._cell = cell
         self._beside = BesideLoad()
         self._window_is_open = False
 
@@ -53,73 +51,56 @@ class ExperimentLoads:
         """The loads, in the order in which they were started."""
         return [started.load for started in self.started]
 
-    def identities(self) -> list[dict[str, Any]]:
-        """What a repetition would have to start again: the marked loads, then those that the test started so far."""
-        marked = [self._marked_identity(mark) for mark in self._plan.loads for _ in range(mark.n)]
-        return marked + [started.identity() for started in self.started[len(marked) :]]
-
-    def _marked_identity(self, mark: LoadMark) -> dict[str, Any]:
-        if mark.command:
-            return command_identity(mark.command, mark.conditions)
-        profile = profile_of(mark.profile, self._settings)
-        values = self._workload(mark.name).values(profile, **mark.hyperparameters)
-        return load_identity(mark.name, values, mark.conditions)
-
-    def _workload(self, name: str) -> Workload:
-        try:
-            return self._session.registry.workload(name)
-        except RegistryError as error:
-            if " " not in name:
-                raise
-            raise RegistryError(f"{error}; a command is a list of words: {shlex.split(name)}") from error
+    def started_identities(self) -> list[dict[str, Any]]:
+        """Return the identities of the loads that the test itself has started so far, after the marked loads."""
+        marked = sum(mark.n for mark in self._cell.plan.loads)
+        return [started.identity() for started in self.started[marked:]]
 
     # --- life ------------------------------------------------------------------------------------------------------
 
-    def start_marked(self, folder: Path, *, trained: Workload | None) -> None:
-        """Start what the markers name, one after the other, each ready before the next; then measure them alone.
+    def start_marked(self, folder: Path) -> None:
+        """Start the marked loads, each ready before the next, then measure the power of the loads alone.
 
         Args:
-            folder: the experiment's.
-            trained: the foreground's workload.
+            folder: the folder of the experiment's attempt.
+
+        Raises:
+            ConfigError: an unknown workload, hyperparameter or condition.
+            LoadError: a load did not become ready; the message holds the tail of its log.
         """
-        for mark in self._plan.loads:
+        for mark in self._cell.plan.loads:
             for _ in range(mark.n):
-                self.start(mark, folder, trained=trained)
+                self.start(mark, folder)
         if self.started:
-            self._beside = self._session.legs.measure_loads(self.loads)
+            self._beside = self._run.legs.measure_loads(self.loads)
             self.started[0] = dataclasses.replace(self.started[0], solo_mean_w=self._beside.solo_w)
 
-    def start(self, mark: LoadMark, folder: Path, *, trained: Workload | None) -> BackgroundLoad:
+    def start(self, mark: LoadMark, folder: Path) -> BackgroundLoad:
         """Start one load and wait until it is ready.
 
         Raises:
             ConfigError: an unknown workload, hyperparameter or condition.
-            LoadError: it did not become ready; the message holds the tail of its log.
+            LoadError: the load did not become ready; the message holds the tail of its log.
         """
+        number, settings = len(self.started) + 1, self._cell.settings
+        folder = folder / ("background" if number == 1 else f"background-{number}")
         if mark.command:
-            return self._start(_command_load(mark, folder=self._own(folder), settings=self._settings))
-        workload = self._workload(mark.name)
-        others = [started.workload for started in self.started] + [trained]
-        if any(other is not None and other.path == workload.path for other in others):
-            workload = workload.isolated()  # two trainings must not write into one checkout
-        threads = self._session.load_threads(sum(load.n for load in self._plan.loads))
-        return self._start(
-            _registered_load(workload, mark, folder=self._own(folder), threads=threads, settings=self._settings)
-        )
-
-    def _own(self, folder: Path) -> Path:
-        number = len(self.started) + 1
-        return folder / ("background" if number == 1 else f"background-{number}")
-
-    def _start(self, started: StartedLoad) -> BackgroundLoad:
-        self.started.append(started)  # before it starts: whatever happens from here on, it will be stopped
+            started = _command_load(mark, folder=folder, settings=settings)
+        else:
+            workload = registered_load(self._run.registry, mark.name)
+            others = [started.workload for started in self.started] + [self._cell.workload]
+            if any(other is not None and other.path == workload.path for other in others):
+                workload = workload.isolated()  # two trainings must not write into one checkout
+            threads = self._run.load_threads(sum(load.n for load in self._cell.plan.loads))
+            started = _registered_load(workload, mark, folder=folder, threads=threads, settings=settings)
+        self.started.append(started)  # before the start, so that stop() stops it also if the start fails
         started.load.start()
         if self._window_is_open:
             started.load.window_opened()
         return started.load
 
     def stop(self) -> None:
-        """Stop all, the last one first; each is stopped even when another's stopping fails."""
+        """Stop all loads, the last one first. Each is stopped even if stopping another one fails."""
         errors: list[BaseException] = []
         for load in reversed(self.loads):
             try:
@@ -132,39 +113,39 @@ class ExperimentLoads:
     # --- the window --------------------------------------------------------------------------------------------------
 
     def begin_attempt(self) -> None:
-        """What the loads have done so far belongs to the attempt before."""
+        """Start counting again: the work of the loads so far belongs to the attempt before."""
         for load in self.loads:
             load.begin_attempt()
 
     def before_window(self) -> None:
-        """Note the CPU time of the loads; as little as possible stands between this and the window."""
-        self._session.legs.open_window(self._beside, self.loads)
+        """Note the CPU time of the loads, immediately before the window opens."""
+        self._run.legs.open_window(self._beside, self.loads)
 
     def window_opened(self) -> None:
-        """Coverage counts from here."""
+        """Start counting coverage."""
         self._window_is_open = True
         for load in self.loads:
             load.window_opened()
 
     def window_closes(self) -> None:
-        """Coverage counts to here."""
+        """Stop counting coverage."""
         self._window_is_open = False
         for load in self.loads:
             load.window_closed()
 
     def after_window(self) -> None:
-        """Note the CPU time again."""
-        self._session.legs.close_window(self._beside, self.loads)
+        """Note the CPU time of the loads again, after the window closed."""
+        self._run.legs.close_window(self._beside, self.loads)
 
     def troubles(self) -> tuple[str, ...]:
-        """What has gone wrong with loads since they were ready. From another thread."""
+        """Return what has gone wrong with the loads since they were ready. Called from another thread."""
         return tuple(trouble for load in self.loads if (trouble := load.trouble()))
 
     def check_coverage(self) -> None:
-        """Refuse a measurement beside a load that was not there.
+        """Check that the loads ran during the window.
 
         Raises:
-            LoadError: a load ran for less of the window than ``coverage_min`` asks.
+            LoadError: a load ran for less of the window than ``coverage_min`` requires.
         """
         for load in self.loads:
             load.check_coverage()
@@ -172,28 +153,28 @@ class ExperimentLoads:
     # --- the record --------------------------------------------------------------------------------------------------
 
     def parts(self) -> tuple[BackgroundPart, ...]:
-        """What each load has done so far."""
+        """Return the part of each load in the record, with its work so far."""
         return tuple(background_part(started) for started in self.started)
 
-    def attribution(self, result: WindowResult, what: str) -> AttributionPart:
-        """Whose joules those of the window were; ``what`` names the foreground's work."""
-        return attribution_part(self._session.legs.attribute(result, what, self._beside if self.started else None))
+    def attribution(self, result: WindowResult, work: str) -> AttributionPart:
+        """Return how the energy of the window is divided; ``work`` names the work of the test."""
+        return attribution_part(self._run.legs.attribute(result, work, self._beside if self.started else None))
 
-    def remember_alone(self, result: WindowResult, what: str) -> None:
-        """A test that passed is the leg alone of the tests that do the same work beside loads; one beside loads is not.
+    def remember_alone(self, result: WindowResult, work: str) -> None:
+        """Keep the window of a passed test without loads, to compare tests that do the same work with loads to it.
 
         Args:
             result: the test's window.
-            what: as for :meth:`attribution`.
+            work: as for :meth:`attribution`.
         """
         if not self.started:
-            self._session.legs.remember(result, what)
+            self._run.legs.remember(result, work)
 
 
 def _registered_load(
     workload: Workload, mark: LoadMark, *, folder: Path, threads: int, settings: Settings
 ) -> StartedLoad:
-    """A load that trains a workload, not started yet; its output folder is made.
+    """Return a load that trains a workload, not started yet; its output folder is made.
 
     Raises:
         ConfigError: an unknown hyperparameter, or a condition that this workload or this machine cannot fulfil.
@@ -216,7 +197,7 @@ def _registered_load(
 
 
 def _command_load(mark: LoadMark, *, folder: Path, settings: Settings) -> StartedLoad:
-    """A load that runs a plain command, not started yet.
+    """Return a load that runs a plain command, not started yet.
 
     Raises:
         ConfigError: a condition that this machine cannot fulfil.

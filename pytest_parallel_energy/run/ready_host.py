@@ -82,7 +82,7 @@ class ReadyHost:
 
     def _measure_idle(self) -> tuple[str, ...]:
         """Once a run, before anything of it draws power; an estimate has no idle power of its own to measure."""
-        meter, seconds = self._session.meter, self._session.settings.idle
+        meter, seconds = self._session.open_meter(), self._session.settings.idle
         if meter.idle is None and seconds > 0 and self._session.has_measured_sensor:
             self._leg_flags = meter.measure_idle(seconds).flags()
         return self._leg_flags
@@ -91,7 +91,7 @@ class ReadyHost:
         from ..energy.thermal import read_temperatures_c
         from ..host.cooldown import Rest
 
-        meter, root = self._session.meter, Path(self._session.settings.sysfs_root)
+        meter, root = self._session.open_meter(), Path(self._session.settings.sysfs_root)
         idle = meter.idle
         return Rest(
             power_w=meter.mean_power_w,

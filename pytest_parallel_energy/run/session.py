@@ -14,6 +14,7 @@ from ..errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
+    from ..plan.cells import CellParam, MarkedPlan
     from ..plan.finished import Finished
     from ..plan.settings import Settings
     from ..processes.leftovers import Leftover
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..records.run_info import RunInfo
     from ..records.store import RunStore
     from ..training.registry import Registry
+    from .experiment_cell import ExperimentCell
     from .legs import LegBook
 
 __all__ = ["Run", "refusals_in_words", "sensors_in_words"]
@@ -71,9 +73,8 @@ class Run:
 
         return load_registry([Path(name) for name in self.settings.models])
 
-    @property
-    def meter(self) -> EnergyMeter:
-        """The meter, its sensors open.
+    def open_meter(self) -> EnergyMeter:
+        """Return the meter, its sensors open; the first call opens them.
 
         Raises:
             ConfigError: ``--energy-sensors`` names one that does not exist.
@@ -89,9 +90,8 @@ class Run:
             self._meter.open()
         return self._meter
 
-    @property
-    def store(self) -> RunStore:
-        """The results folder of this run.
+    def open_store(self) -> RunStore:
+        """Return the results folder of this run; the first call makes it, joins it, or resumes it.
 
         Raises:
             RecordError: it cannot be written.
@@ -184,6 +184,12 @@ class Run:
             return self._given_finished
         return Finished.of(self.resumed_records, git_commit=self.host.git_commit if self.resumed_records else None)
 
+    def cell(self, nodeid: str, settings: Settings, plan: MarkedPlan, param: CellParam) -> ExperimentCell:
+        """Return the identity of an experiment; this opens and starts nothing."""
+        from .experiment_cell import ExperimentCell
+
+        return ExperimentCell(facts=self, nodeid=nodeid, settings=settings, plan=plan, param=param)
+
     def code_of(self, file: Path) -> str | None:
         """Return a hash of a file as this session first saw it, 12 hexadecimal digits; ``None`` without a file."""
         if file not in self._codes:
@@ -241,8 +247,8 @@ class Run:
         """Return the CPU threads of each of ``loads`` background loads: a share of the rest, at least 1."""
         return max(1, (_cores() - self.threads) // max(1, loads))
 
-    def sweep(self) -> None:
-        """Kill leftover processes of dead sessions, so that they do not run alongside the first measurement."""
+    def kill_leftovers(self) -> None:
+        """Kill the leftover processes of crashed sessions, so that they do not disturb the first measurement."""
         from ..processes.leftovers import sweep_leftovers
 
         self.swept, self.unswept = sweep_leftovers()
@@ -252,12 +258,12 @@ class Run:
         """The solo legs of this run."""
         from .legs import LegBook
 
-        return LegBook(meter=self.meter, leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+        return LegBook(meter=self.open_meter(), leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
 
     @property
     def has_measured_sensor(self) -> bool:
         """``True`` when any sensor reads energy or power; an estimate does not."""
-        return any(sensor.description.quality != "estimated" for sensor in self.meter.sensors)
+        return any(sensor.description.quality != "estimated" for sensor in self.open_meter().sensors)
 
     def check_strict(self) -> None:
         """Raise, under ``--energy-strict``, when there is no counter or power reading.
@@ -267,13 +273,12 @@ class Run:
         """
         if not self.settings.strict:
             return
-        reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in self.meter.refused)
-        estimated = [
-            sensor.description.name for sensor in self.meter.sensors if sensor.description.quality == "estimated"
-        ]
-        if estimated or not self.meter.sensors:
-            what = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
-            raise ConfigError(f"--energy-strict: {what} ({reasons}); --energy-doctor says what would mend it")
+        meter = self.open_meter()
+        reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in meter.refused)
+        estimated = [sensor.description.name for sensor in meter.sensors if sensor.description.quality == "estimated"]
+        if estimated or not meter.sensors:
+            problem = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
+            raise ConfigError(f"--energy-strict: {problem} ({reasons}); --energy-doctor says what would mend it")
 
     def close(self) -> None:
         """Close the sensors, remove temporary files, and leave the run as a worker does."""

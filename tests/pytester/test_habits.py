@@ -139,24 +139,44 @@ def test_reruns(project):
     assert [len(case.findall(".//property[@name='energy.total_j']")) for case in cases] == [1, 1]
 
 
-def test_keyword_load_means_a_background_load(project):
-    """-k 'not load' deselects the tests beside a load, and not those that merely have a workload."""
-    project.tests(
-        """
-        import pytest
+KEYWORDS = """
+import pytest
 
-        @pytest.mark.workload("toy/net")
-        def test_alone(train):
-            train()
+@pytest.mark.workload("toy/net")
+def test_alone(train):
+    train()
 
-        @pytest.mark.workload("toy/net")
-        @pytest.mark.background_load("toy/net", epochs=1)
-        def test_beside(train):
-            train()
-        """
+@pytest.mark.workload("toy/net")
+@pytest.mark.background_load("toy/net", epochs=1)
+def test_together(train):
+    train()
+"""
+
+
+def test_keywords_match_marker_names_as_pytest_defines_them(project):
+    """-k matches parts of marker names: "background" selects the tests with a load, "workload" every training."""
+    project.tests(KEYWORDS)
+    looks = ("--energy-disable", "--collect-only", "-q")
+    for option, word, names in (
+        ("-k", "not background", ["test_alone"]),
+        ("-k", "background", ["test_together"]),
+        ("-k", "workload", ["test_alone", "test_together"]),
+        ("-m", "workload", ["test_alone", "test_together"]),
+    ):
+        lines = project.run(option, word, *looks).outlines
+        found = [name for name in ("test_alone", "test_together") if any(f"::{name}" in line for line in lines)]
+        assert found == names, (option, word)
+
+
+def test_other_plugins_see_every_marker_while_pytest_selects_by_keyword(project):
+    """A conftest.py that reads the workload marker during collection finds it, also with -k."""
+    project.tests(KEYWORDS)
+    (project.path / "conftest.py").write_text(
+        "def pytest_collection_modifyitems(items):\n"
+        "    print('workloads', [item.get_closest_marker('workload').args[0] for item in items])\n"
     )
-    project.run("-k", "not load", "--energy-disable").assert_outcomes(passed=1, deselected=1)
-    project.run("-m", "workload", "--energy-disable").assert_outcomes(passed=2)
+    result = project.run("-k", "test_", "--collect-only", "-q", "-s")
+    result.stdout.fnmatch_lines(["*workloads*'toy/net', 'toy/net'*"])
 
 
 def test_a_fixture_of_the_same_name(project):

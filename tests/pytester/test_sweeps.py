@@ -181,6 +181,29 @@ def test_history_leaves_known_mutations_out(project):
     bad.stderr.fnmatch_lines(["ERROR: --energy-history: *nothing.csv: there is no such file*"])
 
 
+def test_keywords_with_resume_and_history(project):
+    """With -k, a resumed run leaves out what it has finished, and --energy-history what older runs hold."""
+    project.tests("""
+        import pytest
+
+        @pytest.mark.workload("toy/net")
+        @pytest.mark.mutate("learning_rate", samples=2)
+        def test_net(train):
+            train()
+
+        def test_other():
+            pass
+        """)
+    project.run("-k", "net").assert_outcomes(passed=2, deselected=1)
+    resumed = project.run("-k", "net", "--energy-resume")
+    resumed.assert_outcomes(deselected=3)
+    resumed.stdout.fnmatch_lines(["energy: *: 2 experiment(s) are finished*"])
+    assert len(project.records()) == 2
+    known = project.run("-k", "net", f"--energy-history={project.run_folder}")
+    known.assert_outcomes(deselected=3)
+    known.stdout.fnmatch_lines(["energy: 2 mutation(s) left out*"])
+
+
 def test_a_plan_runs_nothing(project):
     """The table has a row a cell, with what earlier runs took; no test runs, no sensor opens, no folder is made."""
     cells(project, sleep=0.05)

@@ -46,11 +46,24 @@ def test_sqlite_answers_questions(tmp_path, make_record):
         connection.close()
 
 
-def test_sqlite_takes_odd_names(make_record):
-    """Names that differ in case alone, quotes in names and huge integers are no obstacle."""
+def test_sqlite_takes_odd_names(tmp_path, make_record):
+    """Names that differ only in case, names with quotes, and huge integers are read back from the database."""
     values = {"LR": 1, "lr": 2, 'a"b': 3, "seed": 2**80, "x'); drop table records; --": None}
     record = make_record(workload=WorkloadPart(repository="r", model="m", hyperparameters=values))
-    assert export_records([record], "sqlite").startswith(b"SQLite format 3")
+    (tmp_path / "db").write_bytes(export_records([record], "sqlite"))
+    connection = sqlite3.connect(tmp_path / "db")
+    try:
+        cursor = connection.execute("select * from records")
+        stored = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
+    finally:
+        connection.close()
+    assert {name: value for name, value in stored.items() if name.startswith("hyperparam_")} == {
+        "hyperparam_LR": 1,
+        "hyperparam_lr_2": 2,
+        'hyperparam_a"b': 3,
+        "hyperparam_seed": str(2**80),
+        "hyperparam_x'); drop table records; --": None,
+    }
 
 
 def test_nested_windows_are_rows_with_their_path(tmp_path, make_record):
@@ -101,10 +114,24 @@ def test_an_unknown_export_is_refused(make_record):
         export_records([make_record()], "sqlit")
 
 
-@pytest.mark.parametrize("kind", ["csv", "sqlite", "codecarbon"])
-def test_no_records_can_be_exported(kind):
-    """An empty run gives an empty file of its kind, not an error."""
-    assert export_records([], kind)
+@pytest.mark.parametrize("kind", ["csv", "codecarbon"])
+def test_no_records_give_a_table_with_its_head_alone(kind):
+    """An empty run gives a CSV file with the columns and without rows."""
+    reader = csv.DictReader(io.StringIO(export_records([], kind).decode()))
+    assert list(reader) == []
+    assert {"csv": "energy_total_j", "codecarbon": "energy_consumed"}[kind] in reader.fieldnames
+
+
+def test_no_records_give_an_empty_database(tmp_path):
+    """An empty run gives a database whose tables have no rows."""
+    (tmp_path / "db").write_bytes(export_records([], "sqlite"))
+    connection = sqlite3.connect(tmp_path / "db")
+    try:
+        tables = ("records", "domains", "windows", "loads", "metrics")
+        counts = [connection.execute(f"select count(*) from {table}").fetchone() for table in tables]
+    finally:
+        connection.close()
+    assert counts == [(0,)] * 5
 
 
 def test_merging_keeps_everything_once(tmp_path, make_record):

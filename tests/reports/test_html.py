@@ -245,7 +245,7 @@ def test_without_charts_the_tables_are_there(study, monkeypatch):
 
 def test_an_empty_run_has_a_page():
     """A run without records is a page, too."""
-    assert "No flags." in html_report(Report(records=()))
+    assert "No remarks." in html_report(Report(records=()))
 
 
 def test_pairs_are_of_one_workload_and_machine(make_record):

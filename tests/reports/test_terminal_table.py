@@ -133,7 +133,7 @@ def test_two_loads_show_the_weaker_one(make_record):
     )
     text = _text([make_record(background=loads)], 140)
     assert "7 rounds, 50 %" in text
-    assert "b: rounds of the load failed" in text
+    assert "b: 1 of 5 rounds failed (exit –)" in text
     assert "b: restarted" in text
 
 

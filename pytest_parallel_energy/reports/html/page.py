@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...records.codec import encode_value
-from ...records.record import HostPart, Phase, Record, Status
+from ...records.record import HostPart, Status
 from ...statistics.grouping import Cell, group_cells, worst_quality
 from ...units import format_joules, format_seconds
 from ..costs import cost_sentences
+from ..remarks import remarks
 from ..report import Report
 from ..terminal_table import provenance
 from . import charts, tables
@@ -243,30 +244,15 @@ def _summary(report: Report, cells: Sequence[Cell]) -> str:
         sentences.append(f"{known} of {len(records)} attempts have a known energy: {format_joules(known_j)} together")
     sentences += cost_sentences(known_j if known else None, report.factors)
     facts = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
-    return f'<dl class="tiles">{shown}</dl><ul class="facts">{facts}</ul>{_flags(report)}'
+    return f'<dl class="tiles">{shown}</dl><ul class="facts">{facts}</ul>{_remarks(report)}'
 
 
-def _flags(report: Report) -> str:
-    """What a reader must know, most frequent first, with how many attempts it concerns."""
-    counts: Counter[str] = Counter()
-    for record in report.records:
-        counts.update(set(_remarks(record)))
+def _remarks(report: Report) -> str:
+    """Return the remarks on all attempts, most frequent first, with the number of attempts that each concerns."""
+    counts = Counter(sentence for record in report.records for sentence in remarks(record))
     lines = [f"<li>{html.escape(problem)}</li>" for problem in report.problems]
-    lines += [f"<li>{html.escape(flag)} <small>{count} ×</small></li>" for flag, count in counts.most_common()]
-    return f'<h3>Flags</h3><ul class="flags">{"".join(lines)}</ul>' if lines else "<p>No flags.</p>"
-
-
-def _remarks(record: Record) -> Iterator[str]:
-    if record.status is not Status.PASSED:
-        yield f"{record.status}: {record.reason or 'no reason given'}"
-    if record.phase is Phase.WARMUP:
-        yield "warm-up, left out of the means"
-    yield from record.meter.flags
-    for load in record.background:
-        yield from (f"{load.name}: {flag}" for flag in load.flags)
-    for domain in record.energy.domains:
-        if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
-            yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
+    lines += [f"<li>{html.escape(sentence)} <small>{count} ×</small></li>" for sentence, count in counts.most_common()]
+    return f'<h3>Remarks</h3><ul class="flags">{"".join(lines)}</ul>' if lines else "<p>No remarks.</p>"
 
 
 def _unmatched(report: Report) -> str:

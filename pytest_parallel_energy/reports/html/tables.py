@@ -14,6 +14,7 @@ from ...units import format_joules, format_seconds
 from ..compare_text import format_change, format_mean
 from ..layout import format_interval, format_number, format_share
 from ..load_lines import exit_codes, level
+from ..remarks import remarks
 
 __all__ = [
     "Table",
@@ -180,10 +181,6 @@ def attempts_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
 
 def _attempt(record: Record) -> tuple[Value, ...]:
     energy = record.energy
-    remarks = [record.reason or "", *record.meter.flags]
-    remarks += [f"{load.name}: {flag}" for load in record.background for flag in load.flags]
-    missing = [f"{domain.name}: {domain.reason}" for domain in energy.domains if domain.quality == "missing"]
-    remarks += [text for text in missing if text not in record.meter.flags]
     return (
         _number(record.repetition, str(record.repetition)),
         _number(record.attempt, str(record.attempt)),
@@ -192,7 +189,7 @@ def _attempt(record: Record) -> tuple[Value, ...]:
         _number(record.duration_s, format_seconds(record.duration_s)),
         _number(energy.total_j, format_interval(energy.total_j, energy.total_u95_j, "J")),
         _number(energy.mean_w, format_interval(energy.mean_w, None, "W").removesuffix(" ± –")),
-        _plain("; ".join(filter(None, remarks)), "wide"),
+        _plain("; ".join(remarks(record)), "wide"),
         _plain(record.folder or ""),
     )
 

@@ -1,0 +1,44 @@
+"""What a reader must know about an attempt or a cell: the same sentences in each report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..records.record import Phase, Record, Status
+from ..statistics.grouping import Cell
+from .load_lines import failed_rounds
+
+__all__ = ["cell_remarks", "remarks"]
+
+
+def remarks(record: Record) -> tuple[str, ...]:
+    """Return the remarks about one attempt, each once: its failure, then training, meter, loads and sensors."""
+    return tuple(dict.fromkeys(_remarks(record)))
+
+
+def cell_remarks(cell: Cell) -> tuple[str, ...]:
+    """Return the remarks about a cell, each once: on the attempts that failed or count, and on what is left out."""
+    found = dict.fromkeys(sentence for record in cell.failed for sentence in remarks(record))
+    if cell.failed and cell.n == 0:
+        found["no attempt passed: the numbers are those of attempts that did not"] = None
+    if count := sum(record.phase is Phase.WARMUP and record.status is Status.PASSED for record in cell.records):
+        found[f"{count} {'warm-up' if count == 1 else 'warm-ups'} left out of the means"] = None
+    found |= dict.fromkeys(sentence for record in cell.sample for sentence in remarks(record))
+    return tuple(found)
+
+
+def _remarks(record: Record) -> Iterator[str]:
+    if record.status is not Status.PASSED:
+        yield f"{record.status}: {record.reason or 'no reason given'}"
+    if record.phase is Phase.WARMUP:
+        yield "warm-up, left out of the means"
+    if record.workload is not None:
+        yield from record.workload.flags
+    yield from record.meter.flags
+    for load in record.background:
+        yield from (f"{load.name}: {flag}" for flag in load.flags)
+        if load.rounds_failed:
+            yield f"{load.name}: {failed_rounds(load)}; the load's folder has their logs"
+    for domain in record.energy.domains:
+        if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
+            yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"

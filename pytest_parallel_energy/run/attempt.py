@@ -1,0 +1,285 @@
+"""One attempt of an experiment: the window around the test's call, the trainings in it, and the record."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..energy.thermal import ThermalLog, read_temperatures_c
+from ..errors import RecordError
+from ..processes.controller import controller_has_ended
+from ..records.reader import EXPERIMENT_NAME
+from ..records.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
+from ..records.run_folder import experiment_label
+from ..records.trace import TRACE_NAME, trace_csv_gz
+from .record_parts import energy_part, meter_part, trained_part, workload_part
+
+if TYPE_CHECKING:
+    from ..energy.result import WindowResult
+    from ..energy.window import Window
+    from ..training.foreground import TrainingResult
+    from ..training.workload import Workload
+    from .experiment_cell import ExperimentCell
+    from .loads import ExperimentLoads
+    from .session import Run
+
+__all__ = ["CRASHED", "Attempt", "TrainedWorkload"]
+
+CRASHED = "the session ended before this attempt did"
+"""The reason in the record of an attempt whose process died."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedWorkload:
+    """A training that ended, with the values that it was given."""
+
+    workload: Workload
+    values: Mapping[str, Any]
+    result: TrainingResult
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One attempt, from its start to its record.
+
+    Args:
+        run: what the experiments of this process share.
+        cell: the experiment's identity.
+        loads: the experiment's background loads.
+        number: counts from 1; retries follow.
+        folder: the attempt's own folder.
+        host: the machine's facts, with the governor in force now.
+        folder_is_kept: ``False`` for a temporary folder, which goes with the session.
+        metrics: numbers that the test recorded.
+        flags: remarks for the reader of the record.
+    """
+
+    run: Run
+    cell: ExperimentCell
+    loads: ExperimentLoads
+    number: int
+    folder: Path
+    host: HostPart
+    folder_is_kept: bool = True
+    metrics: dict[str, float] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    window: Window | None = None
+    """The window of the test's call; ``None`` until the call."""
+    result: WindowResult | None = None
+    """The energy of the closed window."""
+    trained: TrainedWorkload | None = None
+    """The last training."""
+    trainings: int = 0
+    status: Status = Status.PASSED
+    reason: str | None = None
+    record_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat(timespec="milliseconds"))
+    started_s: float = field(default_factory=time.monotonic)
+    _thermal: ThermalLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._thermal = ThermalLog(self._read_temperatures_c)
+
+    @classmethod
+    def begin(
+        cls,
+        run: Run,
+        cell: ExperimentCell,
+        loads: ExperimentLoads,
+        *,
+        flags: Iterable[str] = (),
+        earlier: Attempt | None = None,
+    ) -> Attempt:
+        """Start the first attempt, or a retry after an ``earlier`` one.
+
+        Its folder exists from now on, with a record that says that the attempt did not finish. Under
+        ``--energy-disable`` the folder is a scratch folder and there is no record. Where the results folder cannot be
+        written, the folder is a scratch folder too, and the record says so.
+
+        Raises:
+            RecordError: not even a scratch folder can be made.
+        """
+        number = earlier.number + 1 if earlier else 1
+        measured = not cell.settings.disable
+        remarks = list(flags)
+        folder = None
+        if measured:
+            name = cell.id_with(loads.started_identities())
+            label = experiment_label(f"{name}-warmup" if cell.param.warmup else name, cell.param.repetition, number)
+            try:
+                folder = run.open_store().experiment_folder(label)
+            except RecordError as error:
+                remarks.append(f"the logs and files of this attempt were not kept: {error}")
+        attempt = cls(
+            run=run,
+            cell=cell,
+            loads=loads,
+            number=number,
+            folder=folder or run.scratch_folder(),
+            folder_is_kept=folder is not None,
+            host=run.host_now() if measured else run.host,
+            metrics=dict(earlier.metrics) if earlier else {},
+            flags=remarks,
+        )
+        if measured:
+            attempt.keep(attempt.record(Status.CRASHED, CRASHED, None))
+        return attempt
+
+    # --- the window ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the window is open now."""
+        return self.window is not None and self.result is None
+
+    def open_window(self) -> None:
+        """Open the window; the coverage of the loads counts from here."""
+        self._thermal.open()
+        self.loads.before_window()
+        self.window = self.run.open_meter().begin("test", edges=True)
+        self.loads.window_opened()
+
+    def close_window(self) -> None:
+        """Close the window if it is open, and the windows inside it that the test forgot to close."""
+        if self.window is None or self.result is not None:
+            return
+        for inner in self.run.open_meter().open_windows[::-1]:
+            if inner is not self.window:
+                inner.close()
+        # Close the window first, so that an unresponsive load cannot extend it.
+        self.result = self.window.end()
+        self.loads.window_closes()
+        self._thermal.note()
+        self.loads.after_window()
+
+    def energy_so_far(self) -> WindowResult | None:
+        """Return the energy of the window up to now; the final result if it is closed."""
+        return self.window.snapshot() if self.window is not None and self.result is None else self.result
+
+    @contextmanager
+    def named_window(self, name: str) -> Iterator[Window | None]:
+        """Measure a part of the test; yield ``None`` during set-up and tear-down, which are not measured."""
+        if not self.is_open:
+            yield None
+            return
+        with self.run.open_meter().window(name) as window:
+            yield window
+
+    def note_temperatures(self) -> None:
+        """Read the temperatures again, if the window is open. Called from another thread."""
+        if self.is_open:
+            self._thermal.note()
+
+    def _read_temperatures_c(self) -> Mapping[str, float]:
+        return read_temperatures_c(self.run.open_meter().sensors, sysfs_root=Path(self.cell.settings.sysfs_root))
+
+    # --- the trainings ---------------------------------------------------------------------------------------------
+
+    def train(self, workload: Workload, values: Mapping[str, Any], timeout_s: float | None) -> TrainingResult:
+        """Run one training in a window of its own.
+
+        A second training in the same attempt gets its own folder for its log and outputs.
+        """
+        from ..training.foreground import Training, train_once
+
+        self.trainings += 1
+        folder = self.folder / f"training-{self.trainings}" if self.trainings > 1 else self.folder
+        folder.mkdir(exist_ok=True)
+        training = Training(
+            workload=workload,
+            values=values,
+            threads=self.run.threads,
+            profile=self.cell.profile,
+            timeout_s=timeout_s,
+        )
+        with self.named_window(f"train {workload.name}"):
+            result = train_once(training, folder)
+        self.trained = TrainedWorkload(workload=workload, values=values, result=result)
+        return result
+
+    # --- the record ------------------------------------------------------------------------------------------------
+
+    def note(self, status: Status, reason: str) -> None:
+        """Note that the attempt did not pass. The first call counts: a tear-down may fail after the test did."""
+        if self.status is Status.PASSED:
+            timed_out = status is Status.FAILED and self.trained and self.trained.result.status == "timeout"
+            self.status = Status.TIMEOUT if timed_out else status
+            self.reason = reason
+            if self.status is Status.FAILED and controller_has_ended():
+                # Its training was killed because the session is over, which is not a failure of the experiment.
+                self.status, self.reason = Status.INTERRUPTED, f"the controller of pytest-xdist ended; {reason}"
+
+    def record(self, status: Status, reason: str | None, result: WindowResult | None) -> Record:
+        """Return the record of this attempt as if it had ended now with ``status`` and ``result``."""
+        store = self.run.open_store()
+        cell = self.cell
+        attribution = AttributionPart() if result is None else self.loads.attribution(result, cell.work_and_values)
+        return Record(
+            record_id=self.record_id,
+            run_id=store.run_id,
+            nodeid=cell.nodeid,
+            cell=cell.id_with(self.loads.started_identities()),
+            code=cell.code,
+            repetition=cell.param.repetition,
+            attempt=self.number,
+            phase=Phase.WARMUP if cell.param.warmup else Phase.MEASURED,
+            status=status,
+            reason=reason,
+            started_at=self.started_at,
+            duration_s=time.monotonic() - self.started_s,
+            folder=store.relative(self.folder) if self.folder_is_kept else None,
+            labels=cell.settings.labels(),
+            metrics=dict(self.metrics),
+            workload=self._workload_part(),
+            energy=energy_part(result, self._keep_trace(result)),
+            background=self.loads.parts(),
+            attribution=attribution,
+            meter=meter_part(result, tuple(self.flags), self._thermal.ends),
+            host=self.host,
+        )
+
+    def keep(self, record: Record) -> Record:
+        """Write the record into the attempt's folder, where it is found if this process dies.
+
+        Returns:
+            The record; with a flag if it could not be written, which decides nothing else.
+        """
+        problem = self.run.open_store().keep_experiment(record)
+        if problem is None:
+            return record
+        flags = (*record.meter.flags, f"{EXPERIMENT_NAME} was not written: {problem}")
+        return dataclasses.replace(record, meter=dataclasses.replace(record.meter, flags=flags))
+
+    def _keep_trace(self, result: WindowResult | None) -> str | None:
+        if result is None or not result.trace:
+            return None
+        path = self.folder / TRACE_NAME
+        offsets_s = [point.offset_s for point in result.trace]
+        degrees = self._thermal.columns(offsets_s)
+        columns = [f"{domain.name}_w" for domain in result.domains] + [f"{name}_celsius" for name in degrees]
+        rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
+        points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(result.trace, rows, strict=False)]
+        problem = self.run.open_store().keep_file(path, trace_csv_gz(columns, points))
+        if problem is not None:
+            flag = f"the power trace was not kept: {problem}"
+            if flag not in self.flags:  # a heartbeat meets the same problem every ten seconds
+                self.flags.append(flag)
+            return None
+        return self.run.open_store().relative(path) if self.folder_is_kept else None
+
+    def _workload_part(self) -> WorkloadPart | None:
+        cell, trained = self.cell, self.trained
+        if trained is not None:
+            part = workload_part(trained.workload, trained.values, cell.profile, cell.param)
+            return trained_part(part, trained.result, self.run.open_store().relative(trained.result.log))
+        if cell.workload is None:
+            return None
+        return workload_part(cell.workload, cell.hyperparameters, cell.profile, cell.param)

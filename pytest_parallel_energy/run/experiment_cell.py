@@ -1,0 +1,144 @@
+"""The identity of an experiment: what is trained, with which values, next to which loads. Opens and starts nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import RegistryError
+from ..plan.cells import CellParam, MarkedPlan, profile_of
+from ..records.cell import cell_id, host_class
+from .record_parts import command_identity, load_identity
+
+if TYPE_CHECKING:
+    from ..plan.markers import LoadMark
+    from ..plan.settings import Settings
+    from ..records.record import HostPart
+    from ..training.registry import Registry
+    from ..training.workload import Workload
+
+__all__ = ["ExperimentCell", "RunFacts", "registered_load"]
+
+
+class RunFacts(Protocol):
+    """The facts of a run that identities are made of; reading them opens no sensor and no results folder."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that pytest's node ids are relative to."""
+
+    @property
+    def registry(self) -> Registry:
+        """The registered workloads."""
+
+    @property
+    def host(self) -> HostPart:
+        """The facts of this machine."""
+
+    def code_of(self, file: Path) -> str | None:
+        """Return a hash of the file; ``None`` if there is no such file."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExperimentCell:
+    """One repetition of one cell, as its markers and parameters describe it.
+
+    Args:
+        facts: the registry, the machine and the code.
+        nodeid: pytest's name of the item.
+        settings: the run's, with what the test's ``energy`` marker says.
+        plan: what the other markers say.
+        param: which cell and repetition the item is.
+    """
+
+    facts: RunFacts
+    nodeid: str
+    settings: Settings
+    plan: MarkedPlan
+    param: CellParam
+
+    @cached_property
+    def workload(self) -> Workload | None:
+        """The marked workload; ``None`` for a test that trains by itself.
+
+        Raises:
+            RegistryError: the workload is not registered.
+        """
+        return self.facts.registry.workload(self.plan.workload.name) if self.plan.workload else None
+
+    @cached_property
+    def profile(self) -> str | None:
+        """The profile in force; ``None`` for the published defaults."""
+        return profile_of(self.plan.workload.profile if self.plan.workload else None, self.settings)
+
+    @cached_property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        """The workload's values, with the fixed values of the marker and the mutated ones.
+
+        Raises:
+            ConfigError: an unknown hyperparameter, or a value outside its range.
+        """
+        if self.plan.workload is None or self.workload is None:
+            return dict(self.param.values)
+        return self.workload.values(self.profile, **{**self.plan.workload.fixed, **self.param.values})
+
+    @cached_property
+    def code(self) -> str | None:
+        """The hash of the workload's script; of the test's own file for a test that trains by itself."""
+        if self.workload is not None:
+            return self.facts.code_of(self.workload.path / self.workload.script)
+        return self.facts.code_of(self.facts.root / self.nodeid.partition("::")[0])
+
+    @cached_property
+    def id(self) -> str:
+        """The cell's name in records, with the loads that the markers name."""
+        return self.id_with(())
+
+    def id_with(self, started_loads: Sequence[Mapping[str, Any]]) -> str:
+        """Return the cell's name, with the loads that the test itself started (their identities) as well."""
+        loads = [*self._marked_loads, *started_loads]
+        return cell_id(self._work, self._values, loads, host_class(self.facts.host))
+
+    @cached_property
+    def work_and_values(self) -> str:
+        """A text that is the same for tests that do the same work, alone or next to any load."""
+        return f"{self._work} {sorted(self._values.items())}"
+
+    @cached_property
+    def _work(self) -> str:
+        work = self.plan.workload.name if self.plan.workload else self.nodeid.partition("[")[0]
+        return f"{work}@{self.profile}" if self.profile else work
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        """The hyperparameters, and the parameters of the test's own ``parametrize``, which may be any values."""
+        return {**self.hyperparameters, **{f"[{name}]": value for name, value in self.param.parameters.items()}}
+
+    @cached_property
+    def _marked_loads(self) -> list[dict[str, Any]]:
+        return [self._load_identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
+
+    def _load_identity(self, mark: LoadMark) -> dict[str, Any]:
+        if mark.command:
+            return command_identity(mark.command, mark.conditions)
+        workload = registered_load(self.facts.registry, mark.name)
+        values = workload.values(profile_of(mark.profile, self.settings), **mark.hyperparameters)
+        return load_identity(mark.name, values, mark.conditions)
+
+
+def registered_load(registry: Registry, name: str) -> Workload:
+    """Return the workload that runs as a load.
+
+    Raises:
+        RegistryError: it is not registered; if the name looks like a command, the message says how to write one.
+    """
+    try:
+        return registry.workload(name)
+    except RegistryError as error:
+        if " " not in name:
+            raise
+        raise RegistryError(f"{error}; a command is a list of words: {shlex.split(name)}") from error

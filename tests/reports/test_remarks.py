@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_parallel_energy.records.record import BackgroundPart, MeterPart, Phase, Status, WorkloadPart
+from pytest_parallel_energy.reports.html.document import html_report
+from pytest_parallel_energy.reports.json_report import json_report
+from pytest_parallel_energy.reports.markdown import markdown_report
+from pytest_parallel_energy.reports.report import Report
+from pytest_parallel_energy.reports.terminal_table import render_table
+
+SENTENCES = (
+    "learning_rate was 0.05, the training applied 0.02",
+    "toy/net: 2 of 5 rounds failed (exit 137 × 2)",
+    "toy/net: restarted",
+    "no idle leg",
+)
+"""What the record below must say in each report."""
+
+
+@pytest.fixture
+def record(make_record):
+    """A passed attempt with a remark of the training, of its load and of the meter."""
+    load = BackgroundPart(
+        name="toy/net", rounds_completed=3, rounds_failed=2, exit_codes=(0, 137, 0, 137, 0), flags=("restarted",)
+    )
+    workload = WorkloadPart(repository="r", model="m", hyperparameters={}, flags=SENTENCES[:1])
+    return make_record(workload=workload, background=(load,), meter=MeterPart(flags=SENTENCES[3:]))
+
+
+def _terminal(report):
+    return "\n".join(line.text for line in render_table(report.records, width=200))
+
+
+def _json(report):
+    return "\n".join(json.loads(json_report(report))["cells"][0]["remarks"])
+
+
+@pytest.mark.parametrize("write", [_terminal, html_report, markdown_report, _json])
+def test_each_report_shows_each_remark(write, record):
+    """Terminal, HTML, Markdown and JSON say the same about an attempt."""
+    text = write(Report(records=(record,))).replace("\\", "")
+    assert [sentence for sentence in SENTENCES if sentence not in text] == []
+    assert "No remarks." not in text
+
+
+@pytest.mark.parametrize("write", [_terminal, html_report, markdown_report, _json])
+def test_failures_warm_ups_and_missing_sensors_are_remarks(write, make_record):
+    """Each report says why an attempt failed, which were warm-ups, and why a sensor is missing."""
+    records = (
+        make_record(phase=Phase.WARMUP),
+        make_record(None),
+        make_record(50.0, status=Status.TIMEOUT, reason="stopped after 60 s"),
+    )
+    text = write(Report(records=records)).replace("\\", "")
+    assert "timeout: stopped after 60 s" in text
+    assert "package-0 is missing: permission denied" in text
+    assert "left out of the mean" in text
+
+
+def test_the_attempts_table_has_the_same_remarks(record):
+    """The HTML report repeats the remarks in the row of their attempt."""
+    text = html_report(Report(records=(record,)))
+    row = text[text.index('id="attempts"') :]
+    assert [sentence for sentence in SENTENCES if sentence not in row] == []

@@ -1,0 +1,85 @@
+"""The value of the ``energy_meter`` fixture."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_parallel_energy.energy.window import Window
+from pytest_parallel_energy.errors import ParallelEnergyError
+from pytest_parallel_energy.plugin.fixture_values import NOT_MEASURED, CallWindow, UnmeasuredWindow
+
+NUMBERS = ("total_j", "u95_j", "cpu_j", "gpu_j", "dram_j", "seconds", "mean_w", "peak_w", "above_idle_j", "quality")
+
+
+def test_it_is_the_window_of_the_call(world):
+    """An error before the call, the energy so far during it, the final energy afterwards."""
+    experiment = world.experiment()
+    experiment.begin()
+    meter = CallWindow(experiment)
+    assert isinstance(meter, Window)
+    for name in (*NUMBERS, "domains", "result"):
+        with pytest.raises(RuntimeError, match="opens with the test's call"):
+            getattr(meter, name)
+    experiment.open_window()
+    world.clock.advance(1.0)
+    assert (meter.total_j, meter.seconds) == (pytest.approx(100.0), 1.0)
+    with pytest.raises(ParallelEnergyError, match="still open"):
+        meter.result  # noqa: B018
+    world.clock.advance(1.0)
+    experiment.close_window()
+    world.clock.advance(7.0)
+    assert meter.total_j == meter.result.total_j == pytest.approx(200.0)
+
+
+def test_parts_of_the_call(world):
+    """A named window inside the call is measured; during set-up it reads like the call's own."""
+    experiment = world.experiment()
+    experiment.begin()
+    meter = CallWindow(experiment)
+    with meter.window("early") as early:
+        assert early is meter
+    experiment.open_window()
+    with meter.window("part") as part:
+        world.clock.advance(1.0)
+    world.clock.advance(1.0)
+    assert part.total_j == pytest.approx(100.0)
+    assert meter.total_j == pytest.approx(200.0)
+
+
+def test_after_a_retry_it_is_the_window_of_the_new_attempt(world):
+    """The joules of the failed attempt are not those of the test."""
+    experiment = world.experiment("toy/flaky", settings=world.settings(max_retries=1))
+    experiment.begin()
+    meter = CallWindow(experiment)
+    experiment.open_window()
+    world.clock.advance(5.0)
+    experiment.train(None, None, {})
+    world.clock.advance(1.0)
+    assert meter.total_j == pytest.approx(100.0)
+
+
+def test_a_test_cannot_open_or_close_it(world):
+    """Only pytest does; a test that wants a window of its own gives it a name."""
+    experiment = world.experiment()
+    experiment.begin()
+    meter = CallWindow(experiment)
+    for misuse in (meter.open, meter.close, meter.end):
+        with pytest.raises(ParallelEnergyError, match=r"pytest (opens|closes)"):
+            misuse()
+    with pytest.raises(ParallelEnergyError, match=r"energy_meter\.window"), meter:
+        pass
+    assert world.meter.open_windows == []
+
+
+def test_the_stand_in_when_disabled():
+    """It has the names of a window and no others; any comparison holds."""
+    disabled = UnmeasuredWindow()
+    for name in NUMBERS:
+        assert getattr(disabled, name) is NOT_MEASURED
+        assert getattr(disabled, name) < 0 <= getattr(disabled, name)
+    with disabled.window("part") as part:
+        assert part.total_j is NOT_MEASURED
+    with pytest.raises(AttributeError, match="'joules'"):
+        disabled.joules  # noqa: B018
+    with pytest.raises(TypeError):
+        disabled.total_j + 1

@@ -1,0 +1,35 @@
+"""The line and the file that say how a run is going."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_parallel_energy.run.progress import LiveFigures, Progress
+
+
+def test_energy_of_the_finished_experiments_adds_up():
+    """One unknown value makes the sum unknown: a part is not shown as the whole."""
+    run = Progress.begin(3, 0.0).starts("t.py::test_a", 0.0).ends(100.0, 10.0)
+    assert (run.finished, run.joules, run.spent_s, run.current) == (1, 100.0, 10.0, None)
+    run = run.starts("t.py::test_b", 12.0).ends(50.0, 22.0)
+    assert run.joules == 150.0
+    assert run.starts("t.py::test_c", 22.0).ends(None, 30.0).joules is None
+
+
+def test_the_time_left_counts_down():
+    """The mean of the finished experiments for each that is left; a slow one counts no more than the mean."""
+    run = Progress.begin(3, 0.0).starts("a", 0.0)
+    assert run.left_s(5.0) is None
+    run = run.ends(1.0, 10.0).starts("b", 10.0)
+    assert run.left_s(14.0) == pytest.approx(16.0)
+    assert run.left_s(100.0) == pytest.approx(10.0)
+
+
+def test_the_status_file_holds_numbers():
+    """What programs read; unknown numbers are null, not 0."""
+    run = Progress.begin(None, 100.0).starts("t.py::test_a", 100.0)
+    status = run.status(LiveFigures(watts=12.5), 103.25, "running")
+    assert status["total"] is None
+    assert (status["current"], status["current_elapsed_s"], status["current_w"]) == ("t.py::test_a", 3.25, 12.5)
+    assert (status["current_j"], status["finished_j"], status["left_s"]) == (None, 0.0, None)
+    assert run.line(LiveFigures(), 101.0).startswith("experiment 1 of ?: test_a")
