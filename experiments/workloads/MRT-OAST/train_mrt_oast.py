@@ -1,27 +1,33 @@
-"""Train a transformer that tells code clones from other pairs by their syntax trees, after MRT-OAST.
+"""Train a transformer that tells code clones from other pairs of functions by their syntax trees.
 
-Adam, 10 epochs, batches of 64, a learning rate that rises to 1e-4 over a fifth of the steps and falls to a tenth:
-the published
-values. Without ``--data`` it trains on rewritten functions of Python's standard library, in the same files.
+An own implementation after the repository MRT-OAST: a transformer with GELU activations, Adam, 10 epochs,
+batches of 64, a learning rate that rises to 1e-4 during a fifth of the steps and then falls to a tenth of that.
+Without --data the script trains on rewritten functions of Python's standard library, in the same file format.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
+from pathlib import Path
 
 import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))  # the modules that several workloads use
+
 from binary_scores import accuracy, f1_score
 from bracket_trees import Tree, postorder, preorder
 from checkpoints import add_checkpoint_flags, load_checkpoint, save_checkpoint
-from classification import predictions, train_epoch
 from clone_files import Key, Pair, read_clones
 from data_cache import cached_folder
+from flags import add_fraction, add_number, add_whole_number, script_parser
 from labelled_set import LabelledSet, shuffled_batches
 from plain_lines import say, say_applied, say_metrics
 from run_setup import Setup, add_common_flags, run_main, set_up
 from stdlib_clones import SET_NAME, write_stdlib_clones
-from torch import nn
+from training_loop import Recipe, predictions, train_epochs
 from tree_transformer import PAD, TreePairClassifier, TreeShape
 
 _UNKNOWN = 1
@@ -49,16 +55,16 @@ def main() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags, with the published values as defaults."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--lr", type=float, default=1e-4, help="the highest learning rate")
-    parser.add_argument("--dropout", type=float, default=0.2)
-    parser.add_argument("--weight-decay", type=float, default=0.0)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--length", type=int, default=256, help="nodes of a tree that are read")
-    parser.add_argument("--limit", type=int, help="train on the first LIMIT pairs only")
+    """Return the parser of the flags; the defaults are the published values."""
+    parser = script_parser(__doc__)
+    add_whole_number(parser, "--epochs", default=10, about="passes over the training pairs")
+    add_number(parser, "--lr", default=1e-4, about="highest learning rate")
+    add_fraction(parser, "--dropout", default=0.2, about="dropout of the encoder")
+    add_number(parser, "--weight-decay", default=0.0, about="L2 penalty of Adam")
+    add_whole_number(parser, "--batch-size", default=64, about="pairs per step", least=2)
+    add_whole_number(parser, "--width", default=128, about="length of a node's vector, a multiple of 8", least=8)
+    add_whole_number(parser, "--length", default=256, about="nodes read per tree")
+    add_whole_number(parser, "--limit", default=None, about="train on the first N pairs only", least=2, shown="all")
     add_common_flags(parser, seed=1334, data_variable="EXPERIMENTS_MRT_OAST")
     add_checkpoint_flags(parser)
     return parser
@@ -98,19 +104,20 @@ def _train(model: nn.Module, train: LabelledSet, valid: LabelledSet, arguments: 
         learning_rate=group["lr"],
         dropout=next(module.p for module in model.modules() if isinstance(module, nn.Dropout)),
         weight_decay=group["weight_decay"],
+        optimizer=type(optimizer).__name__,
     )
     steps = arguments.epochs * math.ceil(len(train) / arguments.batch_size)
     warm = max(steps // 5, 1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, max(1 - 0.9 * (step - warm) / (steps - warm + 1), 0.1))
     )
-    for epoch in range(1, arguments.epochs + 1):
-        title = f"epoch {epoch}/{arguments.epochs}"
-        batches = shuffled_batches(train, arguments.batch_size, generator)
-        result = train_epoch(model, batches, optimizer, title=title, after_step=schedule.step)
+
+    def validate() -> str:
         right = accuracy(predictions(model, valid.inputs).tolist(), valid.labels.tolist())
-        say(f"{title}: loss {result.loss:.4f}, validation accuracy {right:.4f}, {result.seconds:.1f} s")
-    say_metrics(train_loss=result.loss)
+        return f"validation accuracy {right:.4f}"
+
+    recipe = Recipe(optimizer=optimizer, epochs=arguments.epochs, after_step=schedule.step, after_epoch=validate)
+    train_epochs(model, lambda: shuffled_batches(train, arguments.batch_size, generator), recipe)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,27 @@
-"""Train one of four small networks on handwritten digits: a CNN, an LSTM, forward-forward, a siamese network.
+"""Train one of four small networks on handwritten digits: a CNN, an LSTM, forward-forward or a siamese network.
 
-They follow the examples that come with PyTorch, with those examples' defaults: 14 epochs, Adadelta with a learning
-rate of
-1.0 (LSTM: 0.1) that shrinks by 0.7 each epoch, batches of 64; forward-forward: Adam, 0.03, 1000 iterations a layer.
-Without ``--data`` it trains on the digits that come with scikit-learn, in MNIST's format.
+Own implementations after the repository pytorch/examples, with its defaults: 14 epochs of Adadelta with a learning
+rate of 1.0 (mnist_rnn: 0.1) that is multiplied by 0.7 after each epoch, and batches of 64; mnist_ff: 1000 iterations
+of Adam per layer, over all images at once, with a learning rate of 0.03.
+Without --data the script trains on the digits that come with scikit-learn, in MNIST's format.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))  # the modules that several workloads use
+
 from checkpoints import add_checkpoint_flags, load_checkpoint, save_checkpoint
-from classification import predictions, train_epoch
 from data_cache import cached_folder
+from flags import add_number, add_whole_number, script_parser
 from forward_forward import ForwardForward
 from idx_files import Digits, read_mnist
 from image_preparation import PixelScale, normalised
@@ -25,7 +31,7 @@ from plain_lines import say, say_applied, say_metrics
 from run_setup import Setup, add_common_flags, run_main, set_up
 from siamese import Siamese, draw_pairs
 from small_digits import SET_NAME, write_small_digits
-from torch import nn
+from training_loop import Batches, Recipe, predictions, train_epochs
 
 _SHRINK = 0.7
 _RATES = {"mnist": 1.0, "mnist_rnn": 0.1, "mnist_ff": 0.03, "siamese": 1.0}
@@ -34,8 +40,10 @@ _EPOCHS = {"mnist": 14, "mnist_rnn": 14, "mnist_ff": 1000, "siamese": 14}
 
 def main() -> None:
     arguments = build_parser().parse_args()
-    arguments.learning_rate = arguments.learning_rate or _RATES[arguments.name]
-    arguments.epochs = arguments.epochs or _EPOCHS[arguments.name]
+    if arguments.learning_rate is None:
+        arguments.learning_rate = _RATES[arguments.name]
+    if arguments.epochs is None:
+        arguments.epochs = _EPOCHS[arguments.name]
     setup = set_up(arguments)
     train, test = _digit_sets(setup, limit=arguments.limit)
     model = _model(arguments).to(setup.device)
@@ -46,15 +54,31 @@ def main() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags; a learning rate or a number of epochs that is not given is the published one of the network."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", "--name", choices=sorted(_RATES), default="mnist")
-    parser.add_argument("-e", "--epochs", type=int, help="14; iterations of each layer for mnist_ff: 1000")
-    parser.add_argument("-l", "--learning-rate", type=float, help="1.0; mnist_rnn: 0.1; mnist_ff: 0.03")
-    parser.add_argument("-b", "--batch-size", type=int, default=64)
-    parser.add_argument("--width", type=int, default=64, help="channels of the siamese network's first stage")
-    parser.add_argument("--amplitude", type=float, default=1.0, help="strength of forward-forward's label pixels")
-    parser.add_argument("--limit", type=int, help="train on the first LIMIT digits only")
+    """Return the parser of the flags; without a learning rate or epochs the network's published values are used."""
+    parser = script_parser(__doc__)
+    parser.add_argument("-n", "--name", choices=sorted(_RATES), default="mnist", help="network (default: mnist)")
+    add_whole_number(
+        parser,
+        *("-e", "--epochs"),
+        default=None,
+        about="passes over the training digits; mnist_ff: iterations per layer",
+        shown="14; mnist_ff: 1000",
+    )
+    add_number(
+        parser,
+        *("-l", "--learning-rate"),
+        default=None,
+        about="learning rate of the first epoch",
+        shown="1; mnist_rnn: 0.1; mnist_ff: 0.03",
+    )
+    add_whole_number(
+        parser, "-b", "--batch-size", default=64, about="digits per step; mnist_ff takes all at once", least=2
+    )
+    add_whole_number(parser, "--width", default=64, about="channels of the siamese network's first stage")
+    add_number(
+        parser, "--amplitude", default=1.0, about="brightness of mnist_ff's label pixels, in units of the brightest"
+    )
+    add_whole_number(parser, "--limit", default=None, about="train on the first N digits only", least=2, shown="all")
     add_common_flags(parser, seed=1, data_variable="EXPERIMENTS_MNIST")
     add_checkpoint_flags(parser)
     return parser
@@ -113,19 +137,21 @@ def _train(
     optimizer = torch.optim.Adadelta(model.parameters(), lr=arguments.learning_rate)
     _say_config(arguments, optimizer)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, _SHRINK)
-    for epoch in range(1, arguments.epochs + 1):
-        title = f"epoch {epoch}/{arguments.epochs}"
-        batches = shuffled_batches(data_of_epoch(generator), arguments.batch_size, generator)
-        result = train_epoch(model, batches, optimizer, title=title, loss_of=loss_of)
-        schedule.step()
-        say(f"{title}: loss {result.loss:.4f}, {result.seconds:.1f} s")
-    say_metrics(train_loss=result.loss)
+
+    def batches() -> Batches:
+        return shuffled_batches(data_of_epoch(generator), arguments.batch_size, generator)
+
+    train_epochs(
+        model,
+        batches,
+        Recipe(optimizer=optimizer, epochs=arguments.epochs, loss_of=loss_of, after_epoch=schedule.step),
+    )
 
 
 def _train_forward_forward(
     model: ForwardForward, train: LabelledSet, test: LabelledSet, arguments: argparse.Namespace
 ) -> None:
-    """Layer after layer, each on what the finished ones below it pass on."""
+    """Train layer after layer, each on the output of the finished layers below it."""
     generator = torch.Generator().manual_seed(arguments.seed)
     right, wrong = model.layer_inputs(train.inputs, train.labels, generator)
     for number, layer in enumerate(model.layers, 1):
@@ -149,6 +175,7 @@ def _say_config(arguments: argparse.Namespace, optimizer: torch.optim.Optimizer)
         epochs=arguments.epochs,
         learning_rate=optimizer.param_groups[0]["lr"],
         batch_size=arguments.batch_size,
+        optimizer=type(optimizer).__name__,
     )
 
 

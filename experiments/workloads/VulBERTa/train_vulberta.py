@@ -1,8 +1,9 @@
-"""Train VulBERTa's classifier on C functions (Hanif and Maffeis, arXiv 2205.12424): is this function vulnerable?
+"""Train a classifier of C functions, VulBERTa-MLP or VulBERTa-CNN: is this function vulnerable?
 
-A RoBERTa encoder with an MLP head, or a TextCNN. Adam, 10 epochs, batches of 4, a learning rate of 3e-5 that falls to
-zero: the published values, meant for pre-trained weights (``--checkpoint``). Without ``--data`` it trains on
-    generated functions.
+An own implementation after the repository ICL-ml4csec/VulBERTa (Hanif and Maffeis, arXiv 2205.12424): a RoBERTa
+encoder (GELU activations) with an MLP head, or a TextCNN. AdamW, 10 epochs, batches of 4 and a learning rate that
+falls from 3e-5 to zero are the published values; they are meant for pre-trained weights (--checkpoint).
+Without --data the script trains on generated functions.
 """
 
 from __future__ import annotations
@@ -10,23 +11,27 @@ from __future__ import annotations
 import argparse
 import math
 import random
-import time
+import sys
 from pathlib import Path
 
 import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))  # the modules that several workloads use
+
 from binary_scores import accuracy, f1_score
 from c_functions import draw_functions
 from c_tokens import CVocabulary, c_units
 from checkpoints import add_checkpoint_flags, load_checkpoint, save_checkpoint
-from classification import predictions, train_epoch
 from data_cache import cached_folder
 from defect_data import READERS, Functions, write_d2a, write_devign
+from flags import add_number, add_whole_number, script_parser
 from labelled_set import LabelledSet, shuffled_batches
 from plain_lines import say, say_applied, say_metrics
 from roberta import RobertaClassifier, RobertaShape
 from run_setup import Setup, add_common_flags, run_main, set_up
 from text_cnn import TextCnn
-from torch import nn
+from training_loop import Recipe, predictions, train_epochs
 
 _TRAIN_FUNCTIONS = 1024
 _DEV_FUNCTIONS = 256
@@ -50,20 +55,22 @@ def main() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags, with the published values as defaults."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", "--name", choices=["mlp", "cnn"], default="mlp")
-    parser.add_argument("-d", "--dataset", choices=sorted(READERS), default="d2a")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--learning_rate", type=float, default=3e-5)
-    parser.add_argument("--weight_decay", type=float, default=0.0)
-    parser.add_argument("--batch_size", type=int, default=4)
-    parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--width", type=int, default=768)
-    parser.add_argument("--heads", type=int, default=12)
-    parser.add_argument("--length", type=int, default=1024, help="tokens of a function that are read")
-    parser.add_argument("--vocabulary", type=int, default=50_000)
-    parser.add_argument("--limit", type=int, help="train on the first LIMIT functions only")
+    """Return the parser of the flags; the defaults are the published values."""
+    parser = script_parser(__doc__)
+    parser.add_argument("-n", "--name", choices=["mlp", "cnn"], default="mlp", help="network (default: mlp)")
+    parser.add_argument(
+        "-d", "--dataset", choices=sorted(READERS), default="d2a", help="format of the data set (default: d2a)"
+    )
+    add_whole_number(parser, "--epochs", default=10, about="passes over the training functions")
+    add_number(parser, "--learning_rate", default=3e-5, about="learning rate of the first step")
+    add_number(parser, "--weight_decay", default=0.0, about="decoupled weight decay of AdamW")
+    add_whole_number(parser, "--batch_size", default=4, about="functions per step", least=2)
+    add_whole_number(parser, "--layers", default=12, about="encoder layers (mlp)")
+    add_whole_number(parser, "--width", default=768, about="length of a token's vector; mlp: a multiple of --heads")
+    add_whole_number(parser, "--heads", default=12, about="attention heads (mlp)")
+    add_whole_number(parser, "--length", default=1024, about="tokens read per function", least=8)
+    add_whole_number(parser, "--vocabulary", default=50_000, about="number of different tokens", least=16)
+    add_whole_number(parser, "--limit", default=None, about="train on the first N functions only", least=2, shown="all")
     add_common_flags(parser, seed=42, data_variable="EXPERIMENTS_VULBERTA")
     add_checkpoint_flags(parser)
     return parser
@@ -111,17 +118,17 @@ def _train(model: nn.Module, train: LabelledSet, arguments: argparse.Namespace) 
     generator = torch.Generator().manual_seed(arguments.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.learning_rate, weight_decay=arguments.weight_decay)
     group = optimizer.param_groups[0]
-    say_applied(epochs=arguments.epochs, learning_rate=group["lr"], weight_decay=group["weight_decay"])
+    say_applied(
+        epochs=arguments.epochs,
+        learning_rate=group["lr"],
+        weight_decay=group["weight_decay"],
+        optimizer=type(optimizer).__name__,
+    )
     steps = arguments.epochs * math.ceil(len(train) / arguments.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(1 - step / steps, 0.0))
-    started, samples = time.monotonic(), 0
-    for epoch in range(1, arguments.epochs + 1):
-        title = f"epoch {epoch}/{arguments.epochs}"
-        batches = shuffled_batches(train, arguments.batch_size, generator)
-        result = train_epoch(model, batches, optimizer, title=title, after_step=schedule.step)
-        samples += result.samples
-        say(f"{title}: loss {result.loss:.4f}, {result.seconds:.1f} s")
-    say_metrics(train_loss=result.loss, samples_per_second=samples / (time.monotonic() - started))
+    recipe = Recipe(optimizer=optimizer, epochs=arguments.epochs, after_step=schedule.step)
+    result = train_epochs(model, lambda: shuffled_batches(train, arguments.batch_size, generator), recipe)
+    say_metrics(samples_per_second=result.samples / result.seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Hinton, "The forward-forward algorithm: some preliminary investigations", arXiv 2212.13345.
+"""The forward-forward algorithm: Hinton, arXiv 2212.13345.
 
 Each layer learns by itself to be active for an image with its right label and quiet for one with a wrong label.
 The label is written over the first ten pixels. 784-500-500, threshold 2, Adam: as in PyTorch's example.
@@ -18,7 +18,7 @@ _CLASSES = 10
 
 class _Layer(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
-        # only the direction is passed on: the length told the layer before how good it was
+        # only the direction is passed on: the length is the goodness of the layer below
         return F.relu(super().forward(x / (x.norm(dim=1, keepdim=True) + 1e-4)))
 
     def loss(self, right: Tensor, wrong: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class ForwardForward(nn.Module):
     """Two layers of 500 units on images of 784 pixels; 0.64 M parameters.
 
     Args:
-        amplitude: how strong the label is written, in units of the brightest pixel.
+        amplitude: brightness of the label pixels, in units of the brightest pixel.
     """
 
     def __init__(self, amplitude: float = 1.0) -> None:
@@ -39,7 +39,7 @@ class ForwardForward(nn.Module):
         self.amplitude = amplitude
 
     def forward(self, images: Tensor) -> Tensor:
-        """The goodness (N, 10) of each label; the greatest is the answer."""
+        """Return the goodness (N, 10) of each label; the label with the greatest is the answer."""
         images = images.flatten(start_dim=1)
         scores = []
         for label in range(_CLASSES):
@@ -52,14 +52,15 @@ class ForwardForward(nn.Module):
         return torch.stack(scores, dim=1)
 
     def layer_inputs(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """What the first layer is shown: the images with their own labels, and with those of other images."""
+        """Return the input of the first layer: the images with their own labels, and with random wrong labels."""
         images = images.flatten(start_dim=1)
-        others = labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
-        return with_label(images, labels, self.amplitude), with_label(images, others, self.amplitude)
+        shift = torch.randint(1, _CLASSES, labels.shape, generator=generator).to(labels.device)
+        wrong = (labels + shift) % _CLASSES
+        return with_label(images, labels, self.amplitude), with_label(images, wrong, self.amplitude)
 
 
 def with_label(images: Tensor, labels: Tensor, amplitude: float) -> Tensor:
-    """A copy of the flat images (N, 784), the first ten pixels replaced by the label."""
+    """Return a copy of the flat images (N, 784) whose first ten pixels are replaced by the label."""
     marked = images.clone()
     marked[:, :_CLASSES] = F.one_hot(labels, _CLASSES) * images.max() * amplitude
     return marked

@@ -1,4 +1,4 @@
-"""What every training script does before it trains: common flags, seed, device, output folder."""
+"""Set-up of every training script: common flags, seed, device, output folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_errors import DataError
+from flags import add_whole_number
 from plain_lines import say, say_applied
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ OUTPUT_VARIABLE = "PARALLEL_ENERGY_OUTPUT_DIR"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """Where and how this run trains.
+    """Device, folders and seed of this run.
 
     Args:
         device: the torch device; ``None`` where PyTorch is not used.
@@ -43,28 +44,35 @@ def add_common_flags(
     parser: argparse.ArgumentParser, *, seed: int, data_variable: str, uses_torch: bool = True
 ) -> None:
     """Add ``--seed --data --output-dir`` and, where PyTorch trains, ``--device``: the same in every script."""
-    parser.add_argument("--seed", type=int, default=seed)
+    add_whole_number(parser, "--seed", default=seed, about="seed of weights, batches and dropout", least=0)
     parser.add_argument(
         "--data",
         type=Path,
         default=os.environ.get(data_variable) or None,
-        help=f"the real data set (also ${data_variable}); without it a small generated set in the same format is used",
+        metavar="PATH",
+        help=f"the real data set (default: ${data_variable}, else a small generated set in the same format)",
     )
     parser.add_argument(
         "--output-dir",
         type=Path,
         default=os.environ.get(OUTPUT_VARIABLE) or "output",
-        help=f"this run's own folder (also ${OUTPUT_VARIABLE})",
+        metavar="FOLDER",
+        help=f"folder for the files of this run (default: ${OUTPUT_VARIABLE}, else output)",
     )
     if uses_torch:
-        parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+        parser.add_argument(
+            "--device",
+            choices=["auto", "cpu", "cuda"],
+            default="auto",
+            help="device that trains; auto: a GPU if PyTorch finds one, else the CPU (default: auto)",
+        )
 
 
 def set_up(arguments: argparse.Namespace) -> Setup:
-    """Seed everything, choose the device, and print what was chosen.
+    """Seed all random generators, choose the device, and print both.
 
     Raises:
-        DataError: the data path does not exist, or CUDA was asked for and is not there.
+        DataError: the data path does not exist, or ``--device cuda`` was given and PyTorch finds no CUDA device.
     """
     data = None if arguments.data is None else Path(arguments.data)
     if data is not None and not data.exists():
@@ -77,7 +85,7 @@ def set_up(arguments: argparse.Namespace) -> Setup:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script's ``main``; a :class:`DataError` becomes one line on stderr and exit code 2."""
+    """Run a script's ``main``; turn a :class:`DataError` into one line on stderr and exit code 2."""
     try:
         main()
     except DataError as error:

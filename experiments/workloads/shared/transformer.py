@@ -1,4 +1,8 @@
-"""A transformer encoder layer: Vaswani et al., "Attention is all you need", arXiv 1706.03762, section 3."""
+"""A transformer encoder layer: Vaswani et al., "Attention is all you need", arXiv 1706.03762, section 3.
+
+The two-layer network uses GELU (Hendrycks and Gimpel, arXiv 1606.08415), as BERT and RoBERTa do, where Vaswani et al.
+used ReLU.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        """Token vectors (N, L, width) to the same shape.
+        """Return new token vectors of the same shape, (N, L, width).
 
         Args:
             x: the tokens' vectors.

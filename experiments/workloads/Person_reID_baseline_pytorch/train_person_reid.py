@@ -1,20 +1,26 @@
-"""Train a network that finds people again in other cameras' pictures: DenseNet-121, HRNet-W18 or PCB on Market-1501.
+"""Train DenseNet-121, HRNet-W18 or PCB to find a person again in the pictures of other cameras (Market-1501).
 
-60 epochs, batches of 32, learning rate 0.05, a tenth of it for the trunk (which is expected to be pre-trained:
-``--checkpoint``), both
-divided by ten after two thirds of the epochs: the values of the widely used PyTorch baseline. Without ``--data`` it
-trains on painted people.
+An own implementation after the repository layumi/Person_reID_baseline_pytorch: SGD with Nesterov momentum, 60 epochs,
+batches of 32, learning rate 0.05 (pcb: 0.02), a tenth of it for the trunk, which is expected to be pre-trained
+(--checkpoint); both rates are divided by ten after two thirds of the epochs.
+Without --data the script trains on painted people.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))  # the modules that several workloads use
+
 from checkpoints import add_checkpoint_flags, load_checkpoint, save_checkpoint
-from classification import train_epoch
 from data_cache import cached_folder
+from flags import add_fraction, add_number, add_whole_number, script_parser
 from image_preparation import PixelScale, augmented
 from labelled_set import LabelledSet, shuffled_batches
 from market1501 import Crops, read_market1501
@@ -23,11 +29,16 @@ from plain_lines import say, say_applied, say_metrics
 from reid_networks import IMAGE_HEIGHTS, ReidNetwork, reid_loss, reid_network
 from retrieval import RetrievalScores, score_retrieval
 from run_setup import Setup, add_common_flags, run_main, set_up
-from torch import nn
+from training_loop import Batches, Recipe, train_epochs
+
+_RATES = {"densenet121": 0.05, "hrnet18": 0.05, "pcb": 0.02}
+_LEAST_HEIGHT = 64  # the networks halve a picture five times
 
 
 def main() -> None:
     arguments = build_parser().parse_args()
+    if arguments.lr is None:
+        arguments.lr = _RATES[arguments.name]
     setup = set_up(arguments)
     crops = _crops(setup, arguments)
     scale = PixelScale.of(crops["train"].images, setup.device)
@@ -47,28 +58,30 @@ def main() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags, with the published values as defaults."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", "--name", choices=sorted(IMAGE_HEIGHTS), default="densenet121")
-    parser.add_argument("--total_epoch", type=int, default=60)
-    parser.add_argument("--lr", type=float, default=0.05, help="learning rate of the head")
-    parser.add_argument("--droprate", type=float, default=0.5)
-    parser.add_argument("--batchsize", type=int, default=32)
-    parser.add_argument("--trunk_lr_factor", type=float, default=0.1, help="the trunk's learning rate in units of --lr")
+    """Return the parser of the flags; without ``--lr`` and ``--height`` the network's published values are used."""
+    parser = script_parser(__doc__)
     parser.add_argument(
-        "--height", type=_height, help="of the pictures in pixels, twice their width, at least 64; 256, pcb: 384"
+        "-n", "--name", choices=sorted(IMAGE_HEIGHTS), default="densenet121", help="network (default: densenet121)"
     )
-    parser.add_argument("--limit", type=int, help="train on LIMIT images only, taking each person in turn")
+    add_whole_number(parser, "--total_epoch", default=60, about="passes over the training pictures")
+    add_number(parser, "--lr", default=None, about="learning rate of the head", shown="0.05; pcb: 0.02")
+    add_fraction(parser, "--droprate", default=0.5, about="dropout before each classifier")
+    add_whole_number(parser, "--batchsize", default=32, about="pictures per step", least=2)
+    add_number(parser, "--trunk_lr_factor", default=0.1, about="learning rate of the trunk, in units of --lr")
+    add_whole_number(
+        parser,
+        "--height",
+        default=None,
+        about="height of the pictures in pixels, twice their width",
+        least=_LEAST_HEIGHT,
+        shown="256; pcb: 384",
+    )
+    add_whole_number(
+        parser, "--limit", default=None, about="train on N pictures, taking each person in turn", least=2, shown="all"
+    )
     add_common_flags(parser, seed=1334, data_variable="EXPERIMENTS_MARKET1501")
     add_checkpoint_flags(parser)
     return parser
-
-
-def _height(text: str) -> int:
-    height = int(text)
-    if height < 64:
-        raise argparse.ArgumentTypeError(f"the networks halve a picture five times: 64 pixels at least, not {height}")
-    return height
 
 
 def _crops(setup: Setup, arguments: argparse.Namespace) -> dict[str, Crops]:
@@ -93,16 +106,21 @@ def _train(model: ReidNetwork, crops: Crops, scale: PixelScale, arguments: argpa
         epochs=arguments.total_epoch,
         learning_rate=optimizer.param_groups[0]["lr"],
         dropout=next(module.p for module in model.parts.modules() if isinstance(module, nn.Dropout)),
+        optimizer=type(optimizer).__name__,
     )
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(arguments.total_epoch * 2 // 3, 1))
-    for epoch in range(1, arguments.total_epoch + 1):
-        title = f"epoch {epoch}/{arguments.total_epoch}"
-        batches = shuffled_batches(train, arguments.batchsize, generator)
-        pairs = ((augmented(scale(images), generator), who.to(scale.mean.device)) for images, who in batches)
-        result = train_epoch(model, pairs, optimizer, title=title, loss_of=reid_loss)
-        schedule.step()
-        say(f"{title}: loss {result.loss:.4f}, {result.seconds:.1f} s")
-    say_metrics(train_loss=result.loss)
+
+    def batches() -> Batches:
+        shuffled = shuffled_batches(train, arguments.batchsize, generator)
+        return (
+            (augmented(scale(images), generator), identities.to(scale.mean.device)) for images, identities in shuffled
+        )
+
+    train_epochs(
+        model,
+        batches,
+        Recipe(optimizer=optimizer, epochs=arguments.total_epoch, loss_of=reid_loss, after_epoch=schedule.step),
+    )
 
 
 def _scores(model: ReidNetwork, crops: dict[str, Crops], scale: PixelScale) -> RetrievalScores:

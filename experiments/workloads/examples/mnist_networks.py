@@ -30,7 +30,7 @@ class MnistRnn(nn.Module):
         super().__init__()
         self.rows = nn.LSTM(input_size=28, hidden_size=64, batch_first=True)
         self.head = nn.Sequential(
-            nn.BatchNorm1d(64), nn.Dropout(0.25), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(0.25), nn.Linear(32, 10)
+            nn.BatchNorm1d(64), nn.Dropout(0.25), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 10)
         )
 
     def forward(self, images: Tensor) -> Tensor:

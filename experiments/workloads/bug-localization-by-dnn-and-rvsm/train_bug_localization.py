@@ -1,21 +1,27 @@
-"""Find the source files that a bug report is about: a scikit-learn MLP on five features (Lam et al. 2017).
+"""Train a scikit-learn MLP that finds the source files to which a bug report belongs, from five features.
 
-300 hidden units, stochastic gradient descent, alpha 1e-5, at most 10 000 iterations, 10 folds: the published values.
-Folds are cut
-between reports, and a report is scored by the fold that did not see it. Without ``--data`` it learns from a
-generated project.
+An own implementation after the repository emredogan7/bug-localization-by-dnn-and-rvsm (Lam et al. 2017): 300 hidden
+units, stochastic gradient descent, alpha 1e-5, at most 10 000 iterations and 10 folds are the published values.
+All candidates of a report are in the same fold, and the model that scores a report was not trained on it.
+Without --data the script trains on a generated project.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))  # the modules that several workloads use
+
 from bug_features import BugFeatures, read_features
 from bug_reports import SET_NAME, write_bug_reports
 from data_cache import cached_folder
+from flags import add_number, add_whole_number, script_parser
 from plain_lines import say, say_applied, say_metrics
 from run_setup import add_common_flags, run_main, set_up
 from top_k import top_k_accuracy
@@ -41,17 +47,17 @@ def main() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags, with the published values as defaults."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kfold", type=int, default=10, help="folds; 2 or more")
-    parser.add_argument("--alpha", type=float, default=1e-5, help="L2 penalty")
-    parser.add_argument("--max_iter", type=int, default=10_000, help="passes over the training data at most")
+    """Return the parser of the flags; the defaults are the published values."""
+    parser = script_parser(__doc__)
+    add_whole_number(parser, "--kfold", default=10, about="folds of the cross-validation", least=2)
+    add_number(parser, "--alpha", default=1e-5, about="L2 penalty")
+    add_whole_number(parser, "--max_iter", default=10_000, about="largest number of passes over the training data")
     add_common_flags(parser, seed=42, data_variable="EXPERIMENTS_BUG_LOCALIZATION", uses_torch=False)
     return parser
 
 
 def _cross_validated(data: BugFeatures, arguments: argparse.Namespace) -> np.ndarray:
-    """A score for every candidate, from the fold that was not trained on its report."""
+    """Return a score for every candidate, from the model that was not trained on its report."""
     from sklearn.model_selection import GroupKFold
 
     scores, iterations = np.zeros(len(data.reports)), []

@@ -1,4 +1,4 @@
-"""Weights from a file and into one: a user's own checkpoint to start from, and the trained model to keep."""
+"""Checkpoints: start from the weights in a file, and write the trained weights to one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ __all__ = ["add_checkpoint_flags", "load_checkpoint", "save_checkpoint"]
 
 def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
     """Add ``--checkpoint PATH`` and ``--save``."""
-    parser.add_argument("--checkpoint", type=Path, help="start from this state_dict (a file written by torch.save)")
-    parser.add_argument("--save", action="store_true", help="write model.pt into the output folder after training")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="start from this state_dict, a file written by torch.save (default: random weights)",
+    )
+    parser.add_argument("--save", action="store_true", help="write model.pt into --output-dir after training")
 
 
 def load_checkpoint(model: nn.Module, arguments: argparse.Namespace) -> None:
-    """Load ``--checkpoint`` into the model, if one was given; tensors only, no code from the file is run.
+    """Load ``--checkpoint`` into the model if it was given; only tensors are read, and no code from the file runs.
 
     Raises:
-        DataError: the file is missing, damaged, or of another model.
+        DataError: the file is missing, damaged, or belongs to another model.
     """
     path: Path | None = arguments.checkpoint
     if path is None:
@@ -33,7 +38,7 @@ def load_checkpoint(model: nn.Module, arguments: argparse.Namespace) -> None:
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, TypeError, AttributeError, pickle.UnpicklingError) as error:
-        raise DataError(f"--checkpoint: {path} is no state_dict of this model: {_first_line(error)}") from error
+        raise DataError(f"--checkpoint: {path} is not a state_dict of this model: {_first_line(error)}") from error
     say(f"checkpoint: {path}")
 
 

@@ -1,26 +1,34 @@
-"""Train ResNet-20, 32, 44 or 56 on CIFAR-10, as He et al. 2015 (arXiv 1512.03385, section 4.2) did.
+"""Train ResNet-20, 32, 44 or 56 to classify the images of CIFAR-10.
 
-Momentum 0.9, batches of 128, a tenth of the training images kept for validation, learning rate divided by 10 at a
-half and three quarters of the epochs. Without ``--data`` it trains on generated silhouettes in the same format.
+An own implementation after the repository akamaster/pytorch_resnet_cifar10 and He et al. 2015 (arXiv 1512.03385,
+section 4.2): SGD with momentum 0.9, batches of 128, a tenth of the training images kept for
+validation, a learning rate that is divided by 10 after one half and after three quarters of the epochs.
+Without --data the script trains on generated silhouettes in CIFAR-10's format.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
+from pathlib import Path
 
 import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))  # the modules that several workloads use
+
 from checkpoints import add_checkpoint_flags, load_checkpoint, save_checkpoint
 from cifar10 import Batch, read_cifar10
-from classification import predictions, train_epoch
 from data_cache import cached_folder
+from flags import add_number, add_whole_number, script_parser
 from image_preparation import PixelScale, augmented, normalised
 from labelled_set import LabelledSet, shuffled_batches
 from plain_lines import say, say_applied, say_metrics
 from resnet_cifar import DEPTHS, cifar_resnet
 from run_setup import Setup, add_common_flags, run_main, set_up
 from silhouettes import SET_NAME, write_silhouettes
-from torch import nn
+from training_loop import Batches, Recipe, predictions, train_epochs
 
 
 def main() -> None:
@@ -36,15 +44,20 @@ def main() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags, with the published values as defaults."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", "--name", choices=sorted(DEPTHS), default="resnet20")
-    parser.add_argument("-e", "--epochs", type=int, default=200)
-    parser.add_argument("--lr", type=float, default=0.1, help="learning rate at the start")
-    parser.add_argument("--wd", type=float, default=1e-4, help="weight decay")
-    parser.add_argument("-b", "--batch-size", type=int, default=128)
-    parser.add_argument("--schedule", choices=["steps", "one-cycle"], default="steps")
-    parser.add_argument("--limit", type=int, help="train on the first LIMIT images only")
+    """Return the parser of the flags; the defaults are the published values."""
+    parser = script_parser(__doc__)
+    parser.add_argument("-n", "--name", choices=sorted(DEPTHS), default="resnet20", help="network (default: resnet20)")
+    add_whole_number(parser, "-e", "--epochs", default=200, about="passes over the training images")
+    add_number(parser, "--lr", default=0.1, about="highest learning rate")
+    add_number(parser, "--wd", default=1e-4, about="weight decay")
+    add_whole_number(parser, "-b", "--batch-size", default=128, about="images per step", least=2)
+    parser.add_argument(
+        "--schedule",
+        choices=["steps", "one-cycle"],
+        default="steps",
+        help="steps: divide the learning rate by 10 twice; one-cycle: raise it, then lower it to 0 (default: steps)",
+    )
+    add_whole_number(parser, "--limit", default=None, about="train on the first N images only", least=2, shown="all")
     add_common_flags(parser, seed=1334, data_variable="EXPERIMENTS_CIFAR10")
     add_checkpoint_flags(parser)
     return parser
@@ -71,7 +84,7 @@ def _part(batch: Batch, rows: slice) -> Batch:
 
 
 def _train(model: nn.Module, train: LabelledSet, validation: LabelledSet, arguments: argparse.Namespace) -> float:
-    """Train all epochs; the best validation accuracy seen, 0 to 1."""
+    """Train for all epochs and return the best validation accuracy, 0 to 1."""
     generator = torch.Generator().manual_seed(arguments.seed)
     optimizer = torch.optim.SGD(model.parameters(), lr=arguments.lr, momentum=0.9, weight_decay=arguments.wd)
     say_applied(
@@ -79,25 +92,28 @@ def _train(model: nn.Module, train: LabelledSet, validation: LabelledSet, argume
         learning_rate=optimizer.param_groups[0]["lr"],
         weight_decay=optimizer.param_groups[0]["weight_decay"],
         batch_size=arguments.batch_size,
+        optimizer=type(optimizer).__name__,
     )
     schedule = _schedule(optimizer, arguments, steps=math.ceil(len(train) / arguments.batch_size))
-    best_accuracy = 0.0
-    for epoch in range(1, arguments.epochs + 1):
-        batches = shuffled_batches(train, arguments.batch_size, generator)
-        pairs = ((augmented(images, generator), labels) for images, labels in batches)
-        title = f"epoch {epoch}/{arguments.epochs}"
-        result = train_epoch(model, pairs, optimizer, title=title, after_step=schedule.step)
-        accuracy = _accuracy(model, validation)
-        best_accuracy = max(best_accuracy, accuracy)
-        say(f"{title}: loss {result.loss:.4f}, validation accuracy {accuracy:.4f}, {result.seconds:.1f} s")
-    say_metrics(train_loss=result.loss)
-    return best_accuracy
+    accuracies: list[float] = []
+
+    def batches() -> Batches:
+        shuffled = shuffled_batches(train, arguments.batch_size, generator)
+        return ((augmented(images, generator), labels) for images, labels in shuffled)
+
+    def validate() -> str:
+        accuracies.append(_accuracy(model, validation))
+        return f"validation accuracy {accuracies[-1]:.4f}"
+
+    recipe = Recipe(optimizer=optimizer, epochs=arguments.epochs, after_step=schedule.step, after_epoch=validate)
+    train_epochs(model, batches, recipe)
+    return max(accuracies)
 
 
 def _schedule(
     optimizer: torch.optim.Optimizer, arguments: argparse.Namespace, *, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """A factor for the learning rate at each step; ``--lr`` is the highest rate in both schedules."""
+    """Return the schedule that is moved after each step; ``--lr`` is the highest rate in both schedules."""
     total = steps * arguments.epochs
     if arguments.schedule == "steps":
         milestones = [total // 2, total * 3 // 4]

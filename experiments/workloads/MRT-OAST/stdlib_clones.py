@@ -1,10 +1,8 @@
 """Code clones without a download: functions of Python's standard library, and rewritten copies of them.
 
-A clone is the same function after random changes that keep its meaning: operands of ``+``, ``*``, ``==`` … swapped,
-comparisons
-flipped, branches exchanged under ``not``, and a few statements without effect put in. Other pairs are two different
-functions
-of about the same size, rewritten alike. Chance is one half.
+A clone is the same function after random changes that keep its meaning: swapped operands of ``+``, ``*``, ``==`` …,
+flipped comparisons, branches exchanged under ``not``, and a few added statements without effect. Other pairs are two
+different functions of about the same size, rewritten in the same way. Accuracy by chance is one half.
 """
 
 from __future__ import annotations
@@ -13,16 +11,17 @@ import ast
 import random
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 from bracket_trees import Tree, write_tree
 from clone_files import Key, Pair, write_clones
 from data_errors import DataError
 
-__all__ = ["SET_NAME", "optimised_tree", "rewritten", "write_stdlib_clones"]
+__all__ = ["SET_NAME", "functions_of", "optimised_tree", "rewritten", "write_stdlib_clones"]
 
 # the functions are those of this Python, so another version has another set
-SET_NAME = f"mrt-oast-stdlib-v1-python{sys.version_info.major}.{sys.version_info.minor}"
+SET_NAME = f"mrt-oast-stdlib-v2-python{sys.version_info.major}.{sys.version_info.minor}"
 _FUNCTIONS = 320
 _PAIRS = {"train": 768, "valid": 128, "test": 256}
 _VARIANTS = 4
@@ -33,7 +32,10 @@ _DEAD = ("_unused = 0", "pass", "if False:\n    raise ValueError", "_copy = (1, 
 
 
 def write_stdlib_clones(folder: Path) -> None:
-    """Write functions, trees and pairs in MRT-OAST's format; the functions of a test pair are in no training pair."""
+    """Write functions, trees and pairs in MRT-OAST's format.
+
+    Training, validation and test pairs are drawn from different functions, and no function contains another one.
+    """
     rng = random.Random(64)
     originals = _library_functions()
     rng.shuffle(originals)
@@ -53,13 +55,13 @@ def write_stdlib_clones(folder: Path) -> None:
 
 
 def rewritten(function: ast.AST, rng: random.Random) -> ast.AST:
-    """A copy of the function that does the same, written differently."""
+    """Return a copy of the function that does the same, written differently."""
     copy = ast.parse(ast.unparse(function)).body[0]
     return ast.fix_missing_locations(_Rewriter(rng).visit(copy))
 
 
 def optimised_tree(node: ast.AST) -> Tree:
-    """The tree without what says nothing about the structure: contexts, wrappers, parameters, names."""
+    """Return the tree without nodes that say nothing about the structure: contexts, wrappers, parameters, names."""
     if isinstance(node, ast.Expr):
         return optimised_tree(node.value)
     dropped = (ast.expr_context, ast.arguments, ast.alias, ast.keyword)
@@ -126,25 +128,38 @@ def _of_like_size(index: int, indices: range, sizes: list[int], rng: random.Rand
     return rng.choice(others[:10])
 
 
+def functions_of(module: ast.AST) -> Iterator[ast.FunctionDef]:
+    """Yield the functions of middle size, in source order; a function inside a yielded one is part of that one.
+
+    A nested function on its own, in another part of the split than the function around it, would let a model meet
+    code from its training in the test.
+    """
+    for child in ast.iter_child_nodes(module):
+        if isinstance(child, ast.FunctionDef) and _SMALLEST_NODES <= _nodes(child) <= _LARGEST_NODES:
+            yield child
+        else:
+            yield from functions_of(child)
+
+
 def _library_functions() -> list[ast.AST]:
-    """Functions of the standard library's own modules, of middle size, in the order of the file names."""
+    """Return the functions of the standard library's own modules, in the order of the file names.
+
+    Of functions with the same optimised tree the first is kept: a pair of two others would look like a clone.
+    """
     root = Path(sysconfig.get_path("stdlib"))
-    functions: list[ast.AST] = []
+    functions: dict[Tree, ast.AST] = {}
     for path in sorted(root.glob("*.py")):
         try:
             module = ast.parse(path.read_bytes())
         except (OSError, SyntaxError, ValueError):
             continue  # a few modules are written to be wrong, or for another version
-        functions += [
-            node
-            for node in ast.walk(module)
-            if isinstance(node, ast.FunctionDef) and _SMALLEST_NODES <= _nodes(node) <= _LARGEST_NODES
-        ]
+        for function in functions_of(module):
+            functions.setdefault(optimised_tree(function), function)
     if len(functions) < _FUNCTIONS:
         raise DataError(
             f"{root} holds {len(functions)} functions, {_FUNCTIONS} are needed; give the real set with --data"
         )
-    return functions
+    return list(functions.values())
 
 
 def _nodes(node: ast.AST) -> int:
