@@ -12,7 +12,7 @@ from ..documents.node import Node, shown
 from ..documents.readers import included_file, read_document
 from ..errors import RegistryError, did_you_mean
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
-from .metrics import plain_text
+from .log_search import blocks
 from .workload import Output, Profile, Workload
 
 __all__ = ["Registry", "load_registry"]
@@ -309,6 +309,8 @@ def _read_environment(fields: Mapping[str, Node]) -> dict[str, str]:
 def _sample(node: Node, base: Path) -> str:
     path = _path(node, base)
     try:
-        return plain_text(path.read_text(encoding="utf-8", errors="replace"))
+        if not path.is_file():
+            node.fail(f"the sample log {path} is not a file", "relative paths start at the registry's folder")
+        return "\n".join(text for text, _ in blocks(path))
     except (OSError, ValueError) as problem:
         node.fail(f"the sample log {path} cannot be read: {problem}", "relative paths start at the registry's folder")
