@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from ..processes.child import start_supervised
 from ..processes.command import Command
 from ..processes.rules import Supervision
 from .log_search import plain_text
+from .metric_files import read_metric_files
 from .metrics import LogReading, read_log_file
 from .workload import Workload
 
@@ -121,7 +122,7 @@ def run_training(training: Training, folder: Path) -> EndedTraining:
     """
     workload, outputs, log = training.workload, folder / "outputs", folder / "training.log"
     workload.check()
-    workload.prepare(outputs)
+    workload.prepare(outputs, training.values, profile=training.profile)
     command = workload.command(training.values, output_dir=outputs, threads=training.threads, profile=training.profile)
     with start_supervised(command, Supervision(log=log)) as child:
         in_time = child.wait(training.timeout_s) is not None
@@ -146,6 +147,8 @@ def read_training(ended: EndedTraining) -> TrainingResult:
     training, log = ended.training, ended.log
     known = training.workload.profile(training.profile).hyperparameters
     reading = read_log_file(log, training.workload.patterns, known, training.values)
+    from_files, flags = read_metric_files(log.parent / "outputs", training.workload.metric_files)
+    reading = replace(reading, metrics={**reading.metrics, **from_files}, flags=(*reading.flags, *flags))
     status, reason = _judge(ended, reading)
     return TrainingResult(
         status=status,
@@ -173,9 +176,10 @@ def _judge(ended: EndedTraining, reading: LogReading) -> tuple[Literal["passed",
     workload = training.workload
     missing = [name for name in workload.required_metrics or () if name not in reading.metrics]
     if missing:
-        return "failed", f"exit code 0, but its log does not report {', '.join(missing)}"
-    if workload.required_metrics is None and workload.patterns and not reading.metrics:
-        return "failed", f"exit code 0, but its log reports none of {', '.join(workload.patterns)}"
+        return "failed", f"exit code 0, but it does not report {', '.join(missing)}"
+    registered = [*workload.patterns, *workload.metric_files]
+    if workload.required_metrics is None and registered and not reading.metrics:
+        return "failed", f"exit code 0, but it reports none of {', '.join(registered)}"
     return "passed", None
 
 
