@@ -59,7 +59,7 @@ class Hyperparameter:
     listed: Literal["words", "repeat"] | None = None
 
     def checked(self, value: object) -> Value:
-        """The value in this hyperparameter's type: whole floats become ints, ints become floats; never a text a number.
+        """Return the value in this hyperparameter's type: whole floats become ints, ints floats; a text never a number.
 
         Raises:
             ConfigError: another type, not finite, outside the limits, or not among the choices.
@@ -94,7 +94,7 @@ class Hyperparameter:
         raise ConfigError(f"{self.name} must be {wanted}, not {shown(value)}")
 
     def parsed(self, text: str) -> Value:
-        """The value that a log or a CSV file shows, such as ``10.000000`` for 10.
+        """Return the value that a log or a CSV file shows, such as ``10.000000`` for 10.
 
         Raises:
             ConfigError: the text is not such a value.
@@ -136,7 +136,7 @@ class Hyperparameter:
         return (self.flag, text)
 
     def adapted(self, distribution: Distribution) -> Distribution:
-        """A distribution as this hyperparameter can draw from it: whole numbers for an ``int``.
+        """Return a distribution as this hyperparameter can draw from it: whole numbers for an ``int``.
 
         Raises:
             ConfigError: it gives values that this hyperparameter cannot take.

@@ -52,14 +52,14 @@ class Registry:
     files: tuple[Path, ...] = ()
 
     def names(self) -> tuple[str, ...]:
-        """All names, ``repository/model``, in the order of the files."""
+        """Return all names, ``repository/model``, in the order of the files."""
         return tuple(self.workloads)
 
     def get(self, name: str) -> Workload:
-        """A workload by name, without a look at the disk.
+        """Return a workload by name, without looking at the disk.
 
         Raises:
-            RegistryError: there is none of that name.
+            RegistryError: there is no workload of that name.
         """
         if name not in self.workloads:
             if not self.files:
@@ -72,10 +72,10 @@ class Registry:
         return self.workloads[name]
 
     def workload(self, name: str) -> Workload:
-        """A workload that can run here: its folder and its script are there.
+        """Return a workload that can run here: its folder and its script exist.
 
         Raises:
-            RegistryError: there is none of that name, or its folder or script is missing or cannot be executed.
+            RegistryError: there is no workload of that name, or its folder or script is missing or cannot be executed.
         """
         found = self.get(name)
         found.check()
@@ -83,7 +83,7 @@ class Registry:
 
 
 def load_registry(paths: Sequence[Path]) -> Registry:
-    """The workloads of all the files; a repository that a later file names replaces the earlier one whole.
+    """Return the workloads of all the files; a repository that a later file names replaces the earlier one whole.
 
     Files that a file includes are read before it. Nothing but the files and their sample logs is looked at: whether a
     checkout is there is checked when a workload is asked for.
@@ -161,7 +161,7 @@ def _members(fields: Mapping[str, Node], key: str) -> dict[str, Node]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Common:
-    """What the models of one repository share while they are read."""
+    """The parts of a repository's entry that its models share."""
 
     node: Node
     fields: Mapping[str, Node]
@@ -313,7 +313,7 @@ def _check_number(node: Node, name: str, text: str) -> None:
 
 
 def _overlay(described: _Fields, changes: Mapping[str, Node]) -> _Fields:
-    """Hyperparameters with changes laid over them: an object changes its members, a value the default, null removes."""
+    """Return changed hyperparameters: an object changes members, a value changes the default, null removes."""
     result = dict(described)
     for name, change in changes.items():
         if name not in described:

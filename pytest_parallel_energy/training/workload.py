@@ -22,12 +22,12 @@ from .metric_files import MetricFile
 __all__ = ["OUTPUT_VARIABLE", "Output", "Profile", "Workload", "thread_environment"]
 
 OUTPUT_VARIABLE = "PARALLEL_ENERGY_OUTPUT_DIR"
-"""Always set for a child: the folder that is its own."""
+"""Variable that is always set for a child: the path of its own output folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Named defaults beside the published ones, such as ``quick``.
+    """Named defaults in addition to the published ones, such as ``quick``.
 
     Args:
         hyperparameters: all of the workload's, with this profile's defaults and ranges.
@@ -40,7 +40,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """How a child is given an output folder of its own.
+    """The way in which a child is given an output folder of its own.
 
     Args:
         kind: ``flag`` and ``env`` name it to the script; ``command`` has the placeholder ``{output}``; ``copy`` runs a
@@ -57,10 +57,10 @@ class Output:
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """The thread budget and the wait policy, as variables.
+    """Return the thread budget and the wait policy as environment variables.
 
-    Two CPU trainings side by side collapse without them: each takes all cores, and waiting threads spin (two
-    ResNet-20 at batch 32, 65 ms a step alone: 300 ms by default, 172 with passive waiting, 126 with one thread each).
+    Without them two concurrent CPU trainings slow each other down by factors: each takes all cores, and waiting
+    threads spin (two ResNet-20 at batch 32, 65 ms a step alone: 300 ms by default, 172 with passive waiting, 126 with one thread each).
 
     Raises:
         ConfigError: ``threads`` is below 1.
@@ -73,7 +73,7 @@ def thread_environment(threads: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A training that is ready to be asked for: everything in it was checked when the registry was read."""
+    """A registered training; everything in it was checked when the registry was read."""
 
     repository: str
     model: str
@@ -87,7 +87,7 @@ class Workload:
     """The working directory, relative to ``path``."""
     config: ConfigFile | None = None
     registry: str = ""
-    """Where it is written, for messages: file and place."""
+    """The file of the registry, for messages."""
     python: tuple[str, ...] = ()
     """Interpreter of a ``.py`` script, and its arguments; empty for the interpreter that runs the tests."""
     arguments: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class Workload:
         return self.published.hyperparameters
 
     def profile(self, name: str | None) -> Profile:
-        """A profile by name; ``None`` is the published defaults.
+        """Return a profile by name; ``None`` is the published defaults.
 
         Raises:
             RegistryError: there is no such profile.
@@ -130,7 +130,7 @@ class Workload:
         return self.profiles[name]
 
     def values(self, profile: str | None = None, /, **fixed: object) -> dict[str, Value]:
-        """The value of each hyperparameter: the profile's defaults with ``fixed`` laid over them, types checked.
+        """Return the value of each hyperparameter: the profile's defaults with ``fixed`` laid over them, types checked.
 
         A range says what mutation draws from; a fixed value may lie outside it (one epoch, for a quick look), but not
         outside the registry's ``limits``.
@@ -140,7 +140,7 @@ class Workload:
         """
         known = self.profile(profile).hyperparameters
         self._refuse_unknown(fixed, known)
-        values = {name: one.default for name, one in known.items()}
+        values = {name: some.default for name, some in known.items()}
         for name, value in fixed.items():
             try:
                 values[name] = known[name].checked(value)
@@ -155,7 +155,7 @@ class Workload:
         *,
         profile: str | None = None,
     ) -> dict[str, Distribution]:
-        """What hyperparameters may become.
+        """Return the distributions from which hyperparameters are drawn.
 
         Args:
             names: those whose registered range counts; ``None`` is every one that has a range, unless ``given`` names
@@ -169,7 +169,7 @@ class Workload:
         known = self.profile(profile).hyperparameters
         given = given or {}
         if names is None:
-            names = () if given else [name for name, one in known.items() if one.distribution is not None]
+            names = () if given else [name for name, some in known.items() if some.distribution is not None]
         names = list(names)
         self._refuse_unknown([*names, *given], known)
         space = {}
@@ -242,11 +242,11 @@ class Workload:
 
     @property
     def writes_into_checkout(self) -> bool:
-        """Whether two runs at the same time would write over each other's files."""
+        """True if two runs at the same time would overwrite each other's files."""
         return self.output.kind == "checkout"
 
     def isolated(self) -> Workload:
-        """This workload, running in a copy of its checkout if it would otherwise write into it."""
+        """Return this workload, running in a copy of its checkout if it would otherwise write into it."""
         return replace(self, output=Output(kind="copy")) if self.writes_into_checkout else self
 
     def prepare(self, output_dir: Path, values: Mapping[str, Value], *, profile: str | None = None) -> None:
@@ -294,7 +294,7 @@ class Workload:
     def command(
         self, values: Mapping[str, Value], *, output_dir: Path, threads: int, profile: str | None = None
     ) -> Command:
-        """The argument list that trains with these values, with its folder and added environment.
+        """Return the argument list that trains with these values, with its folder and added environment.
 
         Values are passed literally, floats in their shortest exact form; no shell sees them.
 

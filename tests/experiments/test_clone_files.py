@@ -57,7 +57,7 @@ def test_wrong_brackets_are_refused(text):
         ("Generated_test.csv", "a,b,c,d,e\n0,a.c,9,b.c,1\n", "9/b.c is not in the file of trees"),
         ("Generated_valid.csv", "a,b,c,d,e\n0,a.c\n", "expected 5 columns, found 2"),
         ("Generated_valid.csv", "a,b,c,d,e\n", "at least one row"),
-        ("Generated_with_AST+OAST.csv", "a,b,c,d,e\n0,a.c,x,A,A [ B\n", "row 1: the fifth column is no tree"),
+        ("Generated_with_AST+OAST.csv", "a,b,c,d,e\n0,a.c,x,A,A [ B\n", "row 1: the fifth column is not a tree"),
     ],
 )
 def test_a_damaged_file_is_named(folder, name, content, words):

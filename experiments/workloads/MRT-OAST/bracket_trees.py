@@ -17,7 +17,7 @@ class Tree:
 
 
 def write_tree(tree: Tree) -> str:
-    """The tree as text.
+    """Return the tree as text.
 
     >>> write_tree(Tree("A", (Tree("B"), Tree("C", (Tree("D"),)))))
     'A [ B C [ D ] ]'
@@ -28,7 +28,7 @@ def write_tree(tree: Tree) -> str:
 
 
 def read_tree(text: str) -> Tree:
-    """The tree that a text holds.
+    """Return the tree that a text holds.
 
     >>> read_tree("A [ B C ]") == Tree("A", (Tree("B"), Tree("C")))
     True
@@ -57,7 +57,7 @@ def read_tree(text: str) -> Tree:
 
 
 def preorder(tree: Tree) -> Iterator[str]:
-    """The labels, each node before its children."""
+    """Yield the labels, each node before its children."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -66,7 +66,7 @@ def preorder(tree: Tree) -> Iterator[str]:
 
 
 def postorder(tree: Tree) -> list[str]:
-    """The labels, each node after its children."""
+    """Return the labels, each node after its children."""
     labels, waiting = [], [tree]
     while waiting:
         node = waiting.pop()

@@ -21,12 +21,12 @@ _TREES = "_with_AST+OAST.csv"
 _LONGEST_FIELD_BYTES = 1 << 27
 
 Key = tuple[str, str]
-"""Index and file: what names one function."""
+"""Index and file, which identify a function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two functions, and whether they are clones."""
+    """Two functions; ``clones`` is true if they are clones."""
 
     first: Key
     second: Key
@@ -34,7 +34,7 @@ class Pair:
 
 
 def read_clones(folder: Path) -> tuple[dict[Key, Tree], dict[str, list[Pair]]]:
-    """The optimised trees, and the pairs of ``train``, ``valid`` and ``test``.
+    """Return the optimised trees, and the pairs of ``train``, ``valid`` and ``test``.
 
     Raises:
         DataError: a file is missing, more than one fits, or one is damaged; the message names file and row.
@@ -45,7 +45,7 @@ def read_clones(folder: Path) -> tuple[dict[Key, Tree], dict[str, list[Pair]]]:
         try:
             trees[row[0], row[1]] = read_tree(row[4])
         except ValueError as error:
-            raise DataError(f"{place}: the fifth column is no tree written as 'A [ B C ]': {error}") from error
+            raise DataError(f"{place}: the fifth column is not a tree written as 'A [ B C ]': {error}") from error
     stem = path.name.removesuffix(_TREES)
     return trees, {
         part: _read_pairs(_only(folder, f"{stem}_{part}*.csv"), trees) for part in ("train", "valid", "test")
@@ -90,7 +90,7 @@ def _rows(path: Path, columns: int) -> list[tuple[str, list[str]]]:
                 (f"{path}, row {number}", row) for number, row in enumerate(csv.reader(file, strict=True)) if number
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV file with {columns} columns: {error}") from error
+        raise DataError(f"{path} is not a CSV file with {columns} columns: {error}") from error
     if not rows:
         raise DataError(f"{path}: expected a line of titles and at least one row")
     for place, row in rows:

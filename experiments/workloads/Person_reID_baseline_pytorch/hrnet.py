@@ -1,10 +1,8 @@
 """HRNet-W18's trunk: Wang et al., "Deep high-resolution representation learning", arXiv 1908.07919.
 
-Up to four branches of 18, 36, 72, 144 channels at 1/4, 1/8, 1/16, 1/32 of the image's size run side by side and
-exchange their
-maps after each module; the classification head (appendix of the paper) merges them into 2048 channels. 21.3 M
-parameters with
-1000 classes.
+Up to four branches of 18, 36, 72 and 144 channels, at 1/4, 1/8, 1/16 and 1/32 of the image's size, run in parallel and
+exchange their maps after each module; the classification head (appendix of the paper) merges them into 2048 channels.
+21.3 M parameters with 1000 classes.
 """
 
 from __future__ import annotations
@@ -55,7 +53,7 @@ class HrNetTrunk(nn.Module):
         x = self.stem(images)
         maps, source = [self.first(x)], x
         for grow, stage in zip(self.grow, self.stages, strict=True):
-            # the new, coarser branch starts from the coarsest one there is
+            # the new, coarser branch starts from the coarsest existing one
             maps = [*maps, grow(source)]
             for module in stage:
                 maps = module(maps)
@@ -111,7 +109,7 @@ class _Head(nn.Module):
 
 
 def _enlarged(x: Tensor, target: Tensor) -> Tensor:
-    """Each pixel copied until the maps have the target's size; unlike ``interpolate`` this repeats exactly on CUDA."""
+    """Return maps of the target's size by copying pixels; unlike ``interpolate`` this is deterministic on CUDA."""
     height, width = target.shape[2:]
     factor = max(math.ceil(height / x.shape[2]), math.ceil(width / x.shape[3]))
     if factor == 1:
@@ -121,7 +119,7 @@ def _enlarged(x: Tensor, target: Tensor) -> Tensor:
 
 
 def _exchange(source: int, target: int) -> nn.Module:
-    """From one branch's channels to another's; strides shrink the maps going down, pixels are copied going up."""
+    """Return the layers from one branch's channels to another's; strides shrink the maps of a coarser branch."""
     if source == target:
         return nn.Identity()
     if source > target:

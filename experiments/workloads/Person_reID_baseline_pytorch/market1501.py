@@ -1,8 +1,7 @@
 """Market-1501's folders and file names: Zheng et al., "Scalable person re-identification: a benchmark", ICCV 2015.
 
-``bounding_box_train``, ``query`` and ``bounding_box_test`` hold ``0002_c1s1_000451_03.jpg``: person 2, camera 1,
-sequence 1,
-frame 451, box 3. Person 0 is a distractor, −1 is junk.
+``bounding_box_train``, ``query`` and ``bounding_box_test`` hold files such as ``0002_c1s1_000451_03.jpg``: person 2,
+camera 1, sequence 1, frame 451, box 3. Person 0 is a distractor, −1 is junk.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class Crops:
 
     Args:
         images: (N, 3, height, width), unsigned bytes.
-        identities: (N,), who it is.
-        cameras: (N,), which camera saw it.
+        identities: (N,), the person in each image.
+        cameras: (N,), the camera of each image.
     """
 
     images: np.ndarray
@@ -37,7 +36,7 @@ class Crops:
 
 
 def read_market1501(folder: Path, *, height: int, limit: int | None = None) -> dict[str, Crops]:
-    """The crops of ``train``, ``query`` and ``gallery``, scaled to ``height`` × ``height / 2``.
+    """Return the crops of ``train``, ``query`` and ``gallery``, scaled to ``height`` × ``height / 2``.
 
     Args:
         folder: the set's folder, or the one that holds ``Market-1501-v15.09.15``.
@@ -84,5 +83,5 @@ def _read_image(path: Path, height: int) -> np.ndarray:
         with Image.open(path) as image:
             small = image.convert("RGB").resize((height // 2, height), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} is no JPEG image that can be read: {error}") from error
+        raise DataError(f"{path} is not a JPEG image that can be read: {error}") from error
     return np.asarray(small).transpose(2, 0, 1)

@@ -1,8 +1,7 @@
 """Painted people seen by six cameras: a small learnable set in Market-1501's format.
 
-A person is hair, skin, two pieces of clothing, a build, perhaps a bag. A camera is a backdrop, a gain and a colour
-cast.
-Each picture moves the person a little. To find somebody again under another camera, a network must see past the camera.
+A person has hair, skin, two pieces of clothing, a build and perhaps a bag. A camera has a backdrop, a gain and a
+colour cast. Each picture moves the person a little. A network must learn to ignore the camera.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class _Camera:
 
 
 def write_people(folder: Path) -> None:
-    """Write the three folders; the same pictures every time."""
+    """Write the three folders, with the same pictures every time."""
     rng = np.random.default_rng(1501)
     cameras = [_camera(rng) for _ in range(_CAMERAS)]
     for name in FOLDERS.values():
@@ -89,7 +88,7 @@ def _camera(rng: np.random.Generator) -> _Camera:
 
 
 def _picture(person: _Person, camera: _Camera, rng: np.random.Generator) -> np.ndarray:
-    """Bytes (height, width, 3)."""
+    """Return a picture as bytes (height, width, 3)."""
     zoom = rng.uniform(0.9, 1.1)
     y, x = np.mgrid[:_HEIGHT, :_WIDTH]
     u = (x - _WIDTH / 2 + rng.uniform(-4, 4)) / (zoom * _WIDTH / 2)
@@ -102,7 +101,7 @@ def _picture(person: _Person, camera: _Camera, rng: np.random.Generator) -> np.n
 
 
 def _parts(person: _Person, u: np.ndarray, v: np.ndarray, *, stride: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Where each part is, from back to front; u and v run from −1 to 1 over the picture."""
+    """Return the mask and the colour of each part, from back to front; u and v run from −1 to 1 over the picture."""
     u = u / person.girth
     body = (np.abs(u) < 0.42) & (v > -0.6) & (v < 0.05)
     legs = (np.abs(np.abs(u) - stride) < 0.17) & (v >= 0.05) & (v < 0.9)

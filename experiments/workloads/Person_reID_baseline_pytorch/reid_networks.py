@@ -1,8 +1,8 @@
 """Networks for person re-identification: a trunk, a feature vector, a classifier of the training identities.
 
-The strong baseline of Zheng, Yang, Hauptmann (arXiv 1610.02984) on DenseNet-121 or HRNet-W18: one vector of 512. PCB
-of Sun et al.
-(arXiv 1711.09349) on ResNet-50: the image in six stripes, a vector of 256 and a classifier for each.
+The strong baseline of Zheng, Yang, Hauptmann (arXiv 1610.02984) on DenseNet-121 or HRNet-W18 has one vector of 512.
+PCB of Sun et al. (arXiv 1711.09349) on ResNet-50 cuts the image into six stripes, with a vector of 256 and a classifier
+for each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IMAGE_HEIGHTS = {"densenet121": 256, "hrnet18": 256, "pcb": 384}
 
 
 class _Part(nn.Module):
-    """Channels to a feature vector with batch normalisation, then dropout and the classifier."""
+    """A feature vector with batch normalisation, followed by dropout and the classifier."""
 
     def __init__(self, channels: int, length: int, identities: int, dropout: float) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class ReidNetwork(nn.Module):
         )
 
     def features(self, images: Tensor) -> Tensor:
-        """One vector of length 1 for each image: the stripes' vectors of the image and of its mirror image, added."""
+        """Return one vector of length 1 per image: the sum of the vectors of the image and of its mirror image."""
         both = [torch.cat(self._vectors(view), dim=1) for view in (images, images.flip(3))]
         return F.normalize(both[0] + both[1], dim=1)
 
@@ -68,13 +68,13 @@ class ReidNetwork(nn.Module):
 
 
 def reid_loss(logits: Tensor, identities: Tensor) -> Tensor:
-    """The sum over the stripes of each classifier's mean cross-entropy (arXiv 1711.09349, section 3.2)."""
+    """Return the sum over the stripes of each classifier's mean cross-entropy (arXiv 1711.09349, section 3.2)."""
     stripes = logits.shape[1]
     return stripes * F.cross_entropy(logits.flatten(end_dim=1), identities.repeat_interleave(stripes))
 
 
 def reid_network(name: str, *, identities: int, dropout: float) -> ReidNetwork:
-    """``densenet121``, ``hrnet18`` or ``pcb``.
+    """Return the network of that name: ``densenet121``, ``hrnet18`` or ``pcb``.
 
     Raises:
         KeyError: another name.

@@ -1,8 +1,7 @@
 """The standard protocol of Market-1501 (Zheng et al., ICCV 2015, section 5): rank-k and mean average precision.
 
-For each query the gallery is sorted by similarity. Pictures of the same person by the same camera, and junk (−1),
-are ignored;
-pictures of the same person by other cameras are what is looked for; all others, distractors too, are wrong.
+For each query the gallery is sorted by similarity. Pictures of the same person by the same camera, and junk (−1), are
+ignored; pictures of the same person by other cameras are right answers; all others, also distractors, are wrong.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ __all__ = ["RetrievalScores", "score_retrieval"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalScores:
-    """How well people are found again; all are 0 to 1.
+    """Scores of a retrieval; shares are 0 to 1.
 
     Args:
         rank_1: share of queries whose best answer is right.
         rank_5: share of queries with a right one among the best five.
         mean_ap: mean average precision.
-        queries: how many queries counted: those with something to find.
+        queries: number of queries with at least one right answer; only these count.
     """
 
     rank_1: float
@@ -40,7 +39,7 @@ def score_retrieval(
     gallery_identities: np.ndarray,
     gallery_cameras: np.ndarray,
 ) -> RetrievalScores:
-    """Scores of a similarity matrix (queries, gallery); higher is more alike.
+    """Return the scores of a similarity matrix (queries, gallery); higher is more alike.
 
     Raises:
         ValueError: no query has a right answer in the gallery.
@@ -67,7 +66,7 @@ def score_retrieval(
 
 
 def _average_precision(ranks: np.ndarray) -> float:
-    """The area under the precision-recall curve by trapezoids, as the set's own evaluation code does.
+    """Return the area under the precision-recall curve by trapezoids, as the set's own evaluation code does.
 
     Args:
         ranks: places of the right answers, from 0, ascending.

@@ -13,7 +13,7 @@ __all__ = ["BytePairs", "learn_byte_pairs"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytePairs:
-    """Which neighbouring pieces are joined, and in which order.
+    """The pairs of neighbouring pieces that are joined, in order.
 
     Args:
         ranks: a pair of pieces to its place in the order of learning, from 0.
@@ -24,7 +24,7 @@ class BytePairs:
     pieces: tuple[str, ...]
 
     def cut(self, word: str) -> list[str]:
-        """The pieces of a word; together they are the word."""
+        """Return the pieces of a word; together they are the word."""
         parts = list(word)
         while len(parts) > 1:
             best = min(pairwise(parts), key=lambda pair: self.ranks.get(pair, len(self.ranks)))
@@ -68,7 +68,7 @@ def _join_everywhere(
     counts: Counter[tuple[str, str]],
     homes: defaultdict[tuple[str, str], set[str]],
 ) -> list[tuple[str, str]]:
-    """Join the pair in every word that has it; the pairs whose counts changed and are not zero."""
+    """Join the pair in every word that has it; return the pairs whose counts changed and are not zero."""
     changed: set[tuple[str, str]] = set()
     for word in homes.pop(best):
         changed.update(pairwise(spelt[word]))

@@ -1,8 +1,8 @@
 """Generated C functions, half of them with a defect: the guard that makes the other half safe is missing or wrong.
 
-Five kinds, as in the common weakness list: unchecked index (CWE-129), off by one (CWE-193), unchecked pointer
-(CWE-476),
-use after free (CWE-416), format string (CWE-134). Names, types and the harmless statements around are drawn at random.
+The five kinds are entries of the Common Weakness Enumeration: unchecked index (CWE-129), off by one (CWE-193),
+unchecked pointer (CWE-476), use after free (CWE-416) and format string (CWE-134). Names, types and the harmless
+statements around the defect are drawn at random.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FILLERS = (
 
 
 def draw_functions(count: int, rng: random.Random) -> Functions:
-    """``count`` functions; every second one, in random order, has a defect."""
+    """Return ``count`` functions in random order; half of them have a defect."""
     labels = [number % 2 for number in range(count)]
     rng.shuffle(labels)
     return Functions(code=tuple(_function(rng, defect=bool(label)) for label in labels), labels=tuple(labels))

@@ -20,7 +20,7 @@ _SPECIAL = 4
 
 
 def c_units(source: str) -> list[str]:
-    """The lexical units of C source, in order, without comments; broken code gives what can be recognised.
+    """Return the lexical units of C source, in order, without comments; of broken code the recognisable ones.
 
     ``c_units("x = a[i]; /* get */")`` is ``["x", "=", "a", "[", "i", "]", ";"]``. A string or character literal is
     one unit.
@@ -34,7 +34,7 @@ def c_units(source: str) -> list[str]:
 
 
 def _leaves(cursor: object) -> Iterator[tuple[int, int]]:
-    """The byte ranges of the leaves, by a walk without recursion: real code nests deeper than Python's stack."""
+    """Yield the byte ranges of the leaves, without recursion: real code nests deeper than Python's stack."""
     whole = {"string_literal", "char_literal", "system_lib_string"}
     while True:
         node = cursor.node
@@ -54,7 +54,7 @@ class CVocabulary:
 
     Args:
         numbers: token to number; 0 to 3 are start, padding, end and unknown, as in RoBERTa.
-        pairs: how units that are not in ``numbers`` are cut.
+        pairs: the pieces of units that are not in ``numbers``.
     """
 
     numbers: dict[str, int]
@@ -62,7 +62,7 @@ class CVocabulary:
 
     @classmethod
     def learn(cls, functions: Iterable[list[str]], size: int) -> CVocabulary:
-        """At most ``size`` tokens: half of them whole units, the most frequent first, the rest pieces."""
+        """Return a vocabulary of at most ``size`` tokens: half of them the most frequent units, the rest pieces."""
         counts = Counter(unit for units in functions for unit in units)
         order = sorted(counts, key=lambda unit: (-counts[unit], unit))
         whole = order[: (size - _SPECIAL) // 2]
@@ -71,7 +71,7 @@ class CVocabulary:
         return cls(numbers={token: number for number, token in enumerate(tokens, _SPECIAL)}, pairs=pairs)
 
     def encode(self, units: list[str], length: int) -> list[int]:
-        """Exactly ``length`` numbers: start, tokens as far as they fit, end, padding."""
+        """Return exactly ``length`` numbers: start, as many tokens as fit, end, padding."""
         numbers: list[int] = []
         for unit in units:
             if len(numbers) >= length - 2:

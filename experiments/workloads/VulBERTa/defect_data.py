@@ -1,10 +1,8 @@
 """C functions labelled safe or vulnerable: the files of D2A and of Devign.
 
 D2A (Zheng et al., arXiv 2102.07995): ``d2a_lbv1_function_train.csv`` and ``…_dev.csv`` with the columns ``code`` and
-``label``.
-Devign (Zhou et al., arXiv 1909.03496): ``function.json``, one list of objects with ``func`` and ``target``, and the
-index
-files ``train.txt`` and ``valid.txt``, one row number a line.
+``label``. Devign (Zhou et al., arXiv 1909.03496): ``function.json``, one list of objects with ``func`` and ``target``,
+and the index files ``train.txt`` and ``valid.txt`` with one row number per line.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ _LONGEST_FIELD_BYTES = 1 << 27
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Functions:
-    """Functions and whether each is vulnerable.
+    """Functions with their labels.
 
     Args:
         code: the source of each.
@@ -38,7 +36,7 @@ class Functions:
 
 
 def read_d2a(folder: Path) -> tuple[Functions, Functions]:
-    """Training and development functions.
+    """Return the training and the development functions.
 
     Raises:
         DataError: a file is missing or damaged, or a row has no code or no label 0 or 1; the message names file and
@@ -48,7 +46,7 @@ def read_d2a(folder: Path) -> tuple[Functions, Functions]:
 
 
 def read_devign(folder: Path) -> tuple[Functions, Functions]:
-    """Training and validation functions, by the index files.
+    """Return the training and the validation functions that the index files select.
 
     Raises:
         DataError: a file is missing or damaged; the message names it.
@@ -57,7 +55,7 @@ def read_devign(folder: Path) -> tuple[Functions, Functions]:
     try:
         rows = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no JSON list of functions: {error}") from error
+        raise DataError(f"{path} is not a JSON list of functions: {error}") from error
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{path}: expected one JSON list of objects with 'func' and 'target'")
     pairs = [_devign_row(path, number, row) for number, row in enumerate(rows)]
@@ -99,7 +97,7 @@ def _read_d2a_file(path: Path) -> Functions:
                 (row["code"], _label(f"{path}, row {number}", row["label"])) for number, row in enumerate(reader, 1)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no D2A file (a CSV with 'code' and 'label'): {error}") from error
+        raise DataError(f"{path} is not a D2A file (a CSV with 'code' and 'label'): {error}") from error
     if not pairs or not all(code for code, _ in pairs):
         raise DataError(f"{path}: expected at least one row, and code in every row")
     return _functions(pairs)
@@ -122,7 +120,7 @@ def _read_index(path: Path, count: int) -> list[int]:
     try:
         numbers = [int(line) for line in path.read_text("utf-8").split()]
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected one row number a line: {error}") from error
+        raise DataError(f"{path}: expected one row number per line: {error}") from error
     if not numbers or not all(0 <= number < count for number in numbers):
         raise DataError(f"{path}: expected row numbers from 0 to {count - 1}, at least one")
     return numbers

@@ -1,8 +1,7 @@
 """A RoBERTa encoder (Liu et al., arXiv 1907.11692) and its classification head, as VulBERTa uses them for C functions.
 
-VulBERTa: Hanif and Maffeis, "VulBERTa: simplified source code pre-training for vulnerability detection", arXiv
-    2205.12424:
-12 layers of width 768, a vocabulary of 50 000, 1024 tokens, 124.8 M parameters with the MLP head.
+VulBERTa (Hanif and Maffeis, arXiv 2205.12424) has 12 layers of width 768, a vocabulary of 50 000, 1024 tokens, and
+124.8 M parameters with the MLP head. The activation is GELU.
 """
 
 from __future__ import annotations

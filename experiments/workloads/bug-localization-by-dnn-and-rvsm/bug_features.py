@@ -1,10 +1,8 @@
-"""The file that bug localisation learns from: ``features.csv``, one row for a bug report and a source file.
+"""The data of bug localisation: ``features.csv`` with one row per bug report and source file.
 
 Columns: report_id, file, rVSM_similarity, collab_filter, classname_similarity, bug_recency, bug_frequency, match (1:
-    the file was fixed for
-this report). The five features are those of Lam et al. 2017, "Bug localization with combination of deep learning and
-information
-retrieval", and Ye et al. 2014 before it.
+the file was fixed for this report). The five features are those of Lam et al. 2017, "Bug localization with combination
+of deep learning and information retrieval", and Ye et al. 2014 before it.
 """
 
 from __future__ import annotations
@@ -24,12 +22,12 @@ _COLUMNS = ("report_id", "file", *FEATURES, "match")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BugFeatures:
-    """Candidates: a report and a file that may have caused it.
+    """Candidates: pairs of a report and a file that may have caused it.
 
     Args:
         reports: (N,), the report of each row, numbered from 0 in the order of their first rows.
         values: (N, 5), floats, in the order of :data:`FEATURES`.
-        matches: (N,), whether the file was fixed for the report.
+        matches: (N,), true where the file was fixed for the report.
     """
 
     reports: np.ndarray
@@ -38,7 +36,7 @@ class BugFeatures:
 
 
 def read_features(path: Path) -> BugFeatures:
-    """The rows of a file, or of ``features.csv`` in a folder.
+    """Return the rows of a file, or of ``features.csv`` in a folder.
 
     Raises:
         DataError: the file is missing or damaged; the message names the file and the row.
@@ -50,10 +48,10 @@ def read_features(path: Path) -> BugFeatures:
             reader = csv.DictReader(file, strict=True)
             missing = sorted(set(_COLUMNS) - set(reader.fieldnames or ()))
             if missing:
-                raise DataError(f"{path}: expected the columns {', '.join(_COLUMNS)}; not there: {', '.join(missing)}")
+                raise DataError(f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {', '.join(missing)}")
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no features.csv: {error}") from error
+        raise DataError(f"{path} is not a features.csv: {error}") from error
     numbers: dict[str, int] = {}
     for row in rows:
         numbers.setdefault(row["report_id"], len(numbers))

@@ -1,8 +1,8 @@
 """A generated project with a history of bug reports, and the five features computed from it as the papers do.
 
-Each source file has words that it shares with a few others, a class name, and a chance of being buggy; a report
-borrows words from the file to blame,
-from others, and from everyday language. Later reports see what earlier ones were about.
+Each source file has words that it shares with a few others, a class name, and a chance of being buggy. A report
+borrows words from the faulty file, from others, and from everyday language; the features of a later report depend on
+the earlier ones.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _history(names: list[str], words: list[list[str]], common: list[str], rng: n
 def _features(
     report: _Report, earlier: list[_Report], candidates: list[int], sources: list[str], names: list[str]
 ) -> list[tuple[float, ...]]:
-    """The five features of each candidate for one report, in the file's order."""
+    """Return the five features of each candidate for one report, in the file's order."""
     before = [[old for old in earlier if old.file == file] for file in candidates]
     texts = _similarities(report.text, [sources[file] for file in candidates])
     history = _similarities(report.text, [" ".join(old.text for old in some) for some in before])
@@ -80,7 +80,7 @@ def _features(
 
 
 def _similarities(text: str, documents: list[str]) -> list[float]:
-    """Cosine of the TF-IDF vectors of one text and each document, 0 to 1."""
+    """Return the cosines of the TF-IDF vectors of one text and each document, 0 to 1."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer().fit_transform([text, *documents])

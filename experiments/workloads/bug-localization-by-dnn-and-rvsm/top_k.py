@@ -1,4 +1,4 @@
-"""Top-k accuracy: for which share of the reports is a file to blame among the k highest scores?"""
+"""Top-k accuracy: the share of reports with a faulty file among the k highest scores."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["top_k_accuracy"]
 
 
 def top_k_accuracy(reports: np.ndarray, scores: np.ndarray, matches: np.ndarray, k: int) -> float:
-    """The share of reports, 0 to 1, with a match among their ``k`` best scores; reports without any match do not count.
+    """Return the share of reports, 0 to 1, with a match among their ``k`` best scores.
 
-    Equal scores count against the match, so that a model that answers the same everywhere is not lucky.
+    Reports without any match do not count. Equal scores count against the match, so that a constant answer never wins.
 
     Args:
         reports: (N,), the report of each candidate.
         scores: (N,), higher is more suspicious.
-        matches: (N,), true for a file to blame.
+        matches: (N,), true for a faulty file.
         k: 1 or more.
     """
     hits, counted = 0, 0

@@ -23,7 +23,7 @@ _UNSIGNED_BYTE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Digits:
-    """Images of digits and which digits they are.
+    """Images of digits with their labels.
 
     Args:
         images: (N, 28, 28), unsigned bytes, 0 is background.
@@ -35,7 +35,7 @@ class Digits:
 
 
 def read_mnist(folder: Path) -> tuple[Digits, Digits]:
-    """Training and test digits from a folder with the four files, or from ``MNIST/raw`` or ``raw`` in it.
+    """Return the training and the test digits of a folder with the four files, or of ``MNIST/raw`` or ``raw`` in it.
 
     Raises:
         DataError: a file is missing or damaged; the message names it and what was expected.
@@ -88,7 +88,7 @@ def _read(path: Path, dimensions: int) -> np.ndarray:
     zero, kind, found, *shape = header.unpack_from(content)
     if (zero, kind, found) != (0, _UNSIGNED_BYTE, dimensions):
         raise DataError(
-            f"{path} is no idx file of unsigned bytes in {dimensions} dimensions: it starts {content[:4].hex()}"
+            f"{path} is not an idx file of unsigned bytes in {dimensions} dimensions: it starts {content[:4].hex()}"
         )
     expected = header.size + int(np.prod(shape, dtype=object))
     if len(content) != expected:

@@ -1,6 +1,6 @@
-"""A siamese network: do two images show the same digit? Koch et al. 2015, with the layers of PyTorch's example.
+"""A siamese network that compares the digits of two images: Koch et al. 2015, with the layers of PyTorch's example.
 
-Both images go through one ResNet-18 trunk; the two feature vectors side by side go through two linear layers.
+Both images go through one ResNet-18 trunk; the two feature vectors together go through two linear layers.
 11.4 M parameters at the full width of 64.
 """
 
@@ -33,7 +33,7 @@ class Siamese(nn.Module):
 
 
 def draw_pairs(data: LabelledSet, count: int, generator: torch.Generator) -> LabelledSet:
-    """``count`` pairs of single-channel images; every second one shows the same class, so chance is one half.
+    """Return ``count`` pairs of single-channel images; every second one shows the same class, so chance is one half.
 
     Needs at least two classes. Labels are floats, 1 for the same.
     """

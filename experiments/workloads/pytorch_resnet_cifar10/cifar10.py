@@ -1,9 +1,8 @@
 """CIFAR-10 files: the python batches and the binary batches of https://www.cs.toronto.edu/~kriz/cifar.html.
 
 Python: ``data_batch_1`` … ``data_batch_5`` and ``test_batch``, each a pickled dict of ``data`` (N × 3072 bytes: 1024
-    red,
-1024 green, 1024 blue, row by row) and ``labels``. Binary: the same names with ``.bin``, records of one label byte and
-3072 image bytes. A batch of the real set holds 10 000 images; the loader takes any number.
+red, 1024 green, 1024 blue, row by row) and ``labels``. Binary: the same names with ``.bin``, records of one label byte
+and 3072 image bytes. A batch of the real set holds 10 000 images; the loader takes any number.
 """
 
 from __future__ import annotations
@@ -54,12 +53,12 @@ class _OnlyArrays(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR-10 batch needs")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a CIFAR-10 batch does not need")
         return super().find_class(module, name)
 
 
 def read_cifar10(folder: Path) -> tuple[Batch, Batch]:
-    """The training and the test images of a folder in either format, or of the archive's folder inside it.
+    """Return the training and the test images of a folder in either format, or of the archive's folder inside it.
 
     Raises:
         DataError: no batches there, one of them missing, or one damaged; the message names the file.
@@ -100,9 +99,9 @@ def _read_python(path: Path) -> Batch:
     except OSError as error:
         raise _missing(path, error) from error
     except _PICKLE_ERRORS as error:
-        raise DataError(f"{path} is damaged, or no CIFAR-10 python batch: {error}") from error
+        raise DataError(f"{path} is damaged, or not a CIFAR-10 python batch: {error}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} is no CIFAR-10 python batch: expected a dict, found {type(content).__name__}")
+        raise DataError(f"{path} is not a CIFAR-10 python batch: expected a dict, found {type(content).__name__}")
     fields = {key.decode() if isinstance(key, bytes) else key: value for key, value in content.items()}
     return _checked(path, fields.get("data"), fields.get("labels"))
 
@@ -114,7 +113,7 @@ def _read_binary(path: Path) -> Batch:
         raise _missing(path, error) from error
     if not content or len(content) % _RECORD_BYTES:
         raise DataError(
-            f"{path} is damaged: {len(content)} bytes are no whole number of CIFAR-10 records of {_RECORD_BYTES} bytes"
+            f"{path} is damaged: {len(content)} bytes are not a multiple of {_RECORD_BYTES}, the size of a CIFAR-10 record"
         )
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, _RECORD_BYTES)
     return _checked(path, records[:, 1:], records[:, 0])

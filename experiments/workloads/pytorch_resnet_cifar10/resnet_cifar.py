@@ -63,7 +63,7 @@ class CifarResNet(nn.Module):
 
 
 def cifar_resnet(name: str) -> CifarResNet:
-    """``resnet20`` … ``resnet56`` by name.
+    """Return the network of that name, ``resnet20`` … ``resnet56``.
 
     Raises:
         KeyError: not one of :data:`DEPTHS`.

@@ -1,6 +1,6 @@
 """Ten silhouettes in random place, size, tilt and colour: a small learnable set in CIFAR-10's format.
 
-Colour and brightness tell nothing about the class, only the shape does. Chance is 10 %.
+Only the shape depends on the class; colour and brightness do not. Chance is 10 %.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def write_silhouettes(folder: Path) -> None:
 
 
 def draw_silhouettes(count: int, rng: np.random.Generator) -> Batch:
-    """``count`` images with classes in random order, each class as often as the others (give or take one)."""
+    """Return ``count`` images with classes in random order, each class as often as the others (give or take one)."""
     labels = rng.permutation(np.arange(count) % len(CLASSES))
     u, v = _coordinates(count, rng)
     inside = np.zeros((count, 32, 32), dtype=bool)
@@ -37,7 +37,7 @@ def draw_silhouettes(count: int, rng: np.random.Generator) -> Batch:
 
 
 def _coordinates(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Each pixel's place in the shape's own frame, where the shape fills about −1 to 1."""
+    """Return each pixel's place in the shape's own frame, where the shape fills about −1 to 1."""
     axis = (np.arange(32) - 15.5) / 16
     y, x = np.meshgrid(axis, axis, indexing="ij")
     size, angle = rng.uniform(0.7, 1.0, (count, 1, 1)), rng.uniform(-0.2, 0.2, (count, 1, 1))

@@ -8,7 +8,7 @@ __all__ = ["accuracy", "f1_score"]
 
 
 def accuracy(answers: Sequence[int], truths: Sequence[int]) -> float:
-    """Share of right answers, 0 to 1.
+    """Return the share of right answers, 0 to 1.
 
     >>> accuracy([1, 0, 1, 1], [1, 0, 0, 1])
     0.75
@@ -17,7 +17,7 @@ def accuracy(answers: Sequence[int], truths: Sequence[int]) -> float:
 
 
 def f1_score(answers: Sequence[int], truths: Sequence[int]) -> float:
-    """Harmonic mean of precision and recall for class 1, 0 to 1; 0 when no 1 was answered or asked for.
+    """Return the harmonic mean of precision and recall for class 1, 0 to 1; 0 when there is no 1 in answers and truths.
 
     >>> f1_score([1, 0, 1, 1], [1, 0, 0, 1])
     0.8

@@ -1,4 +1,4 @@
-"""Generated data on disk: made once, shared by runs, never half-written.
+"""Generated data on disk: written once, shared by runs, always complete.
 
 The folder is ``$EXPERIMENTS_CACHE``, else ``$XDG_CACHE_HOME/pytest-parallel-energy`` (``~/.cache/…``),
 else a folder inside the run's own output folder when the first two cannot be written.
@@ -20,9 +20,9 @@ CACHE_VARIABLE = "EXPERIMENTS_CACHE"
 
 
 def cached_folder(name: str, write: Callable[[Path], None], *, fallback: Path) -> Path:
-    """The folder of the generated set ``name``, written by ``write`` when it is not there yet.
+    """Return the folder of the generated set ``name``; ``write`` fills it on first use.
 
-    The set is written under a temporary name beside its place and renamed when complete, so two runs that start
+    The set is written under a temporary name in the same folder and renamed when complete, so two runs that start
     together each see either nothing or the whole set; the slower one drops its copy. ``name`` carries the
     generator's version and size: another generator never reads an older one's files.
 

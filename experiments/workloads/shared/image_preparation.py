@@ -26,7 +26,7 @@ class PixelScale:
 
     @classmethod
     def of(cls, images: np.ndarray, device: torch.device) -> PixelScale:
-        """The scale of bytes (N, channels, height, width), found part by part: a large set has no room as floats."""
+        """Return the scale of bytes (N, channels, height, width); a large set would not fit into memory as floats."""
         counts = np.zeros((images.shape[1], 256))
         for part in np.array_split(images, max(len(images) // 1000, 1)):
             counts += [np.bincount(part[:, channel].ravel(), minlength=256) for channel in range(len(counts))]
@@ -41,7 +41,7 @@ class PixelScale:
 
 
 def normalised(images: np.ndarray, labels: np.ndarray, *, scale: PixelScale) -> LabelledSet:
-    """A set whose images are scaled once and stay on the training's device."""
+    """Return a set whose images are scaled once and stay on the training's device."""
     device = scale.mean.device
     return LabelledSet(
         inputs=scale(torch.tensor(images)), labels=torch.tensor(labels, dtype=torch.int64, device=device)
@@ -49,7 +49,7 @@ def normalised(images: np.ndarray, labels: np.ndarray, *, scale: PixelScale) -> 
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image shifted by up to 4 pixels over zeros and mirrored by chance (He et al. 2015, section 4.2)."""
+    """Return each image shifted by up to 4 pixels over zeros and mirrored by chance (He et al. 2015, section 4.2)."""
     count, _, height, width = images.shape
     padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
     shift = torch.randint(0, 9, (2, count), generator=generator).to(images.device)

@@ -28,7 +28,7 @@ class LabelledSet:
 
 
 def shuffled_batches(data: LabelledSet, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """All inputs once, in a new order; the last batch may be smaller, but is never a single input.
+    """Yield all inputs once, in a new order; the last batch may be smaller, but is never a single input.
 
     A single one would break batch normalisation, so it is left out of this epoch.
     """

@@ -24,6 +24,6 @@ def say_applied(**values: object) -> None:
 
 
 def say_metrics(**values: float) -> None:
-    """Print one ``name: value`` line a metric, with six significant digits."""
+    """Print one ``name: value`` line per metric, with six significant digits."""
     for name, value in values.items():
         say(f"{name}: {value:.6g}")

@@ -89,12 +89,12 @@ class ResNetTrunk(nn.Module):
 
 
 def resnet18_trunk(*, width: int = 64, channels_in: int = 3) -> ResNetTrunk:
-    """ResNet-18 without its classifier."""
+    """Return ResNet-18 without its classifier."""
     return ResNetTrunk(BasicBlock, (2, 2, 2, 2), width=width, channels_in=channels_in)
 
 
 def resnet50_trunk(*, width: int = 64, last_stride: int = 2) -> ResNetTrunk:
-    """ResNet-50 without its classifier."""
+    """Return ResNet-50 without its classifier."""
     return ResNetTrunk(Bottleneck, (3, 4, 6, 3), width=width, last_stride=last_stride)
 
 
@@ -105,7 +105,7 @@ def _shortcut(channels_in: int, channels: int, stride: int) -> nn.Module:
 
 
 def _start_as_identity(branch: nn.Sequential) -> None:
-    """The last normalisation of a branch starts at 0: deep networks then learn from the first step on.
+    """Set the last normalisation of a branch to 0, with which deep networks learn from the first step on.
 
     Goyal et al., "Accurate, large minibatch SGD", arXiv 1706.02677, section 5.1.
     """
