@@ -114,7 +114,7 @@ def _search_flags(found: dict[str, Any], size: int, deadline_s: float) -> list[s
     ]
     if found["shortened"]:
         count, longest = found["shortened"], log_search.LONGEST_LINE
-        flags.append(f"{count} lines of the log are longer than {longest} characters; only their start was searched")
+        flags.append(f"only the first {longest} characters of long lines in the log were searched (number: {count})")
     if size > log_search.MOST_BYTES:
         half = log_search.MOST_BYTES // 2
         flags.append(f"the log has {size} bytes; only its first and last {half} bytes were searched")

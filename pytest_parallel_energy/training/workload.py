@@ -60,7 +60,8 @@ def thread_environment(threads: int) -> dict[str, str]:
     """Return the thread budget and the wait policy as environment variables.
 
     Without them two concurrent CPU trainings slow each other down by factors: each takes all cores, and waiting
-    threads spin (two ResNet-20 at batch 32, 65 ms a step alone: 300 ms by default, 172 with passive waiting, 126 with one thread each).
+    threads spin (two ResNet-20 at batch 32, 65 ms per step alone: 300 ms by default, 172 ms with passive waiting,
+    126 ms with one thread each).
 
     Raises:
         ConfigError: ``threads`` is below 1.

@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError
+from pytest_parallel_energy.plan.cells import CellParam
+from pytest_parallel_energy.run.record_parts import workload_part
 from pytest_parallel_energy.training.foreground import Training, train_once
 from pytest_parallel_energy.training.registry import load_registry
 
@@ -276,3 +279,16 @@ def test_a_metric_file_that_says_nothing_fails_the_training(registered, tmp_path
     result = train_once(Training(workload=workload, values={}, threads=1), tmp_path / "run")
     assert (result.status, result.metrics) == ("failed", {})
     assert words in result.flags[0]
+
+
+def test_an_own_implementation_names_the_repository_that_it_follows(registered):
+    """The record of a reference training never passes for a run of somebody else's code."""
+    param = CellParam(values={}, repetition=0)
+    assert workload_part(registered(after="owner/repository"), {}, None, param).after == "owner/repository"
+    assert workload_part(registered(), {}, None, param).after is None
+
+
+def test_every_reference_training_names_its_repository():
+    """All six are own implementations, and their registry says after what."""
+    registry = load_registry([Path(__file__).parents[2] / "experiments" / "workloads.json"])
+    assert all(registry.get(name).after for name in registry.names())

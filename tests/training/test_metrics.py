@@ -143,7 +143,7 @@ def test_a_long_line_costs_little_and_is_flagged(tmp_path, size):
     reading = read_log_file(tmp_path / "log", metric(r".*accuracy: ([0-9.]+)"), {}, {})
     assert time.monotonic() - started < 5
     assert reading.metrics == {"accuracy": 0.5}
-    assert "longer than 8192 characters" in reading.flags[0]
+    assert "first 8192 characters of long lines" in reading.flags[0]
 
 
 def test_a_log_larger_than_the_limit_is_read_at_both_ends_in_little_memory(tmp_path):

@@ -113,7 +113,7 @@ def _read_binary(path: Path) -> Batch:
         raise _missing(path, error) from error
     if not content or len(content) % _RECORD_BYTES:
         raise DataError(
-            f"{path} is damaged: {len(content)} bytes are not a multiple of {_RECORD_BYTES}, the size of a CIFAR-10 record"
+            f"{path} is damaged: {len(content)} bytes are not a multiple of the {_RECORD_BYTES} of a CIFAR-10 record"
         )
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, _RECORD_BYTES)
     return _checked(path, records[:, 1:], records[:, 0])
