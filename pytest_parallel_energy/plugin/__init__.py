@@ -9,7 +9,7 @@ import pytest
 from ..errors import ParallelEnergyError
 from ..plan.options import MARKERS
 from .collection import Items
-from .configuration import add_options
+from .configuration import LIST_DEFAULT, LIST_FLAG, add_options, write_out_bare_options
 from .fixtures import background_load, energy_meter, hyperparameters, record_metric, train
 from .reporting import Reporting
 
@@ -22,6 +22,7 @@ __all__ = [
     "pytest_cmdline_main",
     "pytest_collection_finish",
     "pytest_configure",
+    "pytest_load_initial_conftests",
     "record_metric",
     "train",
 ]
@@ -44,9 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
     group = parser.getgroup("energy")
     group.addoption(
-        "--energy-list",
+        LIST_FLAG,
         nargs="?",
-        const="workloads",
+        const=LIST_DEFAULT,
         choices=("workloads", "sensors", "columns"),
         metavar="WHAT",
         help="print the workloads (the default), sensors or columns of the results, and exit",
@@ -57,6 +58,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="say what can be measured on this machine, why not, and what would mend it; exit with 0 or 1",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Keep options with an optional value from swallowing a test path; runs before pytest loads conftest.py files."""
+    write_out_bare_options(args, parser, early_config.known_args_namespace)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -55,7 +55,7 @@ def test_precedence(tmp_path):
 def test_registries_add_up(tmp_path):
     """A registry of the command line stands beside those of the ini file, which are relative to it."""
     config = Config(tmp_path, {"energy_models": ["mine.json"]}, {"energy_models": ["shipped.json"]})
-    assert settings_from(config, {}).models == (str(tmp_path / "shipped.json"), str(tmp_path / "mine.json"))
+    assert settings_from(config, {}).models == (tmp_path / "shipped.json", tmp_path / "mine.json")
 
 
 def test_an_unknown_marker_argument():
