@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..reports.costs import Factor
     from ..reports.writers import ReportTarget
     from ..statistics.quantities import Threshold
-    from .options import Kind
 
 __all__ = ["PARSERS", "Label"]
 
@@ -171,7 +170,7 @@ def _pue(given: object) -> Factor:
     return pue_factor(_text(given))
 
 
-PARSERS: Mapping[Kind, Callable[[object], Any]] = {
+PARSERS: Mapping[str, Callable[[object], Any]] = {
     "baseline": _baseline,
     "baseline_missing": _one_of(("warn", "fail")),
     "carbon": _carbon,

@@ -29,6 +29,8 @@ __all__ = [
 
 _COLLECTION: pytest.StashKey[Items] = pytest.StashKey()
 
+_LISTS = (LIST_DEFAULT, "sensors", "columns")
+"""Values of ``--energy-list``; not ``choices`` of argparse, which would refuse a test path after the option."""
 _LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
 """Options of pytest's under which no test runs."""
 
@@ -48,7 +50,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         LIST_FLAG,
         nargs="?",
         const=LIST_DEFAULT,
-        choices=("workloads", "sensors", "columns"),
         metavar="WHAT",
         help="print the workloads (the default), sensors or columns of the results, and exit",
     )
@@ -71,6 +72,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Answer ``--energy-list`` and ``--energy-doctor`` instead of running tests."""
     if not (config.option.energy_list or config.option.energy_doctor):
         return None
+    if config.option.energy_list not in {None, *_LISTS}:
+        raise pytest.UsageError(f"{LIST_FLAG}: invalid value {config.option.energy_list!r}; known: {', '.join(_LISTS)}")
     from ..console import listings as answers
     from .configuration import settings_from
 
