@@ -43,7 +43,7 @@ def listing(settings: Settings, what: str) -> list[str]:
 def _workloads(settings: Settings) -> list[str]:
     from ..training.registry import load_registry
 
-    registry = load_registry([Path(name) for name in settings.models])
+    registry = load_registry(settings.models)
     if not registry.names():
         return ["no workloads: name a registry with --energy-models=FILE, or in the ini file as energy_models"]
     lines = []

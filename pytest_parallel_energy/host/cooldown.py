@@ -36,6 +36,12 @@ class CoolDown:
     limit_s: float = _LIMIT_S
     """The longest wait for anything else."""
 
+    def __str__(self) -> str:
+        """Return the text from which :func:`parse_cool_down` reads this rule."""
+        if self.until == "temperature":
+            return f"temp:{self.temperature_c:g}"
+        return "idle" if self.until == "idle" else f"{self.seconds:g}"
+
 
 def parse_cool_down(text: str) -> CoolDown:
     """``60`` or ``2 min``, ``temp:50``, ``idle``.

@@ -167,7 +167,7 @@ def parse_lock_mode(text: str) -> LockMode:
     for mode in LOCK_MODES:
         if text == mode:
             return mode
-    raise ConfigError(f"{text!r} is no way to lock the host; {did_you_mean(text, LOCK_MODES)}")
+    raise ConfigError(f"invalid host-lock mode {text!r}; {did_you_mean(text, LOCK_MODES)}")
 
 
 def lock_folder(candidates: Sequence[Path] = _FOLDERS) -> Path:

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from ..mutation.draw import Mutation
     from ..training.registry import Registry
-    from .markers import LoadMark, MutateMark, WorkloadMark
+    from .markers import LoadRequest, MutateMark, WorkloadMark
     from .settings import Settings
 
 __all__ = ["PUBLISHED", "CellParam", "MarkedPlan", "cells_of", "profile_of"]
@@ -49,7 +49,7 @@ class MarkedPlan:
 
     workload: WorkloadMark | None = None
     mutates: tuple[MutateMark, ...] = ()
-    loads: tuple[LoadMark, ...] = ()
+    loads: tuple[LoadRequest, ...] = ()
 
     @property
     def background(self) -> str:

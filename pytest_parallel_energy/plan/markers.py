@@ -13,7 +13,7 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from ..mutation.draw import Draw
 
-__all__ = ["LoadMark", "MarkLike", "MutateMark", "WorkloadMark"]
+__all__ = ["LoadRequest", "MarkLike", "MutateMark", "WorkloadMark", "command_name"]
 
 
 _Mark = TypeVar("_Mark")
@@ -88,10 +88,10 @@ _DRAW_FIELDS = {"samples": "samples", "seed": "seed", "vary": "vary", "default":
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadMark:
-    """``@pytest.mark.background_load("repository/model", n=1, intensity=1.0, devices=None, …, **hyperparameters)``.
+class LoadRequest:
+    """A request to run a background load, from a marker, the ``background_load`` fixture, or an experiment file.
 
-    A list of words instead of the name is a plain command, which has no profile and no hyperparameters.
+    A plain command has no profile and no hyperparameters.
     """
 
     name: str
@@ -107,7 +107,7 @@ class LoadMark:
     """The folder that a command runs in; ``None`` is pytest's."""
 
     @classmethod
-    def of(cls, what: str | Sequence[object], keywords: Mapping[str, Any], *, n: int = 1) -> LoadMark:
+    def of(cls, what: str | Sequence[object], keywords: Mapping[str, Any], *, n: int = 1) -> LoadRequest:
         """A load, with its conditions, profile and hyperparameters as one mapping.
 
         Args:
@@ -126,10 +126,10 @@ class LoadMark:
             return cls(name=what, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
         words = tuple(str(word) for word in what)
         check_command(words, conditions, rest)
-        return cls(name=_command_name(words), n=n, conditions=conditions, command=words)
+        return cls(name=command_name(words), n=n, conditions=conditions, command=words)
 
     @classmethod
-    def from_mark(cls, mark: MarkLike) -> LoadMark:
+    def from_mark(cls, mark: MarkLike) -> LoadRequest:
         """Read the marker.
 
         Raises:
@@ -142,7 +142,7 @@ class LoadMark:
         return cls._of_marker(_one_name("background_load", mark.args), mark.kwargs)
 
     @classmethod
-    def from_parameter(cls, given: object) -> LoadMark:
+    def from_parameter(cls, given: object) -> LoadRequest:
         """Read what ``parametrize("background_load", [...], indirect=True)`` gives.
 
         That is a name, a command as a list of words, or a mapping with ``name`` or ``command`` and what else is said.
@@ -160,7 +160,7 @@ class LoadMark:
         )
 
     @classmethod
-    def _of_marker(cls, what: str | Sequence[object], keywords: Mapping[str, Any]) -> LoadMark:
+    def _of_marker(cls, what: str | Sequence[object], keywords: Mapping[str, Any]) -> LoadRequest:
         from ..load.conditions import read_count
 
         n = read_count(keywords.get("n", 1))
@@ -170,12 +170,12 @@ class LoadMark:
 _INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|Rscript|bash|dash|sh|zsh)[0-9.]*")
 
 
-def _command_name(words: Sequence[str]) -> str:
-    """What people call a command: its program, or what an interpreter runs.
+def command_name(words: Sequence[str]) -> str:
+    """Return a command's name for tables and ids: its program, or the script or module that an interpreter runs.
 
-    >>> _command_name(["/bin/dd", "if=/dev/zero"]), _command_name(["python3.12", "work/train.py", "-v"])
+    >>> command_name(["/bin/dd", "if=/dev/zero"]), command_name(["python3.12", "work/train.py", "-v"])
     ('dd', 'train.py')
-    >>> _command_name(["python", "-m", "torch.utils"]), _command_name(["python", "-c", "pass"])
+    >>> command_name(["python", "-m", "torch.utils"]), command_name(["python", "-c", "pass"])
     ('torch.utils', 'python')
     """
     program = Path(words[0]).name

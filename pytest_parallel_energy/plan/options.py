@@ -1,189 +1,54 @@
-"""The one table of options: command line, ini file, environment variables and help texts are all made from it.
+"""The one table of options: command line, ini file, environment variables, markers and help texts are made from it.
 
-Loaded with the plugin, also by suites that use nothing of it: so it imports and builds next to nothing.
+pytest imports this module at every start, also in suites that do not use the plugin: it holds plain data and imports
+next to nothing. What turns text into values is in ``option_values``, imported when a value is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
-
-from ..errors import ConfigError
 
 __all__ = ["MARKERS", "OPTIONS", "Option"]
 
-MARKERS: Mapping[str, str] = {
-    "workload": 'workload("repository/model", profile=None, **hyperparameters): what the train fixture trains; '
-    "named hyperparameters are fixed at the value given",
-    "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): one item for each '
-    "drawn set of hyperparameter values; names take the registered distributions, keywords give explicit ones "
-    "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the un-mutated cell",
-    "background_load": 'background_load("repository/model", n=1, profile=None, intensity=1.0, '
-    "target_gpu_utilisation=None, gpu_memory_fraction=None, devices=None, ready=None, ready_timeout=60, grace=10, "
-    '**hyperparameters): this training loops beside the test; may stand several times; batch_size="auto" fits the '
-    'batch to the free memory; background_load(["program", "argument"], …) loops a plain command',
-    "limit_energy": 'limit_energy("500 J", kind="total"): the test fails when it uses more, of all or of "cpu", "gpu", '
-    '"dram"; also when that is unknown',
-    "limit_power": 'limit_power("250 W", peak=False): the test fails when its mean (or peak) power is higher',
-    "energy": "energy(repeats=, warmup=, max_retries=, profile=, cooldown=, coverage_min=): settings of this test",
-}
-"""The markers, and what ``pytest --markers`` says of them."""
+Kind = Literal[
+    "baseline", "baseline_missing", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
+    "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ratio", "report",
+    "seconds", "text", "threshold", "whole",
+]  # fmt: skip
+"""What an option holds; ``option_values.PARSERS`` has one parser for each."""
 
 IniType = Literal["string", "bool", "int", "float", "args"]
-
-
-def _positive_int(text: str) -> int:
-    return _bounded_int(text, least=1)
-
-
-def _count(text: str) -> int:
-    return _bounded_int(text, least=0)
-
-
-def _bounded_int(text: str, *, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise ConfigError(f"{text!r} is not a whole number of {least} or more")
-    return number
-
-
-def _positive_seconds(text: str) -> float:
-    from ..units import parse_seconds
-
-    seconds = parse_seconds(text)
-    if seconds <= 0:
-        raise ConfigError(f"{text!r} is not a time above 0")
-    return seconds
-
-
-def _seconds(text: str) -> float:
-    from ..units import parse_seconds
-
-    return parse_seconds(text)
-
-
-def _cool_down(text: str) -> str:
-    from ..host.cooldown import parse_cool_down
-
-    parse_cool_down(text)
-    return text
-
-
-def _lock_mode(text: str) -> str:
-    from ..host.lock import parse_lock_mode
-
-    return parse_lock_mode(text)
-
-
-def _ratio(text: str) -> float:
-    try:
-        ratio = float(text)
-    except ValueError:
-        ratio = -1.0
-    if not 0 <= ratio <= 1:
-        raise ConfigError(f"{text!r} is not a share from 0 to 1")
-    return ratio
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise ConfigError(f"{text!r} names nothing; write names with commas between them")
-    return names
-
-
-def _label(text: str) -> str:
-    key, equals, _ = text.partition("=")
-    if not key or not equals:
-        raise ConfigError(f"{text!r} is not KEY=VALUE")
-    return text
-
-
-def _folder(text: str) -> str:
-    if not text.strip():
-        raise ConfigError("the folder's name is empty (an unset variable?); name a folder, such as energy-results")
-    return text
-
-
-def _threshold(text: str) -> str:
-    from ..statistics.quantities import parse_threshold
-
-    return str(parse_threshold(text))
-
-
-def _report(text: str) -> str:
-    from ..reports.writers import parse_target
-
-    parse_target(text)
-    return text
-
-
-def _missing(text: str) -> str:
-    if text not in {"warn", "fail"}:
-        raise ConfigError(f"{text!r} is neither 'warn' nor 'fail'")
-    return text
-
-
-def _baseline(text: str) -> str:
-    from ..statistics.baseline import check_name
-
-    return check_name(text) if text else text
-
-
-def _carbon(text: str) -> str:
-    from ..reports.costs import carbon_factor
-
-    carbon_factor(text)
-    return text
-
-
-def _price(text: str) -> str:
-    from ..reports.costs import price_factor
-
-    price_factor(text)
-    return text
-
-
-def _pue(text: str) -> str:
-    from ..reports.costs import pue_factor
-
-    pue_factor(text)
-    return text
-
-
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off", ""}
-
-
-def _flag(text: str) -> bool:
-    if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    raise ConfigError(f"{text!r} is neither true nor false; write 1 or 0")
+_INI_TYPES: Mapping[Kind, IniType] = {
+    "flag": "bool", "positive_int": "int", "count": "int", "whole": "int", "positive_seconds": "float",
+    "seconds": "float", "ratio": "float",
+}  # fmt: skip
+"""pytest's type of the ini setting, where it is not text."""
 
 
 class Option(NamedTuple):
-    """One option, and its twins in the ini file and the environment.
+    """One option of the command line, with its ini setting and its environment variable.
 
-    A named tuple, because making a dataclass takes a millisecond that every suite would pay.
-
-    ``field`` names the field of ``Settings``; ``parse`` turns text into its value and raises ``ConfigError``.
+    A named tuple: creating a dataclass takes a millisecond, which every suite would pay.
     """
 
     field: str
+    """Name of the field of ``Settings``."""
+    kind: Kind
     help: str
-    parse: Callable[[str], Any] = str
-    ini: IniType = "string"
+    default: str = ""
+    """The default in words, as ``Settings`` has it; empty for none."""
     metavar: str | None = None
     repeatable: bool = False
-    default: str = ""
-    """The default in words, as ``Settings`` has it."""
     marker: bool = False
     """Whether ``@pytest.mark.energy(field=…)`` may set it for one test."""
     bare: str | None = None
-    """What the option alone means, where its value may be left out."""
+    """The value of the option when it is given without ``=VALUE``; ``None`` where a value is required."""
+
+    @property
+    def ini(self) -> IniType:
+        """Pytest's type of the ini setting."""
+        return "args" if self.repeatable else _INI_TYPES.get(self.kind, "string")
 
     @property
     def ini_name(self) -> str:
@@ -200,279 +65,253 @@ class Option(NamedTuple):
         """The environment variable."""
         return f"PYTEST_{self.ini_name.upper()}"
 
+    def parse(self, given: Any) -> Any:
+        """Return the value of one text, or of a value that has the right type already.
 
-def _order(text: str) -> str:
-    return _one_of(text, ("declared", "random", "blocked"))
+        Raises:
+            ConfigError: the option cannot have this value.
+        """
+        from .option_values import PARSERS
 
-
-def _progress(text: str) -> str:
-    return _one_of(text, ("auto", "line", "heartbeat", "off"))
-
-
-def _one_of(text: str, known: tuple[str, ...]) -> str:
-    if text not in known:
-        raise ConfigError(f"{text!r} is none of {', '.join(known)}")
-    return text
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is not a whole number") from error
-
-
-def _joules(text: str) -> float:
-    from ..units import parse_joules
-
-    joules = parse_joules(text)
-    if joules <= 0:
-        raise ConfigError(f"{text!r} is not an energy above 0")
-    return joules
+        return PARSERS[self.kind](given)
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option(field="measure_all", ini="bool", parse=_flag, help="measure every selected test, not only those that ask"),
     Option(
-        field="disable",
-        ini="bool",
-        parse=_flag,
-        help="measure nothing, start no background load, run each cell once: the suite as a fast functional test",
+        "measure_all", "flag", "measure every selected test, not only tests that use a fixture or marker of this plugin"
     ),
-    Option(field="dir", default="energy-results", metavar="DIR", help="folder for the results", parse=_folder),
-    Option(field="name", metavar="NAME", help="name of this run, part of its folder's name"),
+    Option("disable", "flag", "run each cell once, without measurements and without background loads"),
+    Option("dir", "folder", "folder for the results", "energy-results", "DIR"),
+    Option("name", "text", "name of this run, added to the name of its folder", metavar="NAME"),
     Option(
-        field="tag", metavar="KEY=VALUE", parse=_label, ini="args", repeatable=True, help="label kept in each record"
+        "tag", "label", "label stored in every record of the run; may be repeated", metavar="KEY=VALUE", repeatable=True
     ),
+    Option("repeats", "positive_int", "number of measured repetitions of each cell", "1", "N", marker=True),
     Option(
-        field="repeats",
-        default="1",
-        metavar="N",
-        parse=_positive_int,
-        ini="int",
+        "warmup",
+        "count",
+        "number of repetitions of each cell before the measured ones; recorded as warm-up",
+        "0",
+        "N",
         marker=True,
-        help="measured repetitions of a cell",
     ),
     Option(
-        field="warmup",
-        default="0",
-        metavar="N",
-        parse=_count,
-        ini="int",
+        "max_retries",
+        "count",
+        "number of retries of a failed training; every attempt is recorded with its energy",
+        "0",
+        "N",
         marker=True,
-        help="repetitions of a cell before the measured ones, recorded as warm-up",
     ),
     Option(
-        field="max_retries",
-        default="0",
-        metavar="N",
-        parse=_count,
-        ini="int",
-        marker=True,
-        help="further attempts of a training that failed; each attempt is recorded with its energy",
+        "sensors",
+        "names",
+        "energy sensors to use, in order of preference: auto, or names separated by commas (listed by "
+        "--energy-list=sensors)",
+        "auto",
+        "NAMES",
     ),
     Option(
-        field="sensors",
-        default="auto",
-        metavar="NAMES",
-        parse=_names,
-        help="which sources of readings, in order: auto, or names with commas between (see --energy-list=sensors)",
+        "interval",
+        "positive_seconds",
+        "seconds between two samples of a sensor that has no energy counter",
+        "1",
+        "SECONDS",
     ),
+    Option("strict", "flag", "fail the run when a sensor is missing or only an estimate is available"),
     Option(
-        field="interval",
-        default="1",
-        metavar="SECONDS",
-        parse=_positive_seconds,
-        ini="float",
-        help="time between two samples of a sensor that has to be sampled",
-    ),
-    Option(
-        field="strict",
-        ini="bool",
-        parse=_flag,
-        help="a missing or only estimated sensor fails the run",
-    ),
-    Option(
-        field="models",
+        "models",
+        "file",
+        "additional registry of workloads (JSON, TOML or YAML), for your own repositories; may be repeated",
         metavar="FILE",
-        ini="args",
         repeatable=True,
-        help="a registry of further workloads, your own repositories; adds to those of the ini file",
     ),
     Option(
-        field="config",
+        "config",
+        "text",
+        "path or pattern of experiment files (JSON, TOML or YAML) to collect in addition to *.energy.json; "
+        "may be repeated",
         metavar="PATTERN",
-        ini="args",
         repeatable=True,
-        help="JSON, TOML or YAML files that are experiments: paths or patterns, besides those called *.energy.json",
     ),
     Option(
-        field="profile",
+        "profile",
+        "text",
+        "profile of hyperparameters to use; 'published' selects the defaults of the registry",
         metavar="NAME",
         marker=True,
-        help="which profile of the workloads' hyperparameters; 'published' is the registry's defaults",
     ),
     Option(
-        field="threads",
-        default="half of the cores",
-        metavar="N",
-        parse=_positive_int,
-        ini="int",
-        help="CPU threads of the foreground training, the same alone and beside a load",
+        "threads",
+        "positive_int",
+        "CPU threads of the measured training, the same with and without a background load",
+        "half of the cores",
+        "N",
     ),
     Option(
-        field="idle",
-        default="5",
-        metavar="SECONDS",
-        parse=_seconds,
-        ini="float",
-        help="length of the idle leg, once a run, and of the leg of a load alone; 0: none; not with an estimate",
+        "idle",
+        "seconds",
+        "seconds to measure idle power (once per run) and each load on its own; 0 disables it; ignored for "
+        "estimated sensors",
+        "5",
+        "SECONDS",
     ),
     Option(
-        field="cooldown",
+        "cooldown",
+        "cool_down",
+        "rest before each measured test, not counted by timeouts: a number of seconds, temp:50 (until no "
+        "device is above 50 °C), or idle (until power is back at idle); waits at most 5 minutes, then flags "
+        "the record (default: no rest)",
         metavar="REST",
-        parse=_cool_down,
         marker=True,
-        help="rest before a measured test, outside its timeout: seconds, temp:50 (until no device is above 50 °C), "
-        "or idle (until idle power is back); bounded, then flagged; without it there is no rest",
     ),
     Option(
-        field="host_lock",
-        default="wait",
-        metavar="wait|refuse|off",
-        parse=_lock_mode,
-        help="two measured tests never overlap on one host: wait for the other, refuse to measure, or measure anyway",
+        "host_lock",
+        "lock_mode",
+        "what to do when another process measures on this host: wait for it, refuse to measure, or measure "
+        "anyway (off)",
+        "wait",
+        "wait|refuse|off",
     ),
     Option(
-        field="host_lock_timeout",
+        "host_lock_timeout",
+        "positive_seconds",
+        "maximum time in seconds to wait for the host lock before failing the test (default: wait indefinitely)",
         metavar="SECONDS",
-        parse=_positive_seconds,
-        ini="float",
-        help="longest wait for the host lock; then the test fails; else it waits for ever",
     ),
     Option(
-        field="host_lock_dir",
+        "host_lock_dir",
+        "text",
+        "folder of the host lock, shared by all users who measure on this host (default: the first usable of "
+        "/run/lock, /dev/shm and /tmp)",
         metavar="DIR",
-        help="folder of the host lock, the same for all who measure on this host; else /run/lock, /dev/shm or /tmp",
     ),
     Option(
-        field="coverage_min",
-        default="0.9",
-        metavar="SHARE",
-        parse=_ratio,
-        ini="float",
+        "coverage_min",
+        "ratio",
+        "minimum fraction (0 to 1) of the measurement window covered by the background load; the test fails "
+        "below it; 0 disables the check",
+        "0.9",
+        "RATIO",
         marker=True,
-        help="least share of the window during which the background load must have run, else the test fails; 0: any",
     ),
     Option(
-        field="order",
+        "order",
+        "order",
+        "order of experiments: declared, random, or blocked (one repetition of every cell, shuffled, then the"
+        " next); without it pytest's order",
         metavar="ORDER",
-        parse=_order,
-        help="order of experiments: declared, random, or blocked (each repetition of all cells a shuffled block)",
     ),
+    Option("seed", "whole", "seed of --energy-order; stored in run.json", "0", "N"),
     Option(
-        field="seed",
-        default="0",
-        metavar="N",
-        parse=_whole,
-        ini="int",
-        help="seed of --energy-order; kept in run.json",
-    ),
-    Option(
-        field="history",
+        "history",
+        "file",
+        "results of earlier runs (a folder, records.jsonl, or a CSV with hyperparam_* columns): mutations "
+        "found there for the same workload, with or without a load, are not run again; may be repeated",
         metavar="FILE",
-        ini="args",
         repeatable=True,
-        help="results of earlier runs (folder, records.jsonl, CSV with hyperparam_* columns): mutations that they hold "
-        "for the same workload, alone or beside a load, are left out",
     ),
     Option(
-        field="resume",
+        "resume",
+        "text",
+        "resume the latest run, or the run given as --energy-resume=RUN: experiments that it finished with "
+        "the same code and values are not run again and stay in its report",
         metavar="RUN",
         bare="latest",
-        help="go on with the latest run, or with the one named: experiments that it finished with the same code and "
-        "values are left out and stay in its report",
+    ),
+    Option("plan", "flag", "print what would run, with the expected time and energy from earlier runs; run nothing"),
+    Option(
+        "budget", "joules", "stop the run when it has used this much energy, such as 500kJ or 2kWh", metavar="ENERGY"
     ),
     Option(
-        field="plan",
-        ini="bool",
-        parse=_flag,
-        help="print what would run, with the time and energy that earlier runs took; run nothing",
-    ),
-    Option(
-        field="budget",
-        metavar="ENERGY",
-        parse=_joules,
-        help="stop the run when it has used so much, such as 500kJ or 2kWh",
-    ),
-    Option(
-        field="governor",
+        "governor",
+        "text",
+        "CPU frequency governor, such as performance: set before each test and restored after it",
         metavar="NAME",
         marker=True,
-        help="CPU frequency governor, such as performance: set for each test and restored after it",
     ),
     Option(
-        field="progress",
-        default="auto",
-        metavar="HOW",
-        parse=_progress,
-        help="how the run tells where it is: line (on a terminal), heartbeat (one line a minute), off, or auto",
+        "progress",
+        "progress",
+        "how to report progress: line (on a terminal), heartbeat (one line per minute), off, or auto",
+        "auto",
+        "HOW",
     ),
     Option(
-        field="compare",
-        bare="",
+        "compare",
+        "text",
+        "compare with this machine's default baseline, or else with the latest run; --energy-compare=RUN "
+        "compares with a run (its folder, its id, or the beginning of its id) or a baseline by name",
         metavar="RUN",
-        help="compare with a run (its folder, its id, the beginning of its id) or a baseline by name; alone: with this "
-        "machine's default baseline, else with the latest run",
-    ),
-    Option(
-        field="compare_fail",
-        metavar="QUANTITY:CHANGE",
-        parse=_threshold,
-        ini="args",
-        repeatable=True,
-        help="exit with 1 when a cell is worse than in the run compared with, such as total_j:5%% or, where a fall is "
-        "worse, test_accuracy:-2%%; implies --energy-compare",
-    ),
-    Option(
-        field="save_baseline",
         bare="",
-        metavar="NAME",
-        parse=_baseline,
-        help="keep this run's records as a baseline of this machine; alone: the default one",
     ),
     Option(
-        field="baseline_missing",
-        default="warn",
-        metavar="warn|fail",
-        parse=_missing,
-        help="what to do when there is nothing to compare with",
-    ),
-    Option(
-        field="report",
-        metavar="TYPE[:PATH]",
-        parse=_report,
-        ini="args",
+        "compare_fail",
+        "threshold",
+        "exit with status 1 when a cell is worse than in the run it is compared with, such as total_j:5%% or,"
+        " where a decrease is worse, test_accuracy:-2%%; implies --energy-compare; may be repeated",
+        metavar="QUANTITY:CHANGE",
         repeatable=True,
-        help="write a report: html, md, json, csv, github, gha-benchmark or openmetrics (term, the table, is always "
-        "printed); without a path into the run's folder",
     ),
     Option(
-        field="carbon_intensity",
+        "save_baseline",
+        "baseline",
+        "save the records of this run as the default baseline of this machine, or as --energy-save-baseline=NAME",
+        metavar="NAME",
+        bare="default",
+    ),
+    Option(
+        "baseline_missing",
+        "baseline_missing",
+        "what to do when there is no run or baseline to compare with",
+        "warn",
+        "warn|fail",
+    ),
+    Option(
+        "report",
+        "report",
+        "write a report: html, md, json, csv, github, gha-benchmark or openmetrics (term, the table, is "
+        "always printed); without a path into the folder of the run; may be repeated",
+        metavar="TYPE[:PATH]",
+        repeatable=True,
+    ),
+    Option(
+        "carbon_intensity",
+        "carbon",
+        "grams of CO2 equivalent per kWh and the source of that number, to show carbon emissions; there is no default",
         metavar="'G/kWh; SOURCE'",
-        parse=_carbon,
-        help="grams of CO2 equivalent a kWh and where the number is from, to show carbon; nothing is guessed",
     ),
     Option(
-        field="price",
+        "price",
+        "price",
+        "price per kWh and its source, such as '0.31 EUR/kWh; contract of 2026', to show costs",
         metavar="'CURRENCY/kWh; SOURCE'",
-        parse=_price,
-        help="price of a kWh such as '0.31 EUR/kWh; contract of 2026', to show costs",
     ),
     Option(
-        field="pue",
+        "pue",
+        "pue",
+        "power usage effectiveness of the data centre (1 or more), by which carbon emissions and costs are multiplied",
         metavar="'PUE; SOURCE'",
-        parse=_pue,
-        help="power usage effectiveness of the data centre, 1 or more, that carbon and price are multiplied with",
     ),
 )
+
+_ENERGY = ", ".join(f"{option.field}={option.default or None}" for option in OPTIONS if option.marker)
+
+MARKERS: Mapping[str, str] = {
+    "workload": 'workload("repository/model", profile=None, **hyperparameters): the training that the train fixture '
+    "runs; hyperparameters given by name are fixed at these values",
+    "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): run the test once '
+    "for each drawn set of hyperparameter values; names use the registered distributions, keywords give explicit ones "
+    "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the cell without mutation",
+    "background_load": 'background_load("repository/model", n=1, profile=None, intensity=1.0, '
+    "target_gpu_utilisation=None, gpu_memory_fraction=None, devices=None, ready=None, ready_timeout=60, grace=10, "
+    "**hyperparameters): run this training in a loop alongside the test; may be used several times; "
+    'batch_size="auto" fits the batch to the free memory; background_load(["program", "argument"], ...) loops a '
+    "command",
+    "limit_energy": 'limit_energy("500 J", kind="total"): fail the test when it uses more energy, in total or of kind '
+    '"cpu", "gpu" or "dram"; also when that energy is unknown',
+    "limit_power": 'limit_power("250 W", peak=False): fail the test when its mean (or peak) power is higher',
+    "energy": f"energy({_ENERGY}): settings of this test, which take precedence over the command line; None selects "
+    "the default",
+}
+"""The markers, with the text that ``pytest --markers`` prints."""

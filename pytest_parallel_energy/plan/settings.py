@@ -5,67 +5,85 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigError, did_you_mean
 from .options import OPTIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..host.cooldown import CoolDown
+    from ..host.lock import LockMode
+    from ..reports.costs import Factor
+    from ..reports.writers import ReportTarget
+    from ..statistics.quantities import Threshold
+    from .option_values import Label
+    from .order import Order
 
 __all__ = ["Settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the user asked for; the values here are the defaults."""
+    """The user's settings, as parsed values; the values here are the defaults."""
 
     measure_all: bool = False
     disable: bool = False
     dir: str = "energy-results"
     name: str | None = None
-    tag: tuple[str, ...] = ()
+    tag: tuple[Label, ...] = ()
     repeats: int = 1
     warmup: int = 0
     max_retries: int = 0
     sensors: tuple[str, ...] = ("auto",)
     interval: float = 1.0
+    """Seconds."""
     strict: bool = False
-    models: tuple[str, ...] = ()
+    models: tuple[Path, ...] = ()
     config: tuple[str, ...] = ()
+    """Paths or patterns."""
     profile: str | None = None
     threads: int | None = None
     idle: float = 5.0
-    cooldown: str | None = None
+    """Seconds; 0 measures no idle power."""
+    cooldown: CoolDown | None = None
     governor: str | None = None
-    host_lock: str = "wait"
+    host_lock: LockMode = "wait"
     host_lock_timeout: float | None = None
+    """Seconds; ``None`` waits indefinitely."""
     host_lock_dir: str | None = None
     coverage_min: float = 0.9
-    order: str | None = None
+    """Fraction from 0 to 1."""
+    order: Order | None = None
     """``None`` leaves it to pytest and other plugins."""
     seed: int = 0
-    history: tuple[str, ...] = ()
+    history: tuple[Path, ...] = ()
     resume: str | None = None
-    """``latest``, a run's name or its folder; ``None`` begins a run."""
+    """``latest``, a run's name or its folder; ``None`` starts a new run."""
     plan: bool = False
     budget: float | None = None
     """Joules."""
-    progress: str = "auto"
+    progress: Literal["auto", "line", "heartbeat", "off"] = "auto"
     compare: str | None = None
     """A run or baseline; empty for the default."""
-    compare_fail: tuple[str, ...] = ()
+    compare_fail: tuple[Threshold, ...] = ()
     save_baseline: str | None = None
-    """Its name; empty for the default."""
-    baseline_missing: str = "warn"
-    report: tuple[str, ...] = ()
-    carbon_intensity: str | None = None
-    price: str | None = None
-    pue: str | None = None
+    """The name of the baseline."""
+    baseline_missing: Literal["warn", "fail"] = "warn"
+    report: tuple[ReportTarget, ...] = ()
+    carbon_intensity: Factor | None = None
+    price: Factor | None = None
+    pue: Factor | None = None
     sysfs_root: str = "/sys"
 
     def for_test(self, overrides: Mapping[str, Any]) -> Settings:
-        """The settings of one test: these, with what its ``energy`` marker says.
+        """Return the settings of one test: these, changed by the keywords of its ``energy`` marker.
+
+        ``None`` selects the default of the option.
 
         Raises:
-            ConfigError: a keyword that the marker does not take, or a value that it cannot have.
+            ConfigError: the marker has an unknown keyword, or a value that the option cannot have.
         """
         known = {option.field: option for option in OPTIONS if option.marker}
         values = {}
@@ -73,11 +91,23 @@ class Settings:
             if name not in known:
                 raise ConfigError(f"the marker 'energy' has no argument {name!r}; {did_you_mean(name, known)}")
             try:
-                values[name] = known[name].parse(str(value))
+                values[name] = getattr(_DEFAULTS, name) if value is None else known[name].parse(value)
             except ConfigError as error:
                 raise ConfigError(f"the marker energy({name}={value!r}): {error}") from error
         return dataclasses.replace(self, **values) if values else self
 
     def labels(self) -> dict[str, str]:
-        """The labels of ``--energy-tag``, as a mapping."""
-        return dict(tag.split("=", 1) for tag in self.tag)
+        """Return the labels of ``--energy-tag`` by key; a later one replaces an earlier one with the same key."""
+        return dict(self.tag)
+
+    def as_text(self) -> dict[str, str]:
+        """Return each setting as text, for ``run.json``; settings that are ``None`` are left out."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            name: str(tuple(map(str, value))) if isinstance(value, tuple) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
+
+
+_DEFAULTS = Settings()

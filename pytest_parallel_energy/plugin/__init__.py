@@ -9,7 +9,7 @@ import pytest
 from ..errors import ParallelEnergyError
 from ..plan.options import MARKERS
 from .collection import Items
-from .configuration import add_options
+from .configuration import LIST_DEFAULT, LIST_FLAG, add_options, write_out_bare_options
 from .fixtures import background_load, energy_meter, hyperparameters, record_metric, train
 from .reporting import Reporting
 
@@ -22,12 +22,15 @@ __all__ = [
     "pytest_cmdline_main",
     "pytest_collection_finish",
     "pytest_configure",
+    "pytest_load_initial_conftests",
     "record_metric",
     "train",
 ]
 
 _COLLECTION: pytest.StashKey[Items] = pytest.StashKey()
 
+_LISTS = (LIST_DEFAULT, "sensors", "columns")
+"""Values of ``--energy-list``; not ``choices`` of argparse, which would refuse a test path after the option."""
 _LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
 """Options of pytest's under which no test runs."""
 
@@ -44,10 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
     group = parser.getgroup("energy")
     group.addoption(
-        "--energy-list",
+        LIST_FLAG,
         nargs="?",
-        const="workloads",
-        choices=("workloads", "sensors", "columns"),
+        const=LIST_DEFAULT,
         metavar="WHAT",
         help="print the workloads (the default), sensors or columns of the results, and exit",
     )
@@ -60,10 +62,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Keep options with an optional value from swallowing a test path; runs before pytest loads conftest.py files."""
+    write_out_bare_options(args, parser, early_config.known_args_namespace)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Answer ``--energy-list`` and ``--energy-doctor`` instead of running tests."""
     if not (config.option.energy_list or config.option.energy_doctor):
         return None
+    if config.option.energy_list not in {None, *_LISTS}:
+        raise pytest.UsageError(f"{LIST_FLAG}: invalid value {config.option.energy_list!r}; known: {', '.join(_LISTS)}")
     from ..console import listings as answers
     from .configuration import settings_from
 

@@ -124,15 +124,15 @@ class Items:
             ConfigError: a marker says something that is not understood.
         """
         from ..plan.cells import MarkedPlan
-        from ..plan.markers import LoadMark, MutateMark, WorkloadMark
+        from ..plan.markers import LoadRequest, MutateMark, WorkloadMark
 
         # iter_markers gives the decorator next to the function first; people read from the top.
         marks = list(item.iter_markers())[::-1]
         workload = item.get_closest_marker("workload")
-        loads = [LoadMark.from_mark(mark) for mark in marks if mark.name == "background_load"]
+        loads = [LoadRequest.from_mark(mark) for mark in marks if mark.name == "background_load"]
         callspec = getattr(item, "callspec", None)
         if callspec and callspec.params.get("background_load") is not None:
-            loads.append(LoadMark.from_parameter(callspec.params["background_load"]))
+            loads.append(LoadRequest.from_parameter(callspec.params["background_load"]))
         return MarkedPlan(
             workload=WorkloadMark.from_mark(workload) if workload else None,
             mutates=tuple(MutateMark.from_mark(mark) for mark in marks if mark.name == "mutate"),

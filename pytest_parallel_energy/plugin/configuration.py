@@ -1,10 +1,12 @@
-"""Options and settings as pytest knows them: the option table given to its parser, and read back from its config.
+"""Options and settings as pytest knows them: the option table is registered here, and settings are read back.
 
-Loaded with the plugin, also by suites that use nothing of it: ``Settings`` is imported when it is first built.
+pytest imports this module at every start, also in suites that do not use the plugin: ``Settings`` is imported when it
+is first built.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,14 +20,17 @@ from ..plan.options import OPTIONS, Option
 if TYPE_CHECKING:
     from ..plan.settings import Settings
 
-__all__ = ["add_options", "any_given", "settings_from"]
+__all__ = ["LIST_DEFAULT", "LIST_FLAG", "add_options", "any_given", "settings_from", "write_out_bare_options"]
+
+LIST_FLAG, LIST_DEFAULT = "--energy-list", "workloads"
+"""The option that prints a list and exits, and its value where it is given alone."""
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Give pytest the command-line options and their ini twins."""
+    """Register the command-line options and their ini settings."""
     group = parser.getgroup("energy", "energy of training experiments (pytest-parallel-energy)")
     for option in OPTIONS:
-        help_text = f"{option.help}{_default_words(option)}"
+        help_text = f"{option.help} (default: {option.default})" if option.default else option.help
         if option.ini == "bool":
             group.addoption(option.flag, dest=option.ini_name, action="store_true", default=None, help=help_text)
         else:
@@ -40,15 +45,31 @@ def add_options(parser: pytest.Parser) -> None:
                 help=help_text,
                 **optional,
             )
-        parser.addini(option.ini_name, help=f"{help_text}; as {option.flag}", type=option.ini, default=None)
+        parser.addini(option.ini_name, help=f"{help_text}; same as {option.flag}", type=option.ini, default=None)
 
 
-def _default_words(option: Option) -> str:
-    return f" (default: {option.default})" if option.default else ""
+def write_out_bare_options(arguments: list[str], parser: pytest.Parser, known: argparse.Namespace) -> None:
+    """Give each option that stands without a value its default value, before pytest parses the command line.
+
+    argparse would take the next argument as the value: in ``--energy-resume tests/`` the test path. Arguments after
+    ``--`` are not options.
+
+    Args:
+        arguments: the command line, with ``addopts``; changed in place.
+        parser: pytest's.
+        known: what pytest has parsed so far, from which it loads the first ``conftest.py`` files; its paths are
+            corrected.
+    """
+    bare = {option.flag: option.bare for option in OPTIONS if option.bare is not None} | {LIST_FLAG: LIST_DEFAULT}
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    written = [f"{word}={bare[word]}" if word in bare else word for word in arguments[:end]] + arguments[end:]
+    if written != arguments:
+        arguments[:] = written
+        known.file_or_dir = parser.parse_known_args(written).file_or_dir
 
 
 def any_given(config: pytest.Config, environ: Mapping[str, str]) -> bool:
-    """Whether the command line, the environment or the ini file says anything about energy."""
+    """Return whether the command line, the environment or the ini file sets any option of the table."""
     return any(
         config.getoption(option.ini_name) is not None
         or option.variable in environ
@@ -58,11 +79,11 @@ def any_given(config: pytest.Config, environ: Mapping[str, str]) -> bool:
 
 
 def settings_from(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of this session.
+    """Return the settings of this session.
 
     Raises:
-        pytest.UsageError: a value that an option cannot have; the message names the option, where the value came
-            from, and what would be right.
+        pytest.UsageError: an option has an invalid value; the message names where the value came from, and what would
+            be valid.
     """
     from ..plan.settings import Settings
 
@@ -72,9 +93,10 @@ def settings_from(config: pytest.Config, environ: Mapping[str, str] = os.environ
 
 
 def _resolve(option: Option, config: pytest.Config, environ: Mapping[str, str]) -> Any:
-    """The value that wins: command line, then environment, then ini; ``None`` where none of them has it.
+    """Return the value of highest precedence: command line, environment, ini; ``None`` where none of them sets it.
 
-    Registries add up instead (ini first, so that the nearer source wins for a name that both have).
+    Options that name files add up instead, the ini file's first, so that the command line's wins for a workload that
+    both define.
     """
     on_command_line = config.getoption(option.ini_name)
     in_environment = environ.get(option.variable)
@@ -98,12 +120,12 @@ def _ini_folder(config: pytest.Config) -> Path:
 
 
 _FILES = frozenset({"models", "config", "history"})
-"""Options that name files: what the command line names is relative to the folder that pytest was started in."""
+"""Options that name files: paths on the command line are relative to the folder in which pytest was started."""
 
 
 def _in_ini_folder(option: Option, value: Any, folder: Path) -> Any:
-    """Paths in the ini file are relative to the ini file, as pytest's own are."""
-    if option.field == "dir" and value:  # an empty one is refused like everywhere
+    """Resolve paths of the ini file against its folder, as pytest does with its own."""
+    if option.field == "dir" and value:  # an empty name is refused by the parser
         return str(folder / value)
     return _in_folder(option, value, folder)
 
@@ -116,11 +138,9 @@ def _in_folder(option: Option, value: Any, folder: Path) -> Any:
 
 def _parse(option: Option, given: Any, origin: str) -> Any:
     try:
-        if isinstance(given, bool):
-            return given
         if option.repeatable:
             texts: Sequence[str] = [given] if isinstance(given, str) else given
-            return tuple(option.parse(str(text)) for text in texts)
-        return option.parse(str(given))
+            return tuple(map(option.parse, texts))
+        return option.parse(given)
     except ConfigError as error:
         raise pytest.UsageError(f"{origin}: {error}") from error

@@ -102,7 +102,7 @@ def _test_of(entry: Entry, name: str, file: Path) -> Any:
 
 
 def _marks(entry: Entry) -> Iterable[pytest.MarkDecorator]:
-    from ..plan.markers import LoadMark, MutateMark, WorkloadMark
+    from ..plan.markers import MutateMark, WorkloadMark
 
     # Ready values instead of keywords: a hyperparameter may be called `seed`, and so is an argument of the marker.
     yield pytest.mark.workload(WorkloadMark(name=entry.workload, profile=entry.profile, fixed=entry.values))
@@ -110,17 +110,7 @@ def _marks(entry: Entry) -> Iterable[pytest.MarkDecorator]:
         yield pytest.mark.mutate(MutateMark(draw=entry.draw, spaces=entry.space))
     # pytest applies decorators from the innermost; the first load of the entry must stand at the top.
     for load in reversed(entry.loads):
-        yield pytest.mark.background_load(
-            LoadMark(
-                name=load.name,
-                n=load.n,
-                profile=load.profile,
-                hyperparameters=load.values,
-                conditions=load.conditions,
-                command=load.command,
-                cwd=load.cwd,
-            )
-        )
+        yield pytest.mark.background_load(load)
     if own := {name: value for name in _SETTINGS if (value := getattr(entry, name)) is not None}:
         yield pytest.mark.energy(**own)
     if entry.timeout_s is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..energy.window import Window
 from ..errors import ParallelEnergyError
-from ..plan.markers import LoadMark
+from ..plan.markers import LoadRequest
 
 if TYPE_CHECKING:
     from ..energy.result import WindowResult
@@ -128,7 +128,7 @@ class Loads:
         __tracebackhide__ = True
         experiment = self._experiment
         try:
-            mark = LoadMark.of(load, hyperparameters)
+            mark = LoadRequest.of(load, hyperparameters)
             return self._loads.start(mark, experiment.attempt.folder)
         except ParallelEnergyError as error:
             raise error.with_traceback(None) from None  # the traceback would only show the plugin's own code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Generator, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,7 +128,7 @@ class Sweeping:
         from ..plan.history import read_history
 
         try:
-            history = read_history([Path(name) for name in self._collection.settings.history])
+            history = read_history(self._collection.settings.history)
         except ParallelEnergyError as error:
             raise ConfigError(f"--energy-history: {error}") from error
         known: dict[Any, frozenset[Any]] = {}
@@ -159,8 +158,7 @@ class Sweeping:
             Slot(cell=_cell_name(item), repetition=param.repetition, warmup=param.warmup)
             for item, param in zip(ours, params, strict=True)
         ]
-        order: Any = settings.order
-        for place, chosen in zip(places, arrange(slots, order, settings.seed), strict=True):
+        for place, chosen in zip(places, arrange(slots, settings.order or "declared", settings.seed), strict=True):
             items[place] = ours[chosen]
 
     def pytest_report_collectionfinish(self) -> list[str]:
@@ -201,7 +199,6 @@ class Sweeping:
     def _run_table(self, items: Iterable[pytest.Item]) -> list[str]:
         from ..plan.expectation import Past, PlannedCell
         from ..plan.run_table import run_table
-        from ..reports.costs import price_factor
 
         counts: dict[tuple[str, str], list[int]] = {}
         about: dict[tuple[str, str], tuple[str, int]] = {}
@@ -222,8 +219,7 @@ class Sweeping:
             )
             for ((name, cell), count), (workload, loads) in zip(counts.items(), about.values(), strict=True)
         ]
-        given = self._collection.settings.price
-        price = price_factor(given) if given else None
+        price = self._collection.settings.price
         return run_table(cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price=price)
 
     def _past_records(self) -> Iterable[Any]:
@@ -234,8 +230,8 @@ class Sweeping:
         for file in sorted(files)[-_RUNS_OF_THE_PAST:]:
             yield from read_records(file).records
         for name in session.settings.history:
-            if not name.endswith(".csv"):
-                yield from read_records(Path(name)).records
+            if name.suffix != ".csv":
+                yield from read_records(name).records
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

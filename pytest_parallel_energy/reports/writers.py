@@ -22,6 +22,10 @@ class ReportTarget:
     path: Path | None = None
     """``None`` is the kind's own name in the run's folder."""
 
+    def __str__(self) -> str:
+        """Return the text from which :func:`parse_target` reads this target."""
+        return self.kind if self.path is None else f"{self.kind}:{self.path}"
+
 
 def _html(report: Report) -> str:
     from .html.document import html_report

@@ -12,15 +12,14 @@ from ..errors import ConfigError, ParallelEnergyError, RecordError
 from ..records.atomic_write import append_file
 from ..records.reader import read_records
 from ..reports.compare_text import comparison_lines
-from ..reports.costs import Factors, carbon_factor, cost_sentences, price_factor, pue_factor
+from ..reports.costs import Factors, cost_sentences
 from ..reports.github import job_summary, regression_annotations
 from ..reports.layout import Line
 from ..reports.open_report import ReportContext, load_report
 from ..reports.report import Report
-from ..reports.writers import ReportTarget, parse_target, write_report
-from ..statistics.baseline import DEFAULT_NAME, check_reference, find_path, save_baseline
+from ..reports.writers import ReportTarget, write_report
+from ..statistics.baseline import check_reference, find_path, save_baseline
 from ..statistics.compare import Comparison, comparable, compare_runs, default_threshold
-from ..statistics.quantities import parse_threshold
 from ..statistics.stats import INSTALL_HINT, have_scipy
 
 if TYPE_CHECKING:
@@ -102,11 +101,7 @@ def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Ref
 
 def factors_of(settings: Settings) -> Factors:
     """The user's numbers."""
-    return Factors(
-        carbon=carbon_factor(settings.carbon_intensity) if settings.carbon_intensity else None,
-        price=price_factor(settings.price) if settings.price else None,
-        pue=pue_factor(settings.pue) if settings.pue else None,
-    )
+    return Factors(carbon=settings.carbon_intensity, price=settings.price, pue=settings.pue)
 
 
 def conclude(
@@ -124,7 +119,7 @@ def conclude(
     problems = [reference.problem] if reference and reference.problem else []
     comparison = _compared(settings, folder, reference, problems)
     context = ReportContext(comparison=comparison, factors=factors_of(settings), problems=tuple(problems))
-    targets = [parse_target(text) for text in settings.report if text != "term"]
+    targets = [target for target in settings.report if target.kind != "term"]
     report = load_report(folder, context, traces=any(target.kind == "html" for target in targets))
     steps = [_baseline_step(settings, results_dir, report)]
     steps += [_report_step(target, report, folder) for target in targets]
@@ -155,7 +150,7 @@ def _compares(settings: Settings) -> bool:
 def _compared(settings: Settings, folder: Path, reference: Reference | None, problems: list[str]) -> Comparison | None:
     if reference is None or reference.path is None:
         return None
-    thresholds = [parse_threshold(text) for text in settings.compare_fail] or [default_threshold("total_j")]
+    thresholds = list(settings.compare_fail) or [default_threshold("total_j")]
     try:
         old, new = read_records(reference.path, comparable), read_records(folder, comparable)
     except ParallelEnergyError as error:
@@ -171,7 +166,7 @@ Step = Iterator[str]
 
 def _baseline_step(settings: Settings, results_dir: Path, report: Report) -> Step:
     if settings.save_baseline is not None:
-        for path in save_baseline(results_dir, report.records, settings.save_baseline or DEFAULT_NAME):
+        for path in save_baseline(results_dir, report.records, settings.save_baseline):
             yield f"baseline: {path}"
 
 

@@ -15,7 +15,7 @@ from ..records.cell import cell_id, host_class
 from .record_parts import command_identity, load_identity
 
 if TYPE_CHECKING:
-    from ..plan.markers import LoadMark
+    from ..plan.markers import LoadRequest
     from ..plan.settings import Settings
     from ..records.record import HostPart
     from ..training.registry import Registry
@@ -122,7 +122,7 @@ class ExperimentCell:
     def _marked_loads(self) -> list[dict[str, Any]]:
         return [self._load_identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
 
-    def _load_identity(self, mark: LoadMark) -> dict[str, Any]:
+    def _load_identity(self, mark: LoadRequest) -> dict[str, Any]:
         if mark.command:
             return command_identity(mark.command, mark.conditions)
         workload = registered_load(self.facts.registry, mark.name)

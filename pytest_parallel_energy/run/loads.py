@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..energy.result import WindowResult
     from ..load.background import BackgroundLoad
     from ..load.request import AutoBatch, LoadSettings
-    from ..plan.markers import LoadMark
+    from ..plan.markers import LoadRequest
     from ..plan.settings import Settings
     from ..records.record import AttributionPart, BackgroundPart
     from ..training.workload import Workload
@@ -75,7 +75,7 @@ class ExperimentLoads:
             self._beside = self._run.legs.measure_loads(self.loads)
             self.started[0] = dataclasses.replace(self.started[0], solo_mean_w=self._beside.solo_w)
 
-    def start(self, mark: LoadMark, folder: Path) -> BackgroundLoad:
+    def start(self, mark: LoadRequest, folder: Path) -> BackgroundLoad:
         """Start one load and wait until it is ready.
 
         Raises:
@@ -172,7 +172,7 @@ class ExperimentLoads:
 
 
 def _registered_load(
-    workload: Workload, mark: LoadMark, *, folder: Path, threads: int, settings: Settings
+    workload: Workload, mark: LoadRequest, *, folder: Path, threads: int, settings: Settings
 ) -> StartedLoad:
     """Return a load that trains a workload, not started yet; its output folder is made.
 
@@ -196,7 +196,7 @@ def _registered_load(
     return StartedLoad(load=load, workload=workload, hyperparameters=values, conditions=conditions)
 
 
-def _command_load(mark: LoadMark, *, folder: Path, settings: Settings) -> StartedLoad:
+def _command_load(mark: LoadRequest, *, folder: Path, settings: Settings) -> StartedLoad:
     """Return a load that runs a plain command, not started yet.
 
     Raises:

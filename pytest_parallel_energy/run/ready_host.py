@@ -38,12 +38,10 @@ class ReadyHost:
             ParallelEnergyError: another process is measuring, and the settings say not to wait (any longer).
             ConfigError: the lock cannot be opened, or the kernel does not know the governor.
         """
-        from ..host.cooldown import parse_cool_down
-
         self._host_lock().acquire()
         flags = [*self._set_governor(settings.governor), *self._measure_idle()]
         if settings.cooldown is not None:
-            flag = self._rest().take(parse_cool_down(settings.cooldown)).flag
+            flag = self._rest().take(settings.cooldown).flag
             flags += [flag] if flag else []
         return tuple(flags)
 
@@ -59,12 +57,12 @@ class ReadyHost:
 
     def _host_lock(self) -> HostLock:
         if self._lock is None:
-            from ..host.lock import HostLock, parse_lock_mode
+            from ..host.lock import HostLock
 
             settings = self._session.settings
             self._lock = HostLock(
                 None if settings.host_lock_dir is None else Path(settings.host_lock_dir),
-                mode=parse_lock_mode(settings.host_lock),
+                mode=settings.host_lock,
                 deadline_s=settings.host_lock_timeout,
                 tell=self._tell,
             )

@@ -71,7 +71,7 @@ class Run:
         """
         from ..training.registry import load_registry
 
-        return load_registry([Path(name) for name in self.settings.models])
+        return load_registry(self.settings.models)
 
     def open_meter(self) -> EnergyMeter:
         """Return the meter, its sensors open; the first call opens them.
@@ -123,13 +123,12 @@ class Run:
     def _described(self, info: RunInfo) -> RunInfo:
         """Return ``info`` with the facts that are known from the start of this session."""
         meter = self._meter  # xdist's controller measures nothing and opens none
-        settings = dataclasses.asdict(self.settings)
         return dataclasses.replace(
             info,
             arguments=self.arguments,
             sensors=sensors_in_words(meter) if meter else (),
             refusals=refusals_in_words(meter) if meter else (),
-            settings={name: str(value) for name, value in settings.items() if value is not None},
+            settings=self.settings.as_text(),
             host=self.host,
         )
 

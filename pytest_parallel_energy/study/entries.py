@@ -14,12 +14,13 @@ from ..errors import ConfigError, ParallelEnergyError, did_you_mean
 from ..mutation.distributions import Grid
 from ..mutation.draw import Draw, MutationKey, draw_mutations, mutation_key
 from ..plan.history import History, read_history
+from ..plan.markers import LoadRequest
 from ..training.workload import Workload
 from .context import StudyContext
 from .keys import ENTRY, FOREGROUND, open_fields
 from .load_entries import Beside, LoadReader
 from .spaces import read_space
-from .study import Entry, Load
+from .study import Entry
 
 __all__ = ["EntryReader"]
 
@@ -63,7 +64,7 @@ class EntryReader:
             entry = self._mutated(entry, workload, besides)
         return [one for beside in besides for one in self._with_baseline(_beside(entry, beside))]
 
-    def _plain(self, workload: Workload, loads: tuple[Load, ...]) -> Entry:
+    def _plain(self, workload: Workload, loads: tuple[LoadRequest, ...]) -> Entry:
         fixed = self._one("hyperparameters")
         profile = self._setting("profile")
         return Entry(
@@ -147,7 +148,7 @@ class EntryReader:
         node = fields.get("mode")
         return None if node is None else node.one_of([*_NEUTRAL, "mutation", "default"])
 
-    def _mutates(self, loads: Sequence[Load]) -> bool:
+    def _mutates(self, loads: Sequence[LoadRequest]) -> bool:
         """Whether hyperparameters are mutated: the nearest mode that says so, else what stands beside it."""
         spaces = [node for name in ("mutate", "mutate_params") if (node := self._one(name)) is not None]
         mode = next((mode for mode in (self._mode_of(self._front), self._old_mode(loads)) if mode), None)
@@ -171,7 +172,7 @@ class EntryReader:
             )
         return True
 
-    def _old_mode(self, loads: Sequence[Load]) -> str | None:
+    def _old_mode(self, loads: Sequence[LoadRequest]) -> str | None:
         """The entry's own mode where it speaks of mutation; older names for it count where nothing else says it."""
         mode = self._mode_of(self._entry)
         if mode in {"mutation", "default"}:
@@ -256,7 +257,7 @@ class EntryReader:
             for kind in _kinds(entry, tuple(entry.space), besides):
                 self._reading.drawn.setdefault(kind, set()).update(mutation_key(cell.values) for cell in cells)
 
-    def _name(self, workload: Workload, loads: Sequence[Load]) -> str:
+    def _name(self, workload: Workload, loads: Sequence[LoadRequest]) -> str:
         if "name" in self._entry:
             text = self._entry["name"].text()
         else:

@@ -21,9 +21,9 @@ from ..load.conditions import (
     read_condition,
     read_count,
 )
+from ..plan.markers import LoadRequest, command_name
 from .context import StudyContext
 from .keys import BACKGROUND, MUTATE, SWEPT, open_fields
-from .study import Load
 
 __all__ = ["Beside", "LoadReader"]
 
@@ -43,7 +43,7 @@ class Beside:
         label: what is swept in them, as part of a test's name; empty where nothing is.
     """
 
-    loads: tuple[Load, ...] = ()
+    loads: tuple[LoadRequest, ...] = ()
     label: str = ""
 
 
@@ -81,7 +81,7 @@ class LoadReader:
             for chosen in itertools.product(*each)
         ]
 
-    def _variants(self, node: Node) -> list[tuple[str, Load]]:
+    def _variants(self, node: Node) -> list[tuple[str, LoadRequest]]:
         fields = _fields(node)
         if "mode" in fields and (mode := fields["mode"].text()) != "default":
             fields["mode"].fail(
@@ -94,15 +94,15 @@ class LoadReader:
             for label, n, conditions in _settings(node, fields)
         ]
 
-    def _command(self, node: Node, fields: _Fields) -> Load:
+    def _command(self, node: Node, fields: _Fields) -> LoadRequest:
         words = tuple(map(_word, fields["command"].array()))
         others = [name for name in fields if name not in {"command", "batch_size", "n", *CONDITIONS}]
         conditions = {AUTO_BATCH: True} if "batch_size" in fields else {}
         place = next((fields[name] for name in (*others, "batch_size") if name in fields), fields["command"])
         _ask(place if words else node, check_command, words, conditions, others)
-        return Load(command=words, cwd=self._base, conditions=conditions)
+        return LoadRequest(name=command_name(words), command=words, cwd=self._base, conditions=conditions)
 
-    def _training(self, node: Node, fields: _Fields) -> Load:
+    def _training(self, node: Node, fields: _Fields) -> LoadRequest:
         if "name" in fields:
             if also := next((fields[key] for key in ("repository", "model") if key in fields), None):
                 also.fail(f'stands beside "name": {shown(fields["name"].value)}', "keep one of them")
@@ -119,7 +119,7 @@ class LoadReader:
             all_values = workload.values(self._reading.in_force(profile), **values)
             _ask(batch, first_batch, workload.name, all_values)
         conditions = {} if batch is None else {AUTO_BATCH: True}
-        return Load(workload=workload.name, values=values, profile=profile, conditions=conditions)
+        return LoadRequest(name=workload.name, hyperparameters=values, profile=profile, conditions=conditions)
 
 
 def _fields(node: Node) -> _Fields:

@@ -5,40 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..mutation.distributions import Distribution, Value
 from ..mutation.draw import Draw
+from ..plan.markers import LoadRequest
 
-__all__ = ["Entry", "Load", "Study"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """One background load of an entry: what the marker would say.
-
-    Args:
-        workload: ``repository/model``; empty for a plain command.
-        values: hyperparameters that differ from its defaults.
-        profile: profile of the registry; ``None`` leaves it to the run.
-        n: how many of it.
-        conditions: fields of ``LoadSettings`` that it sets.
-        command: a plain command; empty for a workload.
-        cwd: the folder that a command runs in.
-    """
-
-    workload: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict)
-    profile: str | None = None
-    n: int = 1
-    conditions: Mapping[str, Any] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
-    cwd: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """For people: the workload's, or the program's."""
-        return self.workload or Path(self.command[0]).name
+__all__ = ["Entry", "Study"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +39,7 @@ class Entry:
     profile: str | None = None
     space: Mapping[str, Distribution] = field(default_factory=dict)
     draw: Draw | None = None
-    loads: tuple[Load, ...] = ()
+    loads: tuple[LoadRequest, ...] = ()
     repeats: int | None = None
     max_retries: int | None = None
     governor: str | None = None

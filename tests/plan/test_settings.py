@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError
-from pytest_parallel_energy.plan.options import OPTIONS
+from pytest_parallel_energy.host.cooldown import CoolDown
+from pytest_parallel_energy.plan.option_values import PARSERS
+from pytest_parallel_energy.plan.options import MARKERS, OPTIONS
 from pytest_parallel_energy.plan.settings import Settings
 from pytest_parallel_energy.plugin.configuration import settings_from
 
@@ -55,7 +59,7 @@ def test_precedence(tmp_path):
 def test_registries_add_up(tmp_path):
     """A registry of the command line stands beside those of the ini file, which are relative to it."""
     config = Config(tmp_path, {"energy_models": ["mine.json"]}, {"energy_models": ["shipped.json"]})
-    assert settings_from(config, {}).models == (str(tmp_path / "shipped.json"), str(tmp_path / "mine.json"))
+    assert settings_from(config, {}).models == (tmp_path / "shipped.json", tmp_path / "mine.json")
 
 
 def test_an_unknown_marker_argument():
@@ -67,3 +71,44 @@ def test_an_unknown_marker_argument():
 def test_sysfs_root(tmp_path):
     """Containers and tests may have another root."""
     assert settings_from(Config(tmp_path), {"PYTEST_ENERGY_SYSFS_ROOT": "/host/sys"}).sysfs_root == "/host/sys"
+
+
+def test_the_marker_takes_none_as_the_default():
+    """None is not the text 'None': it selects the default, also where the command line sets something else."""
+    settings = Settings(profile="quick", repeats=3).for_test({"profile": None, "repeats": None, "cooldown": None})
+    assert (settings.profile, settings.repeats, settings.cooldown) == (None, 1, None)
+
+
+@pytest.mark.parametrize("wrong", [{"profile": 3}, {"repeats": True}, {"repeats": 1.5}, {"coverage_min": "most"}])
+def test_a_marker_value_of_another_type(wrong):
+    """A value is not turned into text and read back: a wrong type is refused with the marker's argument."""
+    ((name, value),) = wrong.items()
+    with pytest.raises(ConfigError, match=re.escape(f"the marker energy({name}={value!r}):")):
+        Settings().for_test(wrong)
+
+
+def test_settings_hold_parsed_values(tmp_path):
+    """Text is read once, where settings are built; run.json gets text again."""
+    given = {
+        "energy_cooldown": "temp:50", "energy_compare_fail": ["total_j:5%"], "energy_report": ["md:out.md"],
+        "energy_price": "0.31 EUR/kWh; bill", "energy_tag": ["a=b"], "energy_save_baseline": "",
+    }  # fmt: skip
+    settings = settings_from(Config(tmp_path, given), {})
+    assert settings.cooldown == CoolDown(until="temperature", temperature_c=50.0)
+    assert settings.compare_fail[0].ratio == pytest.approx(0.05)
+    assert (settings.report[0].kind, settings.report[0].path) == ("md", Path("out.md"))
+    assert (settings.price.value, settings.save_baseline, settings.labels()) == (0.31, "default", {"a": "b"})
+    text = settings.as_text()
+    assert (text["cooldown"], text["compare_fail"]) == ("temp:50", "('total_j:5%',)")
+    assert (text["report"], text["tag"]) == ("('md:out.md',)", "('a=b',)")
+
+
+def test_the_energy_marker_names_each_of_its_keywords():
+    """What ``pytest --markers`` prints comes from the option table, with the defaults."""
+    assert "governor=None" in MARKERS["energy"]
+    assert all(f"{option.field}=" in MARKERS["energy"] for option in OPTIONS if option.marker)
+
+
+def test_each_option_has_a_parser():
+    """The table names kinds; each of them can be read."""
+    assert {option.kind for option in OPTIONS} == set(PARSERS)

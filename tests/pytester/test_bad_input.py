@@ -49,7 +49,7 @@ OPTIONS = {
     "--energy-repeats=0": "whole number of 1 or more",
     "--energy-repeats=many": "'many'",
     "--energy-interval=fast": "'fast'",
-    "--energy-coverage-min=2": "share from 0 to 1",
+    "--energy-coverage-min=2": "fraction from 0 to 1",
     "--energy-sensors=rapl": "known:",
     "--energy-tag=nokey": "KEY=VALUE",
     "--energy-models=nowhere.json": "nowhere.json",

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
 from pytest_parallel_energy.plan.cells import CellParam, MarkedPlan
-from pytest_parallel_energy.plan.markers import LoadMark, WorkloadMark
+from pytest_parallel_energy.plan.markers import LoadRequest, WorkloadMark
 from pytest_parallel_energy.plan.settings import Settings
 from pytest_parallel_energy.records.record import HostPart
 from pytest_parallel_energy.run.experiment import Experiment
@@ -83,7 +83,7 @@ class World:
     def busy_load(self, seconds=0.01):
         """A command as load: it sleeps."""
         code = f"import time; time.sleep({seconds})"
-        return LoadMark.of([sys.executable, "-I", "-S", "-c", code], {"ready": "started", "grace": 0.2})
+        return LoadRequest.of([sys.executable, "-I", "-S", "-c", code], {"ready": "started", "grace": 0.2})
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError
+from pytest_parallel_energy.plan.option_values import PARSERS
+from pytest_parallel_energy.plan.options import OPTIONS
 from pytest_parallel_energy.plan.settings import Settings
 from pytest_parallel_energy.records.record import HostPart
 from pytest_parallel_energy.records.store import RunStore
@@ -30,8 +32,15 @@ def not_on_github(monkeypatch):
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
 
 
-def settings_of(**changes):
-    return Settings(**changes)
+def settings_of(**texts):
+    """Settings as the command line would give them."""
+    kinds = {option.field: option for option in OPTIONS}
+
+    def value(field, given):
+        parse = PARSERS[kinds[field].kind]
+        return tuple(map(parse, given)) if isinstance(given, tuple) else parse(given)
+
+    return Settings(**{field: value(field, given) for field, given in texts.items()})
 
 
 def test_nothing_is_wanted_by_default():

@@ -6,11 +6,11 @@ import pytest
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError
 from pytest_parallel_energy.plan.cells import CellParam, MarkedPlan
-from pytest_parallel_energy.plan.markers import LoadMark, WorkloadMark
+from pytest_parallel_energy.plan.markers import LoadRequest, WorkloadMark
 
 NET = WorkloadMark(name="toy/net")
-LOAD = LoadMark.of("toy/net", {"epochs": 1})
-COMMAND = LoadMark.of(["python", "busy.py"], {})
+LOAD = LoadRequest.of("toy/net", {"epochs": 1})
+COMMAND = LoadRequest.of(["python", "busy.py"], {})
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_what_is_unknown_is_refused(world):
     with pytest.raises(RegistryError, match="toy/nut"):
         world.cell("toy/nut").id  # noqa: B018
     with pytest.raises(RegistryError, match="a command is a list of words"):
-        world.cell(loads=[LoadMark.of("python busy.py", {})]).id  # noqa: B018
+        world.cell(loads=[LoadRequest.of("python busy.py", {})]).id  # noqa: B018
     with pytest.raises(ConfigError, match="momentum"):
         world.cell("toy/net", values={"momentum": 1}).id  # noqa: B018

@@ -9,7 +9,7 @@ import pytest
 from pytest_parallel_energy.errors import ConfigError
 from pytest_parallel_energy.load.conditions import AUTO_BATCH, CONDITIONS, split_conditions
 from pytest_parallel_energy.mutation.draw import draw_mutations
-from pytest_parallel_energy.plan.markers import LoadMark
+from pytest_parallel_energy.plan.markers import LoadRequest
 from pytest_parallel_energy.processes.rules import Ready
 from pytest_parallel_energy.study.experiment_file import read_study
 from pytest_parallel_energy.study.keys import BACKGROUND, SWEPT, is_bookkeeping
@@ -36,8 +36,8 @@ def test_conditions_are_those_of_the_marker(entry):
     }  # fmt: skip
     assert set(words) | {"target_gpu_utilisation"} == set(CONDITIONS)
     (load,) = loads(entry, {**BESIDE, **words, "n": 2, "hyperparameters": {"epochs": 1}})
-    mark = LoadMark.of("tiny/linear", {**words, "epochs": 1}, n=2)
-    assert (load.name, load.n, load.values, load.conditions) == (
+    mark = LoadRequest.of("tiny/linear", {**words, "epochs": 1}, n=2)
+    assert (load.name, load.n, load.hyperparameters, load.conditions) == (
         mark.name,
         mark.n,
         mark.hyperparameters,
@@ -58,19 +58,27 @@ def test_each_condition_is_a_key_of_a_load():
 
 def test_short_forms(entry, tmp_path):
     """A name, a command as words, and objects, alone or in one list; commands run in the file's folder."""
-    assert [load.workload for load in loads(entry, "tiny/linear")] == ["tiny/linear"]
+    assert [load.name for load in loads(entry, "tiny/linear")] == ["tiny/linear"]
     named, command, conditioned, other = loads(
         entry, ["tiny/linear", ["sh", "-c", "true"], {"command": ["./busy.sh"], "n": 2}, {"name": "tiny/logistic"}]
     )
-    assert (named.workload, named.command) == ("tiny/linear", ())
+    assert (named.name, named.command) == ("tiny/linear", ())
     assert (command.name, command.command, command.cwd) == ("sh", ("sh", "-c", "true"), tmp_path)
     assert (conditioned.name, conditioned.n) == ("busy.sh", 2)
-    assert other.workload == "tiny/logistic"
+    assert other.name == "tiny/logistic"
 
 
 def test_an_entry_beside_a_command_is_named_after_its_program(entry):
     """The test's name has no path in it."""
     assert entry({**TINY, "background": [["/opt/x/busy.sh", "1"]]}).name == "logistic_beside_busy_sh"
+
+
+def test_a_command_has_the_name_that_a_marker_gives_it(entry):
+    """What an interpreter runs names the load, in a file as in a marker."""
+    words = ["python", "work/busy.py"]
+    (load,) = loads(entry, [words])
+    assert load.name == LoadRequest.of(words, {}).name == "busy.py"
+    assert entry({**TINY, "background": [words]}).name == "logistic_beside_busy_py"
 
 
 TOML = """
@@ -107,7 +115,7 @@ def test_a_batch_that_is_fitted(tmp_path):
         file = tmp_path / "study.yaml"
         file.write_text(f"experiments: [{ {**who, 'mode': 'default', 'background': {**who, **given}} }]")
         (load,) = read_study(file, registry).entries[0].loads
-        assert (load.values, load.conditions) == ({}, split_conditions({"batch_size": "auto"})[0])
+        assert (load.hyperparameters, load.conditions) == ({}, split_conditions({"batch_size": "auto"})[0])
         assert AUTO_BATCH in load.conditions
 
 

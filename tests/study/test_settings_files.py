@@ -50,7 +50,7 @@ def test_the_parallel_example(reference):
         ["learning_rate"],
         2,
     )
-    assert [load.workload for load in entry.loads] == ["VulBERTa/mlp"]
+    assert [load.name for load in entry.loads] == ["VulBERTa/mlp"]
 
 
 def test_the_densenet_example(reference):

@@ -34,7 +34,7 @@ def test_the_template(entry):
     assert one.workload == "tiny/logistic"
     assert one.space == {"learning_rate": RATE}
     assert (one.draw.samples, one.draw.seed, one.repeats) == (2, 0, None)
-    assert [(load.workload, load.values) for load in one.loads] == [("tiny/linear", {"epochs": 1})]
+    assert [(load.name, load.hyperparameters) for load in one.loads] == [("tiny/linear", {"epochs": 1})]
     assert (one.governor, one.max_retries) == ("performance", 2)
     assert one.name == "logistic_beside_linear"
 
@@ -147,7 +147,7 @@ def test_who_trains_may_stand_at_the_entry(entry):
     assert inherited.workload == "tiny/logistic"
     placeholder = {"repo": "placeholder", "model": "placeholder", "foreground": {**TINY, "mode": "default"}}
     assert entry({**placeholder, "background": BESIDE}).workload == "tiny/logistic"
-    assert entry({**TINY, "mode": "default", "background": BESIDE}).loads[0].workload == "tiny/linear"
+    assert entry({**TINY, "mode": "default", "background": BESIDE}).loads[0].name == "tiny/linear"
 
 
 @pytest.mark.parametrize("said", ["mutation_type", "experiment_type"])
@@ -161,7 +161,7 @@ def test_a_foreground_and_a_background_are_parallel_whatever_they_are_called(ent
 def test_backgrounds(entry):
     """Without hyperparameters, with a mode, as a list, and several of one."""
     loads = entry({**TINY, "mode": "default", "background": [BESIDE, {**TINY, "mode": "default", "n": 2}]}).loads
-    assert [(load.workload, load.values, load.n) for load in loads] == [
+    assert [(load.name, load.hyperparameters, load.n) for load in loads] == [
         ("tiny/linear", {}, 1),
         ("tiny/logistic", {}, 2),
     ]
