@@ -17,8 +17,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..records.energy_values import Attribution
+
 __all__ = [
-    "Attribution",
     "Interaction",
     "Leg",
     "Legs",
@@ -34,19 +35,6 @@ _SHARE_LOW_RATIO, _SHARE_HIGH_RATIO = -0.26, 0.18
 """How far a split by CPU time was found from the Shapley share."""
 _RING_SAMPLES_PER_S = 7.2
 """NVML's ring of per-process utilisation holds 72 samples of 10 s, each naming one process (driver headers; nvtop)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribution:
-    """Joules by owner; ``None`` where it cannot be known. ``low_j`` to ``high_j`` holds the foreground's share."""
-
-    foreground_j: float | None = None
-    background_j: float | None = None
-    other_j: float | None = None
-    idle_j: float | None = None
-    low_j: float | None = None
-    high_j: float | None = None
-    method: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +59,12 @@ class Legs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """What the neighbours did to each other."""
+    """The effect of two concurrent trainings on each other."""
 
     interference_w: float
     """Power together beyond the sum of both alone, at the rates they had together; negative when sharing saves."""
     slowdown_ratio: float | None
     """How many times slower the foreground ran; ``None`` where a rate is unknown."""
-    solo_w: float
-    marginal_w: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +115,6 @@ def interaction(legs: Legs) -> Interaction | None:
     return Interaction(
         interference_w=marginal_w - solo_w,
         slowdown_ratio=alone / together if alone and together else None,
-        solo_w=solo_w,
-        marginal_w=marginal_w,
     )
 
 

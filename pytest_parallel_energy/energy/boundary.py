@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .result import Quality
+from ..records.energy_values import Quality
 from .sensor import SensorDescription
 
 __all__ = ["Layout", "boundary_words", "counted", "layout_of"]
@@ -63,7 +63,7 @@ def _counts(about: SensorDescription, whole: SensorDescription | None) -> bool:
 def boundary_words(sensors: Sequence[SensorDescription]) -> str:
     """What the total holds and what it leaves out.
 
-    >>> from .result import Quality
+    >>> from ..records.energy_values import Quality
     >>> boundary_words([SensorDescription(
     ...     name="package-0", kind="cpu", source="powercap", quality=Quality.COUNTER, covers="CPU packages")])
     'CPU packages; without DRAM, board, power supply'

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..records.energy_values import Quality
 from ..units import NS_PER_S, format_seconds
 from .edges import Edge, waits_for_edges
-from .result import Quality
 from .sensor import SensorDescription
 from .track import Account
 from .uncertainty import (

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..records.energy_values import Quality
 from ..units import NS_PER_S
-from .result import Quality
 from .sensor import Reading, SensorDescription
 from .track import Account, Track
 

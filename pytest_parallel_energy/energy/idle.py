@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..host.cpu_time import machine_busy_s
-from .result import TracePoint, WindowResult
+from .assemble import Measurement
+from .power_trace import TracePoint
 
 __all__ = ["FILTERED_CV_RATIO", "BusyMeter", "IdleLeg", "busy_or_none", "filtering_words", "idle_leg", "noise_cv_ratio"]
 
@@ -56,24 +57,25 @@ class IdleLeg:
         return tuple(flags)
 
 
-def idle_leg(result: WindowResult, busy_ratio: float | None) -> IdleLeg:
-    """The leg from a window in which nothing ran that is measured."""
+def idle_leg(measured: Measurement, busy_ratio: float | None) -> IdleLeg:
+    """Return the leg from a window during which the machine was left idle."""
+    result, seconds = measured.energy, measured.energy.window_s or 0.0
     known = {domain.name: domain.mean_w for domain in result.domains if domain.mean_w is not None}
-    u95_w = None if result.total_u95_j is None or result.window_s <= 0 else result.total_u95_j / result.window_s
+    u95_w = None if result.total_u95_j is None or seconds <= 0 else result.total_u95_j / seconds
     quick = [
         (column, domain.name)
         for column, domain in enumerate(result.domains)
         # a lazier counter varies by its update interval alone
         if domain.update_interval_s is not None and domain.update_interval_s <= _QUICK_S
     ]
-    cvs = {name: noise_cv_ratio(result.trace, column) for column, name in quick}
+    cvs = {name: noise_cv_ratio(measured.trace, column) for column, name in quick}
     return IdleLeg(
         mean_w=result.mean_w,
         u95_w=u95_w,
         domains_w=known,
         cv_ratio={name: cv for name, cv in cvs.items() if cv is not None},
         busy_ratio=busy_ratio,
-        seconds=result.window_s,
+        seconds=seconds,
     )
 
 

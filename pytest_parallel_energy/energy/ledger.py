@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..errors import ParallelEnergyError
+from ..records.energy_values import Quality
 from .boundary import layout_of
 from .edges import Edge, Probed, seek_edges, waits_for_edges
 from .power_trace import PowerTrace
-from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
 from .track import Account, Track
 

@@ -18,15 +18,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..errors import ParallelEnergyError
+from ..records.energy_values import Quality
 from ..units import NS_PER_S
-from .assemble import Span, assemble
+from .assemble import Measurement, Span, assemble
 from .column import SensorWindow
 from .ledger import Ledger, Snapshot
-from .result import Quality, WindowResult
 from .sampler import Sampler
 from .sensor import Sensor
 from .sensors.probe import Probe, Refusal, probe_sensors
-from .window import Window
+from .window import Window, step_s
 
 if TYPE_CHECKING:
     from .gpu_share import GpuWatch
@@ -150,7 +150,8 @@ class EnergyMeter:
         for _ in range(round(seconds / pause_s)):
             self._sleep(pause_s)
             self.sample()
-        self.idle = idle_leg(window.end(), busy.ratio())
+        window.close()
+        self.idle = idle_leg(window.measurement(), busy.ratio())
         for name in self.idle.filtered:
             note = f"{name}: {filtering_words(self.idle.cv_ratio[name])}"
             self.ledger().downgrade(name, Quality.INTEGRATED, note)
@@ -175,30 +176,23 @@ class EnergyMeter:
         """The open meter's account of readings (windows use it)."""
         return self._ledger or self._open_ledger()
 
-    def result(
-        self,
-        name: str,
-        ends: tuple[Snapshot, Snapshot],
-        windows: tuple[WindowResult, ...],
-        *,
-        step_s: float | None = None,
-    ) -> WindowResult:
-        """The energy between two marks of one ledger (windows use it)."""
+    def measurement(self, window: Window, ends: tuple[Snapshot, Snapshot]) -> Measurement:
+        """Return the energy of a window between two snapshots of one ledger (windows call it)."""
         opened, closed = ends
-        ledger = opened.ledger
-        trace = opened.trace
+        ledger, trace = opened.ledger, opened.trace
         ends_ns = (opened.after_ns, closed.before_ns)
-        idle_w = None if self.idle is None else self.idle.mean_w
+        inner = tuple(each.result for each in window.inner)
         return assemble(
             Span(
-                name=name,
+                name=window.name,
+                start_s=window.start_s,
                 opened_ns=ends_ns[0],
                 closed_ns=ends_ns[1],
-                columns=_columns(ledger, ends, step_s),
+                columns=_columns(ledger, ends, window.step_s or step_s(inner)),
                 layout=ledger.layout,
                 trace=trace.points(*ends_ns),
-                windows=windows,
-                idle_w=idle_w,
+                windows=inner,
+                idle_w=None if self.idle is None else self.idle.mean_w,
                 flags=closed.device_flags if ledger.sensors else self._why_nothing(),
                 sampler_cpu_s=trace.cpu_s(*ends_ns),
                 max_gap_s=trace.max_gap_s(*ends_ns),

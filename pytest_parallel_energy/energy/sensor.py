@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ConfigError
-from .result import Quality
+from ..records.energy_values import Quality
 
 __all__ = ["KINDS", "Observation", "Observer", "Reading", "Sensor", "SensorDescription"]
 

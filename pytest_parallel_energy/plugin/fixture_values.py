@@ -12,8 +12,8 @@ from ..errors import ParallelEnergyError
 from ..plan.markers import LoadMark
 
 if TYPE_CHECKING:
-    from ..energy.result import WindowResult
     from ..load.background import BackgroundLoad
+    from ..records.energy_values import WindowResult
     from ..run.experiment import Experiment
     from ..run.loads import ExperimentLoads
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..records.record import AttributionPart, BackgroundPart, EnergyPart, MeterPart, WorkloadPart
+from ..records.record import LoadReport, MeterPart, WindowResult, WorkloadPart
 
 if TYPE_CHECKING:
-    from ..energy.result import WindowResult
+    from ..energy.window import Window
     from ..load.background import BackgroundLoad
     from ..plan.cells import CellParam
     from ..training.foreground import TrainingResult
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StartedLoad",
-    "attribution_part",
     "background_part",
     "command_identity",
     "energy_part",
@@ -93,53 +92,48 @@ def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> Worklo
     )
 
 
-def energy_part(result: WindowResult | None, trace: str | None) -> EnergyPart:
-    """The window's energy; ``missing`` where no window was opened."""
-    if result is None:
-        return EnergyPart()
-    return dataclasses.replace(_window_part(result), trace=trace)
+def energy_part(result: WindowResult | None, trace: str | None) -> WindowResult:
+    """Return the energy to store; all of it is missing where no window was opened.
+
+    Args:
+        result: the test's window.
+        trace: path of its stored trace, relative to the run's folder.
+    """
+    return dataclasses.replace(result or WindowResult(), trace=trace)
 
 
-def _window_part(result: WindowResult) -> EnergyPart:
-    import msgspec
-
-    shared = {one.name for one in dataclasses.fields(EnergyPart)} & {one.name for one in dataclasses.fields(result)}
-    fields = {name: getattr(result, name) for name in shared - {"trace"}}
-    domains = tuple(msgspec.to_builtins(result.domains))
-    windows = tuple(msgspec.to_builtins(_window_part(inner)) for inner in result.windows)
-    return msgspec.convert(fields | {"domains": domains, "windows": windows}, EnergyPart)
-
-
-def background_part(started: StartedLoad) -> BackgroundPart:
-    """What a load has done so far."""
-    import msgspec
-
-    origin: dict[str, Any] = {"hyperparameters": dict(started.hyperparameters)}
-    origin |= conditions_identity(started.conditions)
-    if started.workload is not None:
-        origin |= {"repository": started.workload.repository, "model": started.workload.model}
-    if started.solo_mean_w is not None:
-        origin["solo_mean_w"] = started.solo_mean_w
-    return msgspec.convert(msgspec.to_builtins(started.load.report()) | origin, BackgroundPart)
-
-
-def attribution_part(fields: Mapping[str, Any]) -> AttributionPart:
-    """Whose joules."""
-    return AttributionPart(**fields)
+def background_part(started: StartedLoad) -> LoadReport:
+    """Return everything known about a load up to now."""
+    workload = started.workload
+    return dataclasses.replace(
+        started.load.report(),
+        repository=None if workload is None else workload.repository,
+        model=None if workload is None else workload.model,
+        hyperparameters=dict(started.hyperparameters),
+        conditions=conditions_identity(started.conditions).get("conditions", {}),
+        solo_mean_w=started.solo_mean_w,
+    )
 
 
 def meter_part(
-    result: WindowResult | None,
+    window: Window | None,
     flags: tuple[str, ...],
     temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {}),
 ) -> MeterPart:
-    """How the measuring went, and what a reader must know; temperatures are those at the window's two ends."""
-    if result is None:
+    """Return the facts about the measurement.
+
+    Args:
+        window: the test's, ``None`` where none was opened.
+        flags: of the experiment, after those of the window.
+        temperatures_c: at the window's two ends.
+    """
+    if window is None:
         return MeterPart(flags=flags)
-    return MeterPart(
-        sampler_cpu_s=result.sampler_cpu_s,
-        max_gap_s=result.max_gap_s,
+    measured = window.measurement()
+    reasons = tuple(f"{domain.name}: {domain.reason}" for domain in measured.energy.domains if domain.reason)
+    return dataclasses.replace(
+        measured.meter,
         start_temperatures_c=temperatures_c[0],
         end_temperatures_c=temperatures_c[1],
-        flags=(*result.flags, *(f"{one.name}: {one.reason}" for one in result.domains if one.reason), *flags),
+        flags=(*measured.meter.flags, *reasons, *flags),
     )

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..energy.result import Quality
 from ..energy.sensor import Reading, SensorDescription
 from ..errors import ConfigError, SensorError
+from ..records.energy_values import Quality
 from ..units import NS_PER_S
 
 __all__ = ["FakeSensor", "Fault", "FaultKind", "PowerProfile", "Traits", "VirtualClock"]

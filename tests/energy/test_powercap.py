@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.result import Quality
 from pytest_parallel_energy.energy.sensors.powercap import find_zones, open_powercap
 from pytest_parallel_energy.errors import SensorUnavailableError
+from pytest_parallel_energy.records.energy_values import Quality
 from pytest_parallel_energy.testing import FakeZone, PowercapTree, VirtualClock
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import SensorError, SensorUnavailableError
+from ...records.energy_values import Quality
 from ...units import J_PER_UJ
-from ..result import Quality
 from ..sensor import Reading, Sensor, SensorDescription
 
 __all__ = ["AmdSensor", "open_amd"]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import CpuInfo, family_of, read_cpu_info
+from ...records.energy_values import Quality
 from ...units import NS_PER_S
-from ..result import Quality
 from ..sensor import Reading, Sensor, SensorDescription
 from .coefficients import Coefficients, coefficients_of
 

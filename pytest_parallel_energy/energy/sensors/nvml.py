@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import SensorError, SensorUnavailableError
+from ...records.energy_values import Quality
 from ...units import J_PER_MJ, W_PER_MW
 from ..gpu_share import UtilisationSample
-from ..result import Quality
 from ..sensor import Observation, Reading, Sensor, SensorDescription
 from .nvml_devices import GpuIdentity, visible_gpus
 from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import SensorError
+from ...records.energy_values import Quality
 from ...units import W_PER_MW
-from ..result import Quality
 from ..sensor import Reading, SensorDescription
 from .nvml_devices import GpuIdentity
 from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary

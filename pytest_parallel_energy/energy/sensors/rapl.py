@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from ...errors import SensorError, SensorUnavailableError
-from ..result import Quality
+from ...records.energy_values import Quality
 from ..sensor import Sensor, SensorDescription
 
 __all__ = ["RAPL_UPDATE_S", "RaplZone", "rapl_description", "refuse_still"]
