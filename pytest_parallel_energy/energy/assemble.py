@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..records.energy_values import DomainEnergy, MeterPart, Quality, WindowResult
+from ..records.energy_values import DomainEnergy, Quality, WindowResult
 from ..units import NS_PER_S
 from .boundary import Layout
 from .column import SensorWindow
@@ -21,14 +20,17 @@ class Measurement(NamedTuple):
 
     energy: WindowResult
     """The part that a record stores as ``energy``."""
-    meter: MeterPart
-    """The cost and the gaps of the sampling, and the flags; without temperatures."""
-    trace: tuple[TracePoint, ...] = ()
+    trace: tuple[TracePoint, ...]
     """The power over time; a record stores the path of a file in its place."""
+    flags: tuple[str, ...]
+    """Remarks that a reader of the numbers must know."""
+    sampler_cpu_s: float | None
+    """CPU seconds that the sampling itself took in the window."""
+    max_gap_s: float | None
+    """Longest time between two readings of the sampler."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
     """The readings of a window: its ends, and each sensor's view."""
 
     name: str
@@ -76,8 +78,7 @@ def assemble(span: Span) -> Measurement:
         domains=domains,
         windows=span.windows,
     )
-    meter = MeterPart(sampler_cpu_s=span.sampler_cpu_s, max_gap_s=span.max_gap_s, flags=_flags(span, domains))
-    return Measurement(energy, meter, span.trace)
+    return Measurement(energy, span.trace, _flags(span, domains), span.sampler_cpu_s, span.max_gap_s)
 
 
 def _domain(span: Span, number: int, *, counts: bool) -> DomainEnergy:

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..records.energy_values import Attribution
+from ..records.record import Attribution
 
 __all__ = [
     "Interaction",
@@ -37,8 +37,7 @@ _RING_SAMPLES_PER_S = 7.2
 """NVML's ring of per-process utilisation holds 72 samples of 10 s, each naming one process (driver headers; nvtop)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(NamedTuple):
     """Mean power of one arrangement, and how fast the work went (any unit, the same in all legs of one workload)."""
 
     mean_w: float
@@ -47,8 +46,7 @@ class Leg:
     background_rate: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Legs:
+class Legs(NamedTuple):
     """The measured arrangements; all over the same domains of one machine."""
 
     idle_w: float
@@ -57,8 +55,7 @@ class Legs:
     background: Leg | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interaction:
+class Interaction(NamedTuple):
     """The effect of two concurrent trainings on each other."""
 
     interference_w: float
@@ -67,8 +64,7 @@ class Interaction:
     """How many times slower the foreground ran; ``None`` where a rate is unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
+class Shares(NamedTuple):
     """Parts of the use of a resource in a window; the rest is other processes. Each from 0 to 1, together at most 1."""
 
     foreground_ratio: float

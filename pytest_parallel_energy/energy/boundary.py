@@ -7,7 +7,7 @@ and package together. A whole-server estimate gives way to any measured CPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..records.energy_values import Quality
 from .sensor import SensorDescription
@@ -15,8 +15,7 @@ from .sensor import SensorDescription
 __all__ = ["Layout", "boundary_words", "counted", "layout_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(NamedTuple):
     """Which of a meter's sensors are counted, and the words for it: the same for all its windows."""
 
     counted: tuple[bool, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..records.energy_values import Quality
 from ..units import NS_PER_S, format_seconds
@@ -38,8 +38,7 @@ _INTERVAL_MATTERS_S = 0.005
 """A quicker counter than this is not worth a word."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorWindow:
+class SensorWindow(NamedTuple):
     """What one sensor saw of a window."""
 
     about: SensorDescription

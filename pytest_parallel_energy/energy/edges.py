@@ -8,7 +8,7 @@ gives the power just outside the window, with which the time between the change 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..records.energy_values import Quality
 from ..units import NS_PER_S
@@ -28,8 +28,7 @@ _LIKE_RATIO = 3.0
 """Sensors whose intervals differ by less are awaited together."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class Edge(NamedTuple):
     """The change of a counter that is next to a window's end."""
 
     at_ns: int
@@ -44,8 +43,7 @@ class Edge:
     """Length of that interval: a measurement of the update interval."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Probed:
+class Probed(NamedTuple):
     """One sensor whose edges are sought. ``enter`` takes a reading in and must not raise."""
 
     track: Track
@@ -58,8 +56,7 @@ def waits_for_edges(about: SensorDescription) -> bool:
     return about.joules_per_count is not None and about.quality in {Quality.COUNTER, Quality.APPORTIONED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
+class _Change(NamedTuple):
     at_ns: int
     blur_ns: int
     account: Account

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ParallelEnergyError, SensorError
 from .attribution import Shares, share_u95_ratio
@@ -23,8 +22,7 @@ _RING_US = 10_000_000
 _FULL = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UtilisationSample:
+class UtilisationSample(NamedTuple):
     """One entry of the ring."""
 
     pid: int

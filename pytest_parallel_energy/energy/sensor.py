@@ -126,16 +126,12 @@ class Sensor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(NamedTuple):
     """What a device says besides energy; ``None`` where it does not say."""
 
     temperature_c: float | None = None
-    clock_hz: float | None = None
     throttle: tuple[str, ...] = ()
     """Reasons for which the device runs slower than it could, in words."""
-    memory_used_bytes: int | None = None
-    power_limit_w: float | None = None
     process_ids: tuple[int, ...] = ()
     """Processes that use the device."""
 

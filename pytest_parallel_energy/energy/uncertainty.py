@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .sensor import SensorDescription
 
@@ -35,8 +35,7 @@ LEAST_COVERAGE_RATIO = 0.9
 _PHASE_BINS = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
+class Power(NamedTuple):
     """The power of a domain during a window, as its readings show it."""
 
     mean_w: float
@@ -45,8 +44,7 @@ class Power:
     samples: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowEnds:
+class WindowEnds(NamedTuple):
     """How well the two ends of a window are known, in seconds."""
 
     window_s: float
@@ -58,8 +56,7 @@ class WindowEnds:
     """Share of a repeating step that a part-time sensor never sees."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorBudget:
+class ErrorBudget(NamedTuple):
     """The parts, each a 95 % half-width in joules, 0 or more."""
 
     gain_j: float

@@ -123,7 +123,7 @@ class Window:
     @property
     def flags(self) -> tuple[str, ...]:
         """Remarks that a reader of the numbers must know."""
-        return self.measurement().meter.flags
+        return self.measurement().flags
 
     @property
     def trace(self) -> tuple[TracePoint, ...]:

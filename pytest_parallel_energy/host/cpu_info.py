@@ -6,8 +6,8 @@ Arm part numbers: ``arch/arm64/include/asm/cputype.h``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["CpuInfo", "family_of", "is_virtual", "read_cpu_info"]
 
@@ -23,8 +23,7 @@ _CASCADE_LAKE_STEPPINGS = range(5, 10)
 """Model 85: steppings up to 4 are Skylake-SP, 5 to 7 Cascade Lake, 10 and 11 Cooper Lake (not in the table)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuInfo:
+class CpuInfo(NamedTuple):
     """What ``/proc/cpuinfo`` says about the processors, which are taken to be alike."""
 
     threads: int

@@ -1,16 +1,15 @@
 """The energy of a window, as the meter returns it and as records store it.
 
-Field names are part of the public interface: they are the keys of a record's ``energy``, ``attribution`` and ``meter``.
+Field names are part of the public interface: they are the keys of a record's ``energy``.
 A value that is unknown is ``None``, never 0.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-__all__ = ["Attribution", "DomainEnergy", "MeterPart", "Quality", "WindowResult"]
+__all__ = ["DomainEnergy", "Quality", "WindowResult"]
 
 
 class Quality(enum.StrEnum):
@@ -97,35 +96,3 @@ class WindowResult:
     """The windows that were opened and closed inside this one, in order of closing."""
     trace: str | None = None
     """Path of ``trace.csv.gz``, relative to the run's folder; ``None`` where no trace was stored."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterPart:
-    """Facts about the measurement itself."""
-
-    sampler_cpu_s: float | None = None
-    """CPU seconds that the sampling itself took in the window."""
-    max_gap_s: float | None = None
-    """Longest time between two readings of the sampler."""
-    start_temperatures_c: Mapping[str, float] = field(default_factory=dict)
-    """Degrees of CPU packages and GPUs when the window opened; empty where none can be read."""
-    end_temperatures_c: Mapping[str, float] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
-    """Remarks that a reader of the numbers must know."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribution:
-    """Joules by owner; ``None`` where unknown. ``low_j`` to ``high_j`` contains the foreground's share."""
-
-    foreground_j: float | None = None
-    background_j: float | None = None
-    other_j: float | None = None
-    idle_j: float | None = None
-    low_j: float | None = None
-    high_j: float | None = None
-    method: str = "none"
-    interference_j: float | None = None
-    """Joules together beyond the sum of both alone at the same rates; ``None`` without both solo legs."""
-    slowdown_ratio: float | None = None
-    """How many times longer the foreground took than alone."""

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .energy_values import Attribution, DomainEnergy, MeterPart, Quality, WindowResult
+from .energy_values import DomainEnergy, Quality, WindowResult
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -145,6 +145,38 @@ class LoadReport:
     container: str | None = None
     """What isolated the processes: ``namespace``, ``cgroup`` or ``subreaper``."""
     flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterPart:
+    """Facts about the measurement itself."""
+
+    sampler_cpu_s: float | None = None
+    """CPU seconds that the sampling itself took in the window."""
+    max_gap_s: float | None = None
+    """Longest time between two readings of the sampler."""
+    start_temperatures_c: Mapping[str, float] = field(default_factory=dict)
+    """Degrees of CPU packages and GPUs when the window opened; empty where none can be read."""
+    end_temperatures_c: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    """Remarks that a reader of the numbers must know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Joules by owner; ``None`` where unknown. ``low_j`` to ``high_j`` contains the foreground's share."""
+
+    foreground_j: float | None = None
+    background_j: float | None = None
+    other_j: float | None = None
+    idle_j: float | None = None
+    low_j: float | None = None
+    high_j: float | None = None
+    method: str = "none"
+    interference_j: float | None = None
+    """Joules together beyond the sum of both alone at the same rates; ``None`` without both solo legs."""
+    slowdown_ratio: float | None = None
+    """How many times longer the foreground took than alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..records.energy_values import Attribution, WindowResult
+from ..records.record import Attribution, WindowResult
 
 if TYPE_CHECKING:
     from ..energy.attribution import Leg, Legs, Shares

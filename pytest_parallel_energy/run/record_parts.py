@@ -131,9 +131,10 @@ def meter_part(
         return MeterPart(flags=flags)
     measured = window.measurement()
     reasons = tuple(f"{domain.name}: {domain.reason}" for domain in measured.energy.domains if domain.reason)
-    return dataclasses.replace(
-        measured.meter,
+    return MeterPart(
+        sampler_cpu_s=measured.sampler_cpu_s,
+        max_gap_s=measured.max_gap_s,
         start_temperatures_c=temperatures_c[0],
         end_temperatures_c=temperatures_c[1],
-        flags=(*measured.meter.flags, *reasons, *flags),
+        flags=(*measured.flags, *reasons, *flags),
     )

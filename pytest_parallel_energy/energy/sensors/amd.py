@@ -14,6 +14,7 @@ from ...errors import SensorError, SensorUnavailableError
 from ...records.energy_values import Quality
 from ...units import J_PER_UJ
 from ..sensor import Reading, Sensor, SensorDescription
+from .presence import amd_binding
 
 __all__ = ["AmdSensor", "open_amd"]
 
@@ -98,7 +99,7 @@ def open_amd(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
     Raises:
         SensorUnavailableError: no package, no driver, or no GPU.
     """
-    binding = _load()
+    binding = amd_binding()
     try:
         binding.amdsmi_init()
         handles = list(enumerate(binding.amdsmi_get_processor_handles()))
@@ -117,16 +118,6 @@ def open_amd(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
             binding.amdsmi_shut_down()
 
     return tuple(AmdSensor(binding, handle, index, release) for index, handle in shown)
-
-
-def _load() -> Any:
-    try:
-        import amdsmi
-    except ImportError as error:
-        raise SensorUnavailableError("amdsmi is not installed (it comes with ROCm)") from error
-    except Exception as error:  # it looks for its library at import, and raises what it likes
-        raise SensorUnavailableError(f"amdsmi cannot be loaded: {error}") from error
-    return amdsmi
 
 
 def _visible(handles: Sequence[tuple[int, Any]], environment: Mapping[str, str]) -> list[tuple[int, Any]]:

@@ -9,7 +9,7 @@ with the 10th and 90th percentile. Leaving one out over 616 servers, 90 % of the
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["FAMILIES", "Coefficients", "Percentiles", "coefficients_of"]
 
@@ -22,8 +22,7 @@ _FULL_ERROR_RATIO = 0.45
 """90 % of the leave-one-out errors of the medians lie within these."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentiles:
+class Percentiles(NamedTuple):
     """Watts per hardware thread: 10th, 50th and 90th percentile over servers."""
 
     p10_w: float
@@ -31,8 +30,7 @@ class Percentiles:
     p90_w: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coefficients:
+class Coefficients(NamedTuple):
     """The model of one CPU family, per hardware thread."""
 
     family: str

@@ -74,21 +74,15 @@ class NvmlSensor:
         return self._read()
 
     def observe(self) -> Observation:
-        """Temperature, clock, throttling, memory and processes, each ``None`` or empty where the board does not say."""
+        """Return temperature, throttling and processes, each ``None`` or empty where the board does not report it."""
         ask = self._library.maybe
-        clock_mhz = ask("nvmlDeviceGetClockInfo", self._handle, 1)
-        memory = ask("nvmlDeviceGetMemoryInfo", self._handle)
-        limit_mw = ask("nvmlDeviceGetEnforcedPowerLimit", self._handle)
         processes = [
             *(ask("nvmlDeviceGetComputeRunningProcesses", self._handle) or ()),
             *(ask("nvmlDeviceGetGraphicsRunningProcesses", self._handle) or ()),
         ]
         return Observation(
             temperature_c=ask("nvmlDeviceGetTemperature", self._handle, 0),
-            clock_hz=None if clock_mhz is None else clock_mhz * 1e6,
             throttle=_throttle_words(ask("nvmlDeviceGetCurrentClocksThrottleReasons", self._handle)),
-            memory_used_bytes=None if memory is None else memory.used,
-            power_limit_w=None if limit_mw is None else limit_mw * W_PER_MW,
             process_ids=tuple(sorted({process.pid for process in processes})),
         )
 

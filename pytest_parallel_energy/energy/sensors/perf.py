@@ -18,12 +18,13 @@ import os
 import platform
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import is_virtual
 from ..sensor import Reading, Sensor, SensorDescription
+from .presence import perf_folder
 from .rapl import RaplZone, rapl_description, refuse_still
 
 __all__ = ["PerfEvent", "PerfSensor", "find_events", "open_perf"]
@@ -38,8 +39,7 @@ _COUNTER_BYTES = 8
 _REMEDY = "sudo sysctl kernel.perf_event_paranoid=0   (until the next boot), or give the program CAP_PERFMON"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerfEvent:
+class PerfEvent(NamedTuple):
     """One event on one package, before it is opened."""
 
     zone: RaplZone
@@ -109,9 +109,7 @@ def find_events(sysfs_root: Path) -> tuple[PerfEvent, ...]:
     Raises:
         SensorUnavailableError: there is no power PMU, or its description cannot be understood.
     """
-    base = sysfs_root / "bus" / "event_source" / "devices" / "power"
-    if not base.is_dir():
-        raise SensorUnavailableError(f"{base} does not exist: the kernel has no power PMU here", "modprobe rapl")
+    base = perf_folder(sysfs_root)
     try:
         pmu_type = int((base / "type").read_text(encoding="ascii"))
         cpus = _cpu_list((base / "cpumask").read_text(encoding="ascii"))

@@ -14,13 +14,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import is_virtual
 from ...units import J_PER_UJ
 from ..sensor import Reading, Sensor, SensorDescription
+from .presence import powercap_folder
 from .rapl import RaplZone, rapl_description, refuse_still
 
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
@@ -32,8 +33,7 @@ _READ_BYTES = 32
 """More than the 20 digits of the largest 64-bit counter and its newline."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zone:
+class Zone(NamedTuple):
     """One zone of the tree, before it is opened."""
 
     path: Path
@@ -100,12 +100,7 @@ def find_zones(sysfs_root: Path) -> tuple[Zone, ...]:
     Raises:
         SensorUnavailableError: there is no powercap tree, or no RAPL zone in it.
     """
-    base = sysfs_root / "class" / "powercap"
-    if not base.is_dir():
-        raise SensorUnavailableError(
-            f"{base} does not exist: no RAPL here, or a virtual machine or container without it",
-            "on Intel or AMD hardware: modprobe intel_rapl_msr",
-        )
+    base = powercap_folder(sysfs_root)
     zones: dict[str, Zone] = {}
     for directory in sorted(_zone_directories(base), key=_twin_last):
         zone = _describe_zone(directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...errors import SensorError, SensorUnavailableError
 from ...records.energy_values import Quality
@@ -28,8 +28,7 @@ _FIRST_LOOK_S = 0.02
 _VIRTUAL_NOTE = "a hypervisor runs this machine: its RAPL counters are a share of the host's, not a measurement of it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaplZone:
+class RaplZone(NamedTuple):
     """Which part of the machine a zone measures."""
 
     name: str
