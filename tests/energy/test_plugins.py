@@ -155,7 +155,7 @@ def test_a_plug_in_gives_a_sensor(install):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("broken", "RuntimeError: no meter on USB"), ("strange", "gave str"), ("absent", "ModuleNotFoundError")],
+    [("broken", "RuntimeError: no meter on USB"), ("strange", "returned str"), ("absent", "ModuleNotFoundError")],
 )
 def test_a_plug_in_that_fails_is_refused(install, name, words):
     """Whatever it does, it is a reason, and the others work."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import SensorError, SensorUnavailableError
-from ...host.cpu_info import CpuInfo, family_of, read_cpu_info
+from ...host.cpu_info import BUSY_FIELDS, TICK_S, CpuInfo, family_of, read_cpu_info
 from ...records.energy_values import Quality
 from ...units import NS_PER_S
 from ..sensor import Reading, Sensor, SensorDescription
@@ -24,10 +24,6 @@ __all__ = ["EstimateSensor", "open_estimate"]
 _COUNTS_PER_J = 1_000_000
 _LINE_BYTES = 512
 """The first line of ``/proc/stat``: ten counters of at most 20 digits."""
-_TICK_S = 0.01
-"""``/proc/stat`` counts in USER_HZ, 100 a second on every supported machine (proc(5))."""
-_BUSY_FIELDS = (1, 2, 3, 6, 7)
-"""user, nice, system, irq, softirq: not idle, iowait or steal; user and nice hold the guests already (proc(5))."""
 
 
 class EstimateSensor:
@@ -81,7 +77,7 @@ class EstimateSensor:
     def _busy_s(self) -> float:
         try:
             line = os.pread(self._fd, _LINE_BYTES, 0).partition(b"\n")[0].split()
-            return sum(int(line[field]) for field in _BUSY_FIELDS) * _TICK_S
+            return sum(int(line[field]) for field in BUSY_FIELDS) * TICK_S
         except OSError as error:
             raise SensorError(f"{self._stat}: {error.strerror}") from error
         except (ValueError, IndexError) as error:
@@ -117,9 +113,9 @@ def _describe(cpu: CpuInfo, coefficients: Coefficients) -> SensorDescription:
         joules_per_count=1 / _COUNTS_PER_J,
         # busy time moves in ticks; twice, because both ends of a window may be off by one on every thread
         resolution_counts=round(
-            2 * _TICK_S * cpu.threads * (coefficients.full.p50_w - coefficients.idle.p50_w) * _COUNTS_PER_J
+            2 * TICK_S * cpu.threads * (coefficients.full.p50_w - coefficients.idle.p50_w) * _COUNTS_PER_J
         ),
-        update_interval_s=_TICK_S,
+        update_interval_s=TICK_S,
         gain_ratio=coefficients.full_sigma_ratio,
         offset_w=cpu.threads * coefficients.idle_sigma_w,
         notes=tuple(notes),
