@@ -1,4 +1,4 @@
-"""Whose joules: from legs (idle, alone, together) where they were measured, else from shares of CPU time and GPU use.
+"""Energy attribution: from legs (idle, alone, together) where they were measured, else from shares of use.
 
 With idle power P₀, foreground alone P_F at work rate r_F, background alone P_B at r_B, both P_FB at r'_F and r'_B:
 
@@ -74,7 +74,7 @@ class Shares(NamedTuple):
 
 
 def attribute_legs(legs: Legs, window_s: float) -> Attribution:
-    """The foreground's and the background's joules above idle, by the legs that are there.
+    """Return the foreground's and the background's joules above idle, by the legs that were measured.
 
     With both solo legs the method is ``shapley``, with the background's alone ``marginal``, with the foreground's alone
     ``solo``; without either there is only the idle part.
@@ -103,7 +103,7 @@ def attribute_legs(legs: Legs, window_s: float) -> Attribution:
 
 
 def interaction(legs: Legs) -> Interaction | None:
-    """Interference and slowdown, where both solo legs were measured."""
+    """Return interference and slowdown; ``None`` unless both solo legs were measured."""
     solo_w, marginal_w = _solo_w(legs), _marginal_w(legs)
     if solo_w is None or marginal_w is None or legs.foreground is None:
         return None
@@ -120,8 +120,8 @@ def attribute_shares(total_j: float, idle_j: float | None, shares: Shares, *, wh
     Args:
         total_j: joules of the resource in the window (CPU packages, or one GPU).
         idle_j: its idle part; ``None`` where no idle leg was measured: then the whole is split, and the method says so.
-        shares: who used how much of what was used.
-        what: what the shares are of.
+        shares: the parts of the resource's use.
+        what: the resource, for the method's name.
     """
     active_j = max(0.0, total_j - (idle_j or 0.0))
     foreground_j = active_j * shares.foreground_ratio
@@ -140,7 +140,7 @@ def attribute_shares(total_j: float, idle_j: float | None, shares: Shares, *, wh
 
 
 def combine(parts: Sequence[Attribution], method: str) -> Attribution:
-    """The sum over resources; a value that one part lacks is unknown in the sum."""
+    """Return the sum over resources; a value that is unknown in one part is unknown in the sum."""
 
     def total(name: str) -> float | None:
         values = [getattr(part, name) for part in parts]
@@ -159,7 +159,7 @@ def combine(parts: Sequence[Attribution], method: str) -> Attribution:
 
 
 def share_u95_ratio(share_ratio: float, seen_s: float) -> float:
-    """Half-width of the 95 % interval of a GPU share from NVML's ring: 2 √(p(1-p) / (7.2 T)).
+    """Return the half-width of the 95 % interval of a GPU share from NVML's ring: 2 √(p(1-p) / (7.2 T)).
 
     >>> round(share_u95_ratio(0.5, 60.0), 3), round(share_u95_ratio(0.5, 300.0), 3)
     (0.048, 0.022)

@@ -1,4 +1,4 @@
-"""The idle leg: the power of a machine on which nothing is measured, and what it gives away about its sensors."""
+"""The idle leg: the power of the idle machine, and what its noise reveals about the sensors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILTERED_CV_RATIO = 0.10
 """Energy filtering (SGX, or bit 0 of MSR 0xBC) lifts the variation of idle power from 4–6 % to 17–19 %."""
 _QUICK_S = 0.005
 _QUIET_BUSY_RATIO = 0.05
-"""A host that is busier than this says nothing about its sensors' noise."""
+"""On a host that is busier than this, noise comes from the work and not from the sensors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +48,10 @@ class IdleLeg:
         return tuple(name for name, cv in self.cv_ratio.items() if cv > FILTERED_CV_RATIO)
 
     def flags(self) -> tuple[str, ...]:
-        """What a reader must know about numbers that rest on this leg."""
+        """Return the remarks that a reader of numbers based on this leg must know."""
         flags = [
-            f"{name}: its idle readings vary by {self.cv_ratio[name]:.0%}: energy filtering?" for name in self.filtered
+            f"{name}: idle readings vary by {self.cv_ratio[name]:.0%}: a sign of energy filtering"
+            for name in self.filtered
         ]
         if self.busy_ratio is not None and self.busy_ratio > _QUIET_BUSY_RATIO:
             flags.append(f"the machine was {self.busy_ratio:.0%} busy while its idle power was measured")
@@ -80,12 +81,12 @@ def idle_leg(measured: Measurement, busy_ratio: float | None) -> IdleLeg:
 
 
 def filtering_words(cv_ratio: float) -> str:
-    """What noise above the limit means, for a flag."""
+    """Return the flag for noise above the limit."""
     return f"idle power varies by {cv_ratio:.0%} from sample to sample: energy filtering (SGX) blurs this counter"
 
 
 def noise_cv_ratio(trace: Sequence[TracePoint], column: int) -> float | None:
-    """Coefficient of variation of one column; ``None`` with fewer than five points or no power."""
+    """Return the coefficient of variation of one column; ``None`` with fewer than five points or no power."""
     watts = [point.watts[column] for point in trace]
     known = [value for value in watts if value is not None]
     if len(known) < 5 or statistics.fmean(known) <= 0:  # noqa: PLR2004 - a spread of fewer says nothing
@@ -110,7 +111,7 @@ class BusyMeter:
         self._busy_s = busy_s()
 
     def ratio(self) -> float | None:
-        """Busy share since this was made, 0 to 1; ``None`` where it cannot be known."""
+        """Return the busy share since this object was created, 0 to 1; ``None`` where it cannot be known."""
         now_s, busy_s = self._clock_s(), self._read_busy_s()
         if busy_s is None or self._busy_s is None or now_s <= self._started_s:
             return None
@@ -118,7 +119,7 @@ class BusyMeter:
 
 
 def busy_or_none() -> float | None:
-    """The machine's CPU seconds so far, ``None`` where they cannot be read."""
+    """Return the machine's CPU seconds so far, ``None`` where they cannot be read."""
     try:
         return machine_busy_s()
     except (OSError, ValueError, IndexError):

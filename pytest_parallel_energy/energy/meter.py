@@ -47,7 +47,7 @@ class EnergyMeter:
     Args:
         sensors: ``"auto"``, names such as ``"powercap,nvml"`` in order of preference, or sensor objects, which the
             meter then owns and closes.
-        sysfs_root: where powercap and perf trees are looked for.
+        sysfs_root: root of the powercap and perf trees.
         interval_s: sampling period, seconds, more than 0 and at most 30: a RAPL counter may wrap twice in a longer one.
         clock_ns: monotonic nanoseconds.
         sleep: waits for so many seconds.
@@ -78,9 +78,9 @@ class EnergyMeter:
         self._sampler: Sampler | None = None
         self._refused: tuple[Refusal, ...] = ()
         self.idle: IdleLeg | None = None
-        """The idle leg, once ``measure_idle`` was called: windows then tell what is above idle."""
+        """The idle leg, once ``measure_idle`` was called: windows then report their energy above idle."""
         self.watch: GpuWatch | None = None
-        """Follows who uses the GPUs, polled with every sample, while somebody set it."""
+        """Follows the use of the GPUs by process; polled with every sample while it is set."""
         self.open_windows: list[Window] = []
         """The windows that are open, oldest first."""
 
@@ -121,14 +121,14 @@ class EnergyMeter:
         """Open the meter if need be, and a window now. Close it with ``end()``.
 
         Args:
-            name: what the window is called in results.
+            name: name of the window in results.
             edges: wait at both ends until the counters change: milliseconds for RAPL, up to half a second for a GPU,
                 and the error no longer depends on how lazily they update.
         """
         return Window(self, name, edges=edges).open()
 
     def window(self, name: str = "window", *, edges: bool = False) -> Window:
-        """A window as a context manager: it opens on entering and closes on leaving; ``result`` is there afterwards."""
+        """Return a window as a context manager: it opens on entering and closes on leaving, then has a ``result``."""
         return Window(self, name, edges=edges)
 
     def measure_idle(self, seconds: float = 5.0, *, busy_s: Callable[[], float | None] | None = None) -> IdleLeg:
@@ -138,7 +138,7 @@ class EnergyMeter:
             seconds: length of the leg, more than 0.
             busy_s: gives the machine's CPU seconds so far; by default those of ``/proc/stat``.
 
-        Sensors whose noise gives away energy filtering lose their quality ``counter`` from here on.
+        Sensors whose noise reveals energy filtering lose their quality ``counter`` from here on.
         """
         from .idle import BusyMeter, busy_or_none, filtering_words, idle_leg
 
@@ -158,7 +158,7 @@ class EnergyMeter:
         return self.idle
 
     def mean_power_w(self, seconds: float) -> float | None:
-        """Mean power of the boundary over the next so many seconds, which this blocks; ``None`` when unknown."""
+        """Return the mean power of the boundary over the next ``seconds``, watts; ``None`` when unknown. Blocks."""
         window = self.begin("power")
         self._sleep(seconds)
         return window.end().mean_w
@@ -173,7 +173,7 @@ class EnergyMeter:
             self.watch.poll()
 
     def ledger(self) -> Ledger:
-        """The open meter's account of readings (windows use it)."""
+        """Return the open meter's account of readings (windows use it)."""
         return self._ledger or self._open_ledger()
 
     def measurement(self, window: Window, ends: tuple[Snapshot, Snapshot]) -> Measurement:
@@ -205,7 +205,7 @@ class EnergyMeter:
                 found = self._find()
                 self._refused = found.refused
                 self._ledger = Ledger(found.found, clock_ns=self._clock_ns, sleep=self._sleep)
-                # a virtual clock is advanced, and sampled, by whoever owns it
+                # a virtual clock is advanced by its owner, who samples too
                 if self._clock_ns is time.monotonic_ns:
                     self._sampler = Sampler(self.sample, interval_s=self._interval_s)
                     self._sampler.start()

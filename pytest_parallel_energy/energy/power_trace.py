@@ -41,7 +41,7 @@ class PowerTrace:
         self._watts = array("d")
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return len(self._to_ns)
 
     def add(self, from_ns: int, to_ns: int, cpu_ns: int, watts: Sequence[float | None]) -> None:

@@ -89,7 +89,7 @@ def budget(about: SensorDescription, ends: WindowEnds, power: Power) -> ErrorBud
 
 
 def _part_time_j(about: SensorDescription, window_s: float, power: Power) -> float:
-    """K · sigma · T / √n: a sensor that sees part of the time draws n samples of a power that varies by sigma.
+    """Return K · sigma · T / √n: a part-time sensor draws n samples of a power that varies by sigma.
 
     n is the number of updates in the window, or of readings where the host integrates. A counter whose averaging
     window is as long as its update interval (or unknown to differ) misses nothing.

@@ -1,4 +1,4 @@
-"""How this package writes a file that others read: whole, or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["append_file", "replace_symlink", "why", "write_file"]
 
 
 def write_file(path: Path, content: str | bytes, *, synced: bool = True) -> Path:
-    """Write ``content`` (text as UTF-8) and give the path; a reader sees the old file or the new one, never a half.
+    """Write ``content`` (text as UTF-8) and return the path; readers see the old file or the new one, never a part.
 
     Missing folders above it are made. The content reaches the disk before the old file goes, unless ``synced`` is off:
     then a power cut (no crash of a process) may leave an empty file.
@@ -63,7 +63,7 @@ def replace_symlink(link: Path, target: str) -> None:
 
 
 def why(error: OSError) -> str:
-    """The system's own words for an error, in lower case, without number and path.
+    """Return the system's own words for an error, in lower case, without number and path.
 
     >>> why(OSError(13, "Permission denied"))
     'permission denied'

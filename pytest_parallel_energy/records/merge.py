@@ -17,7 +17,7 @@ __all__ = ["Merged", "merge_runs", "merged_lines"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What came out of a merge."""
+    """The result of a merge."""
 
     records: tuple[Record, ...]
     """Unique by ``record_id``, in the order of the sources."""
@@ -26,12 +26,12 @@ class Merged:
     duplicates: int
     """Records that stood in several sources with the same content: kept once."""
     conflicts: tuple[str, ...]
-    """What a person should look at, in words; no record is dropped for it."""
+    """Conflicts that the user should look at; no record is dropped for them."""
     problems: tuple[Problem, ...]
 
 
 def merge_runs(paths: Sequence[Path]) -> Merged:
-    """All records of ``paths``: runs, files, or folders that hold runs (searched through).
+    """Return all records of ``paths``: runs, files, or folders that hold runs (searched through).
 
     Records with one id and different contents are both kept, the later one under a new id. Several passed attempts of
     one repetition of a cell in one run are named; those of different runs are what merging is for.
@@ -68,12 +68,12 @@ def merge_runs(paths: Sequence[Path]) -> Merged:
 
 
 def merged_lines(merged: Merged) -> bytes:
-    """The content of a ``records.jsonl`` with all records."""
+    """Return the content of a ``records.jsonl`` with all records."""
     return b"".join(encode(record) + b"\n" for record in merged.records)
 
 
 def _sources(path: Path) -> Iterator[Path]:
-    """The files below a folder, or the one that the path stands for; ``latest`` repeats a run and is left out."""
+    """Yield the record files of a path; the link ``latest`` repeats a run and is left out."""
     if path.is_dir() and not (path / RECORDS_NAME).is_file():
         found = sorted(file.resolve() for file in path.rglob(RECORDS_NAME) if not _through_link(file.parent, path))
         if found:
@@ -87,13 +87,13 @@ def _through_link(folder: Path, root: Path) -> bool:
 
 
 def _renamed(record: Record) -> Record:
-    """The record under an id made of its content: merging the same files again gives the same ids."""
+    """Return the record under an id made from its content: merging the same files again gives the same ids."""
     digest = hashlib.sha256(encode(record)).hexdigest()[:8]
     return replace(record, record_id=f"{record.record_id}-{digest}")
 
 
 def _finished_twice(records: Sequence[Record]) -> Iterator[str]:
-    """Repetitions that passed more than once in one run."""
+    """Yield the repetitions that passed more than once in one run."""
     seen: dict[tuple[str, str, str, int, str], int] = {}
     for record in records:
         if record.status is Status.PASSED:

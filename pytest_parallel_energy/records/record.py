@@ -37,7 +37,7 @@ Value = str | int | float | bool | None
 
 
 class Status(enum.StrEnum):
-    """How an attempt ended."""
+    """The end of an attempt."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -47,7 +47,7 @@ class Status(enum.StrEnum):
 
 
 class Phase(enum.StrEnum):
-    """Whether an attempt counts: a warm-up is kept, and left out of statistics."""
+    """The role of an attempt: a warm-up is stored, and left out of statistics."""
 
     MEASURED = "measured"
     WARMUP = "warmup"
@@ -55,14 +55,14 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadPart:
-    """What was trained, with which values, and what it reported."""
+    """The training: its workload, its values, and the metrics that it reported."""
 
     repository: str
     model: str
     profile: str | None = None
     """Name of the registry profile whose defaults were used; ``None`` is the published ones."""
     hyperparameters: Mapping[str, Value]
-    """The values asked for."""
+    """The values that the cell sets."""
     applied: Mapping[str, Value] = field(default_factory=dict)
     """The values that the training's own log shows; a name is absent where its registry entry has no pattern."""
     mutated: tuple[str, ...] = ()
@@ -78,9 +78,9 @@ class WorkloadPart:
     cpu_s: float | None = None
     """CPU seconds of the training and of all its children."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """What the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
+    """Metrics that the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
     flags: tuple[str, ...] = ()
-    """What a reader must know: a value that was asked for and not applied, a metric that is no number."""
+    """Remarks: a value that was set and not applied, a metric that is not a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +223,13 @@ class Record:
     cell: str
     """Hash of workload, hyperparameters, background and host class: what a repetition repeats."""
     code: str | None = None
-    """Hash of what trains, the workload's script or else the test's file: other code is another measurement."""
+    """Hash of the code that trains (the workload's script, else the test's file): other code is another measurement."""
     repetition: int = 0
     attempt: int = 1
     phase: Phase = Phase.MEASURED
     status: Status
     reason: str | None = None
-    """Why it did not pass, in one line."""
+    """The reason why it did not pass, in one line."""
     started_at: str
     """Wall clock, ISO 8601 with offset; a label, never used in arithmetic."""
     duration_s: float
@@ -237,7 +237,7 @@ class Record:
     """The experiment's folder, relative to the run's."""
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """What the test recorded itself with ``record_metric``; ``None`` where the value was not finite."""
+    """Metrics that the test recorded with ``record_metric``; ``None`` where the value was not finite."""
     workload: WorkloadPart | None = None
     energy: WindowResult = field(default_factory=WindowResult)
     attribution: Attribution = field(default_factory=Attribution)

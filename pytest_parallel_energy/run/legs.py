@@ -1,4 +1,4 @@
-"""The legs of one run, and whose joules a test's were: idle, the load alone, the foreground alone, both together."""
+"""The legs of one run (idle, loads alone, foreground alone, both together) and the energy attribution of a test."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class CpuMoment:
 
 @dataclass(slots=True, kw_only=True)
 class BesideLoad:
-    """What is noted of one test beside loads: their leg alone, and the CPU time around the window."""
+    """Notes on one test with loads: the leg of the loads alone, and the CPU times around the window."""
 
     solo_w: float | None = None
     """Mean power of the machine while only the loads ran."""
     solo_rate: float | None = None
-    """CPU seconds of the loads a second, alone."""
+    """CPU seconds of the loads per second, alone."""
     opened: CpuMoment | None = None
     closed: CpuMoment | None = None
     loads_opened_s: float | None = None
@@ -64,7 +64,7 @@ class BesideLoad:
 
     @property
     def loads_rate(self) -> float | None:
-        """CPU seconds of the loads a second, beside the test."""
+        """CPU seconds of the loads per second, during the test."""
         cpu_s = self.loads_cpu_s
         if cpu_s is None or self.opened is None or self.closed is None or self.closed.at_s <= self.opened.at_s:
             return None
@@ -85,7 +85,7 @@ class LegBook:
     _alone: dict[str, Leg] = field(default_factory=dict)
 
     def measure_loads(self, loads: Sequence[BackgroundLoad]) -> BesideLoad:
-        """The loads alone, for a moment, just before the test: only where idle power is known too."""
+        """Measure the loads alone, just before the test, where idle power is known too."""
         noted = BesideLoad()
         if not loads or self.meter.idle is None or self.leg_s <= 0:
             return noted
@@ -97,7 +97,7 @@ class LegBook:
         return noted
 
     def open_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
-        """Just before the window opens."""
+        """Note the CPU time just before the window opens."""
         if loads and any(sensor.description.kind == "gpu" for sensor in self.meter.sensors):
             from ..energy.gpu_share import GpuWatch
 
@@ -106,7 +106,10 @@ class LegBook:
         noted.loads_closed_s = noted.closed = None  # those of an earlier attempt
 
     def close_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
-        """Just after the window closed. A load that has ended by then is among the ended children: no split then."""
+        """Note the CPU time just after the window closed.
+
+        A load that has ended by then is among the ended children of this process, so its time cannot be separated.
+        """
         if noted.gpus is not None:
             self.meter.watch = None
             noted.gpus.poll()
@@ -208,13 +211,13 @@ def _cpu_shares(noted: BesideLoad) -> Shares | None:
 
 
 class _Owners:
-    """Whose a process is that was seen on a GPU."""
+    """The owner of a process that uses a GPU."""
 
     def __init__(self, loads: Sequence[BackgroundLoad]) -> None:
         self._loads = loads
 
     def owner_of(self, pid: int) -> str:
-        """``background`` for the loads' processes, ``foreground`` for ours and our children's, else ``other``."""
+        """Return ``background`` for a load's process, ``foreground`` for this one and its children, else ``other``."""
         from ..host.cpu_time import descends, process_times
 
         if any(pid in load.pids for load in self._loads):
@@ -223,7 +226,7 @@ class _Owners:
 
 
 def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:
-    """CPU seconds of all loads so far; ``None`` when one does not tell."""
+    """Return the CPU seconds of all loads so far; ``None`` when those of one are unknown."""
     seconds = [load.report().cpu_s for load in loads]
     known = [each for each in seconds if each is not None]
     return sum(known) if len(known) == len(seconds) else None

@@ -1,4 +1,4 @@
-"""From what an experiment's parts report to the parts of its record."""
+"""The parts of a record, built from an experiment's workload, loads and window."""
 
 from __future__ import annotations
 
@@ -40,31 +40,31 @@ class StartedLoad:
     """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
 
     def identity(self) -> dict[str, Any]:
-        """What a repetition of the cell would have to start again."""
+        """Return the part of this load in the identity of a cell."""
         if self.workload is None:
             return command_identity(self.load.command.argv, self.conditions)
         return load_identity(self.workload.name, self.hyperparameters, self.conditions)
 
 
 def load_identity(name: str, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a registered load is, for the identity of a cell."""
+    """Return the part of a registered load in the identity of a cell."""
     return {"name": name, "hyperparameters": dict(values)} | conditions_identity(conditions)
 
 
 def command_identity(argv: Sequence[str], conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plain command as load is, for the identity of a cell."""
+    """Return the part of a plain command in the identity of a cell."""
     return {"command": list(argv)} | conditions_identity(conditions)
 
 
 def conditions_identity(conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a load's conditions add to its identity: nothing where there are none."""
+    """Return the part of a load's conditions in its identity: empty where it has none."""
     if not conditions:
         return {}
     return {"conditions": {field: str(value) for field, value in sorted(conditions.items())}}
 
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:
-    """What was asked for."""
+    """Return the workload and the values of a cell, before it was trained."""
     seed = values.get("seed")
     return WorkloadPart(
         repository=workload.repository,
@@ -77,7 +77,7 @@ def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | 
 
 
 def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> WorkloadPart:
-    """What was asked for, with what came of it; ``log`` is relative to the run's folder."""
+    """Return the same with the outcome of the training; ``log`` is relative to the run's folder."""
     return dataclasses.replace(
         part,
         applied=dict(result.applied),

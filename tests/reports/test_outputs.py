@@ -257,7 +257,7 @@ def test_a_torn_trace_is_read_as_far_as_it_goes(tmp_path):
     assert 1000 < len(trace.offsets_s) < 20000
     assert trace.values[0][:3] == (0.0, 1.0, 4.0)
     (tmp_path / "other").write_bytes(b"hello")
-    with pytest.raises(RecordError, match="no trace"):
+    with pytest.raises(RecordError, match="is not a trace"):
         read_trace(tmp_path / "other")
 
 

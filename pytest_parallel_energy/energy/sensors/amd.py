@@ -20,7 +20,7 @@ __all__ = ["AmdSensor", "open_amd"]
 
 _GAIN_RATIO = 0.05
 _OFFSET_W = 6.0
-"""Taken over from NVIDIA's cards for want of a published comparison with an external meter."""
+"""Assumed like NVIDIA's cards, because no comparison with an external meter is published."""
 _POWER_FIELDS = ("current_socket_power", "socket_power", "average_socket_power")
 
 
@@ -38,11 +38,11 @@ class AmdSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What this GPU gives."""
+        """The description of this GPU."""
         return self._description
 
     def read(self) -> Reading:
-        """Accumulator, or power.
+        """Return the energy accumulator, or the power.
 
         Raises:
             SensorError: the library refused, or the sensor is closed.
@@ -55,10 +55,10 @@ class AmdSensor:
         for field in _POWER_FIELDS:
             if isinstance(info.get(field), int | float):
                 return Reading(power_w=float(info[field]))
-        raise SensorError("the GPU gives neither energy nor power")
+        raise SensorError("the GPU reports neither energy nor power")
 
     def close(self) -> None:
-        """Let go of the library."""
+        """Release the library."""
         release, self._release = self._release, None
         if release is not None:
             release()
@@ -94,7 +94,7 @@ class AmdSensor:
 
 
 def open_amd(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
-    """Every AMD GPU that HIP would show to this process.
+    """Open every AMD GPU that HIP would show to this process.
 
     Raises:
         SensorUnavailableError: no package, no driver, or no GPU.
@@ -121,7 +121,7 @@ def open_amd(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
 
 
 def _visible(handles: Sequence[tuple[int, Any]], environment: Mapping[str, str]) -> list[tuple[int, Any]]:
-    """The GPUs by ``HIP_VISIBLE_DEVICES`` or ``ROCR_VISIBLE_DEVICES``, where they are indices; else all."""
+    """Return the GPUs of ``HIP_VISIBLE_DEVICES`` or ``ROCR_VISIBLE_DEVICES``, where they are indices; else all."""
     wanted = environment.get("HIP_VISIBLE_DEVICES", environment.get("ROCR_VISIBLE_DEVICES"))
     if wanted is None:
         return list(handles)

@@ -59,7 +59,7 @@ class EstimateSensor:
         return self._description
 
     def read(self) -> Reading:
-        """The modelled energy since opening, microjoules.
+        """Return the modelled energy since opening, microjoules.
 
         Raises:
             SensorError: the CPU times cannot be read.
@@ -85,7 +85,7 @@ class EstimateSensor:
 
 
 def open_estimate(proc_root: Path = Path("/proc")) -> tuple[Sensor, ...]:
-    """The model of this machine.
+    """Return the model of this machine.
 
     Raises:
         SensorUnavailableError: the processors or their times cannot be read.
@@ -100,7 +100,7 @@ def open_estimate(proc_root: Path = Path("/proc")) -> tuple[Sensor, ...]:
 def _describe(cpu: CpuInfo, coefficients: Coefficients) -> SensorDescription:
     known = coefficients.family != "unknown"
     model = f"{coefficients.servers} {coefficients.family} servers" if known else "servers of every CPU family"
-    notes = [f"energy is estimated from the CPU time and published figures of {model}, not measured"]
+    notes = [f"the energy is estimated from CPU time and published figures of {model}, not measured"]
     if not known:
         notes.append(f"the CPU ({cpu.name or cpu.vendor or 'unnamed'}) is not in the table: the interval is the widest")
     return SensorDescription(

@@ -61,11 +61,11 @@ class PerfSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What this event counts."""
+        """The description of this event."""
         return self._description
 
     def read(self) -> Reading:
-        """The counter in the event's own unit; it starts at 0 when the event is opened.
+        """Return the counter in the event's own unit; it starts at 0 when the event is opened.
 
         Raises:
             SensorError: the kernel gives no value, or the sensor is closed.
@@ -86,7 +86,7 @@ class PerfSensor:
 
 
 def open_perf(sysfs_root: Path) -> tuple[Sensor, ...]:
-    """Every package, DRAM and psys event of the power PMU.
+    """Open every package, DRAM and psys event of the power PMU.
 
     Raises:
         SensorUnavailableError: no PMU, no permission, or counters that stand still.
@@ -104,7 +104,7 @@ def open_perf(sysfs_root: Path) -> tuple[Sensor, ...]:
 
 
 def find_events(sysfs_root: Path) -> tuple[PerfEvent, ...]:
-    """The events worth opening, packages first.
+    """Return the events to open, packages first.
 
     Raises:
         SensorUnavailableError: there is no power PMU, or its description cannot be understood.
@@ -136,7 +136,7 @@ def _name(part: str, socket: int) -> str:
 
 
 def _config(text: str) -> int:
-    """The event's code from ``event=0x02``."""
+    """Return the event's code from ``event=0x02``."""
     key, _, value = text.strip().partition("=")
     if key != "event":
         raise ValueError(f"an event reads 'event=…', not {text.strip()!r}")
@@ -154,7 +154,7 @@ def _scale(folder: Path, event: str) -> float:
 
 
 def _cpu_list(text: str) -> list[int]:
-    """CPU numbers from a kernel list.
+    """Return the CPU numbers from a kernel list.
 
     >>> _cpu_list("0,24-25")
     [0, 24, 25]
@@ -176,7 +176,7 @@ def _open(event: PerfEvent, *, virtual: bool) -> Sensor:
 
 
 def _perf_event_open(event: PerfEvent) -> int:
-    """A descriptor of a counting event of all processes on one CPU.
+    """Open a counting event of all processes on one CPU; return its descriptor.
 
     Raises:
         OSError: the kernel refused.
@@ -197,7 +197,7 @@ def _perf_event_open(event: PerfEvent) -> int:
 
 
 def agree(first: Sequence[float | None], second: Sequence[float | None], *, within_ratio: float = 0.02) -> bool | None:
-    """Whether two ways of reading the same zones agree; ``None`` where either lacks a value.
+    """Return whether two ways of reading the same zones agree; ``None`` where either lacks a value.
 
     >>> agree([100.0], [101.0]), agree([100.0], [150.0]), agree([None], [1.0])
     (True, False, None)

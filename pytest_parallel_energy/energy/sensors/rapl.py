@@ -1,4 +1,4 @@
-"""What RAPL is, whichever way it is read: one description a zone, with the published limits of its accuracy."""
+"""The description of RAPL zones, the same for every way to read them, with the published limits of their accuracy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HARDWARE_STEP_J = 2.0**-14
 _PSYS_STEP_J = 1.0
 """Sapphire and Emerald Rapids count psys in joules (intel_rapl_common.c, ``rapl_defaults_spr_server``)."""
 _GAIN_RATIO = 0.04
-"""Standard deviation. 3–5 % is practice, without a source."""
+"""Standard deviation. 3–5 % is common practice without a published source."""
 _KINDS = {"package": "cpu", "dram": "dram", "psys": "psys"}
 _COVERS = {"package": "CPU packages", "dram": "DRAM", "psys": "platform (psys)"}
 _MAX_W = {"package": 1000.0, "dram": 500.0, "psys": 10_000.0}
@@ -41,7 +41,7 @@ class RaplZone(NamedTuple):
 def rapl_description(
     zone: RaplZone, *, source: str, joules_per_count: float, wraps_at_counts: int | None, virtual: bool = False
 ) -> SensorDescription:
-    """The description of one zone.
+    """Return the description of one zone.
 
     Args:
         zone: what it measures.
@@ -84,7 +84,7 @@ def refuse_still(sensors: list[Sensor]) -> None:
         sensor.close()
         sensors.remove(sensor)
     if not any(sensor.description.kind in {"cpu", "psys"} for sensor in sensors):
-        raise SensorUnavailableError("the RAPL counters read 0 and do not move, as in most virtual machines")
+        raise SensorUnavailableError("the RAPL counters stay at 0, as in most virtual machines")
 
 
 def _stands_at_zero(sensor: Sensor) -> bool:
