@@ -66,7 +66,7 @@ def process_cost_ms(code: str, environment: dict[str, str]) -> tuple[float, floa
     """Run a fresh interpreter and return its wall time and its CPU time, milliseconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started_s = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd="/")  # only PYTHONPATH counts
     wall_s = time.perf_counter() - started_s
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
