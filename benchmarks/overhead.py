@@ -83,6 +83,7 @@ def above_null_meter(repeats: int) -> None:
             ignore=shutil.ignore_patterns("__pycache__"),
         )
         cached = {**os.environ, "PYTHONPATH": str(root)}
+        cached.pop("PYTHONDONTWRITEBYTECODE", None)
         bare = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
         print("| byte code | wall above null | CPU above null | × null (CPU) |")
         print("|---|---|---|---|")
