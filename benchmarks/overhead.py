@@ -1,14 +1,20 @@
-"""What measuring costs: an empty window, and a fresh process with one, for our meter, Zeus, pyJoules and CodeCarbon.
+"""The cost of measuring: an empty window, and a fresh process with one, for our meter, Zeus, pyJoules and CodeCarbon.
 
-    sudo /tmp/peers/bin/python benchmarks/overhead.py      (the environment that accuracy.py describes)
+    python benchmarks/overhead.py --peers-off     our meter against a meter that does nothing, on this machine's sensors
+    sudo PEERS/bin/python benchmarks/overhead.py  all four, in the environment that accuracy.py describes
 
-All read the same stand-in powercap tree of two packages, which nobody writes meanwhile.
+With peers all read the same stand-in powercap tree of two packages, whose counters do not change meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import resource
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -41,11 +47,64 @@ def fresh_process_ms(tree: PowercapTree, tool: str) -> float:
     return (time.monotonic() - started_s) * 1000
 
 
+_NULL = """
+import contextlib
+class NullMeter:
+    def window(self, name): return contextlib.nullcontext(self)
+with contextlib.nullcontext(NullMeter()) as meter:
+    with meter.window("empty") as window: pass
+"""
+_OURS = """
+from pytest_parallel_energy import EnergyMeter
+with EnergyMeter() as meter:
+    with meter.window("empty") as window: pass
+window.result
+"""
+
+
+def process_cost_ms(code: str, environment: dict[str, str]) -> tuple[float, float]:
+    """Run a fresh interpreter and return its wall time and its CPU time, milliseconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started_s = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd="/")  # only PYTHONPATH counts
+    wall_s = time.perf_counter() - started_s
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall_s * 1000, cpu_s * 1000
+
+
+def above_null_meter(repeats: int) -> None:
+    """Print the cost of a fresh process with our meter above one with a null meter, with and without byte code."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(__file__).parents[1]
+        shutil.copytree(
+            root / "pytest_parallel_energy",
+            Path(folder, "pytest_parallel_energy"),
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        cached = {**os.environ, "PYTHONPATH": str(root)}
+        cached.pop("PYTHONDONTWRITEBYTECODE", None)
+        bare = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        print("| byte code | wall above null | CPU above null | × null (CPU) |")
+        print("|---|---|---|---|")
+        for name, environment in (("cached", cached), ("none", bare)):
+            process_cost_ms(_OURS, environment)  # writes the byte code
+            pairs = [(process_cost_ms(_NULL, environment), process_cost_ms(_OURS, environment)) for _ in range(repeats)]
+            wall_ms = statistics.median(ours[0] - null[0] for null, ours in pairs)
+            cpu_ms = statistics.median(ours[1] - null[1] for null, ours in pairs)
+            ratio = statistics.median(ours[1] / null[1] for null, ours in pairs)
+            print(f"| {name} | {wall_ms:.0f} ms | {cpu_ms:.0f} ms | {ratio:.1f} |")
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--peers-off", action="store_true", help="compare with a null meter only; needs no peer")
     options = parser.parse_args()
+    above_null_meter(max(20, options.repeats))
+    if options.peers_off:
+        return
     with tempfile.TemporaryDirectory() as folder:
         tree = PowercapTree(Path(folder), PAIR)
         rounds = [

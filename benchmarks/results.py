@@ -23,12 +23,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pytest_parallel_energy.records.record import (
-    BackgroundPart,
-    DomainPart,
-    EnergyPart,
+    DomainEnergy,
     HostPart,
+    LoadReport,
+    Quality,
     Record,
     Status,
+    WindowResult,
     WorkloadPart,
 )
 
@@ -56,7 +57,7 @@ def records(count: int, factor: float = 1.0) -> Iterator[Record]:
             duration_s=62.0,
             workload=workload(cell, repetition),
             energy=energy(joules),
-            background=(BackgroundPart(name="VulBERTa/mlp", rounds_completed=12, coverage_ratio=0.98),),
+            background=(LoadReport(name="VulBERTa/mlp", rounds_completed=12, coverage_ratio=0.98),),
             host=host,
         )
 
@@ -76,16 +77,16 @@ def workload(cell: int, repetition: int) -> WorkloadPart:
     )
 
 
-def energy(joules: float) -> EnergyPart:
+def energy(joules: float) -> WindowResult:
     """Two sockets."""
     domains = tuple(
-        DomainPart(
+        DomainEnergy(
             name=f"package-{socket}",
             kind="cpu",
             device=str(socket),
             joules=joules / 2,
             u95_j=joules * 0.02,
-            quality="counter",
+            quality=Quality.COUNTER,
             source="powercap",
             mean_w=joules / 124,
             update_interval_s=0.001,
@@ -93,8 +94,8 @@ def energy(joules: float) -> EnergyPart:
         )
         for socket in range(2)
     )
-    return EnergyPart(
-        window_s=62.0, total_j=joules, total_u95_j=joules * 0.03, quality="counter", boundary="CPU packages",
+    return WindowResult(
+        window_s=62.0, total_j=joules, total_u95_j=joules * 0.03, quality=Quality.COUNTER, boundary="CPU packages",
         cpu_j=joules, mean_w=joules / 62, domains=domains,
     )  # fmt: skip
 

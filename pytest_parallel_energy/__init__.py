@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
-    from .energy.result import DomainEnergy, Quality, WindowResult
     from .load.background import BackgroundLoad
     from .mutation.distributions import choice, int_uniform, log_uniform, uniform
     from .processes.command import Command
+    from .records.energy_values import DomainEnergy, Quality, WindowResult
     from .records.record import Record
 
 __version__ = "0.1.0"
@@ -37,11 +37,11 @@ __all__ = [
 _HOMES = {
     "BackgroundLoad": "load.background",
     "Command": "processes.command",
-    "DomainEnergy": "energy.result",
+    "DomainEnergy": "records.energy_values",
     "EnergyMeter": "energy.meter",
-    "Quality": "energy.result",
+    "Quality": "records.energy_values",
     "Record": "records.record",
-    "WindowResult": "energy.result",
+    "WindowResult": "records.energy_values",
     "choice": "mutation.distributions",
     "int_uniform": "mutation.distributions",
     "log_uniform": "mutation.distributions",

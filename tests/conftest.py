@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pytest_parallel_energy.records.record import (
-    BackgroundPart,
-    DomainPart,
-    EnergyPart,
+    DomainEnergy,
     HostPart,
+    LoadReport,
     Record,
     Status,
+    WindowResult,
     WorkloadPart,
 )
 
@@ -22,7 +22,7 @@ RecordMaker = Callable[..., Record]
 BOUNDARY = "CPU packages; without DRAM, GPU, board, power supply"
 
 
-def energy_part(total_j: float | None = 1234.5, **fields: Any) -> EnergyPart:
+def energy_part(total_j: float | None = 1234.5, **fields: Any) -> WindowResult:
     known = total_j is not None
     defaults: dict[str, Any] = {
         "window_s": 62.1,
@@ -33,7 +33,7 @@ def energy_part(total_j: float | None = 1234.5, **fields: Any) -> EnergyPart:
         "cpu_j": total_j,
         "mean_w": total_j / 62.1 if known else None,
         "domains": (
-            DomainPart(
+            DomainEnergy(
                 name="package-0",
                 kind="cpu",
                 joules=total_j,
@@ -44,7 +44,7 @@ def energy_part(total_j: float | None = 1234.5, **fields: Any) -> EnergyPart:
             ),
         ),
     }
-    return EnergyPart(**(defaults | fields))
+    return WindowResult(**(defaults | fields))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def make_record() -> RecordMaker:
         number = next(counter)
         parameters = f"lr={lr}" + ("-bg=VulBERTa/mlp" if load else "")
         background = (
-            BackgroundPart(
+            LoadReport(
                 name="VulBERTa/mlp",
                 repository="VulBERTa",
                 model="mlp",

@@ -93,7 +93,7 @@ def _measure(options: argparse.Namespace) -> int:
     with EnergyMeter(options.sensors, sysfs_root=root) as meter:
         measured = measure_command(argv, meter)
     # on stderr, so that the command's own output can be piped on
-    print("\n".join(["", *render_result(measured.result)]), file=sys.stderr)  # noqa: T201 - the answer itself
+    print("\n".join(["", *render_result(measured)]), file=sys.stderr)  # noqa: T201 - the answer itself
     return measured.exit_status
 
 

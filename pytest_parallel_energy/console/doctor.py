@@ -10,11 +10,12 @@ from pathlib import Path
 from ..energy.boundary import boundary_words, counted
 from ..energy.idle import IdleLeg
 from ..energy.meter import EnergyMeter
-from ..energy.result import DomainEnergy, Quality, WindowResult
 from ..energy.sensor import Sensor
 from ..energy.sensors.perf import agree, open_perf
+from ..energy.window import Window
 from ..errors import SensorError, SensorUnavailableError
 from ..host.surroundings import Finding, Surroundings, look_around
+from ..records.energy_values import DomainEnergy, Quality, WindowResult
 from ..units import format_joules, format_watts
 from .update_period import watch_updates
 
@@ -66,7 +67,7 @@ def diagnose(
             *_agreement(result, None if second is None else second()),
             *_periods(measured),
             *_idle_lines(idle),
-            *_notes(result),
+            *_notes(window),
             *_refused(meter),
         ]
     surroundings = look_around(Surroundings(sysfs_root=sysfs_root), busy_ratio=idle.busy_ratio)
@@ -133,9 +134,9 @@ def _idle_lines(idle: IdleLeg) -> Iterator[str]:
         yield f"check {name} varies by {cv_ratio:.1%} from sample to sample while idle"
 
 
-def _notes(result: WindowResult) -> Iterator[str]:
-    """What the windows themselves flag: counter against integral, filtering, other processes, throttling."""
-    flags = dict.fromkeys(flag for each in (result, *result.windows) for flag in each.flags)
+def _notes(window: Window) -> Iterator[str]:
+    """Yield the flags of the windows: counter against integral, filtering, other processes, throttling."""
+    flags = dict.fromkeys(flag for each in (window, *window.inner) for flag in each.flags)
     for flag in flags:
         if " is missing: " not in flag:
             yield f"note  {flag}"

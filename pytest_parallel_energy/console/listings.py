@@ -65,7 +65,7 @@ def _workload_lines(workload: Workload) -> list[str]:
 
 def _column_names() -> list[str]:
     """The columns of ``summary.csv``: those of an attempt with one hyperparameter, metric, label and load."""
-    from ..records.record import BackgroundPart, Record, Status, WorkloadPart
+    from ..records.record import LoadReport, Record, Status, WorkloadPart
     from ..reports.csv_table import summary_table
 
     example = Record(
@@ -78,7 +78,7 @@ def _column_names() -> list[str]:
         duration_s=0.0,
         labels={"NAME": ""},
         workload=WorkloadPart(repository="", model="", hyperparameters={"NAME": None}, metrics={"NAME": None}),
-        background=(BackgroundPart(name="", hyperparameters={"NAME": None}),),
+        background=(LoadReport(name="", hyperparameters={"NAME": None}),),
     )
     names, _ = summary_table([example])
     return list(names)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..energy.meter import EnergyMeter
-from ..energy.result import DomainEnergy, WindowResult
 from ..errors import ConfigError
+from ..records.energy_values import DomainEnergy, WindowResult
 from ..units import format_joules, format_seconds, format_watts
 
 __all__ = ["Measured", "measure_command", "render_result"]
@@ -21,6 +21,8 @@ class Measured:
 
     argv: tuple[str, ...]
     result: WindowResult
+    flags: tuple[str, ...]
+    """Remarks that a reader of the result must know."""
     exit_status: int
     """The command's; 128 + number where a signal ended it."""
 
@@ -49,17 +51,19 @@ def measure_command(argv: Sequence[str], meter: EnergyMeter) -> Measured:
         result = window.end()
     finally:
         signal.signal(signal.SIGINT, before)
-    return Measured(argv=tuple(argv), result=result, exit_status=status if status >= 0 else 128 - status)
+    exit_status = status if status >= 0 else 128 - status
+    return Measured(argv=tuple(argv), result=result, flags=window.flags, exit_status=exit_status)
 
 
-def render_result(result: WindowResult) -> list[str]:
-    """The result as plain lines: the total with its interval and boundary, each domain, and the flags."""
+def render_result(measured: Measured) -> list[str]:
+    """Return the result as plain lines: the total with its interval and boundary, each domain, and the flags."""
+    result = measured.result
     total = "missing" if result.total_j is None else _plus_minus(result.total_j, result.total_u95_j)
     return [
         f"{total}  in {format_seconds(result.window_s)}, {format_watts(result.mean_w)} mean  [{result.quality}]",
         f"boundary: {result.boundary}",
         *(_domain_line(domain) for domain in result.domains),
-        *(f"note: {flag}" for flag in result.flags),
+        *(f"note: {flag}" for flag in measured.flags),
     ]
 
 

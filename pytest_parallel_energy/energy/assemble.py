@@ -1,24 +1,40 @@
-"""From two marks to a result: the domains, then the sums, in which a missing part is never hidden."""
+"""The step from two snapshots to a result: the domains, then the sums, in which a missing part is never hidden."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ..records.energy_values import DomainEnergy, Quality, WindowResult
 from ..units import NS_PER_S
 from .boundary import Layout
 from .column import SensorWindow
-from .result import DomainEnergy, Quality, TracePoint, WindowResult
+from .power_trace import TracePoint
 from .uncertainty import combine_u95
 
-__all__ = ["Span", "assemble"]
+__all__ = ["Measurement", "Span", "assemble"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """What a window saw: its ends, and each sensor's view."""
+class Measurement(NamedTuple):
+    """Everything that the meter knows about one window."""
+
+    energy: WindowResult
+    """The part that a record stores as ``energy``."""
+    trace: tuple[TracePoint, ...]
+    """The power over time; a record stores the path of a file in its place."""
+    flags: tuple[str, ...]
+    """Remarks that a reader of the numbers must know."""
+    sampler_cpu_s: float | None
+    """CPU seconds that the sampling itself took in the window."""
+    max_gap_s: float | None
+    """Longest time between two readings of the sampler."""
+
+
+class Span(NamedTuple):
+    """The readings of a window: its ends, and each sensor's view."""
 
     name: str
+    start_s: float
     opened_ns: int
     closed_ns: int
     columns: tuple[SensorWindow, ...]
@@ -37,15 +53,16 @@ class Span:
         return (self.closed_ns - self.opened_ns) / NS_PER_S
 
 
-def assemble(span: Span) -> WindowResult:
-    """The result of a window. Sums over a missing part are missing."""
+def assemble(span: Span) -> Measurement:
+    """Return the energy of a window and the facts about its measurement. Sums over a missing part are missing."""
     inside = span.layout.counted
     domains = tuple(_domain(span, number, counts=inside[number]) for number in range(len(span.columns)))
     total = [domain for domain in domains if domain.counted]
     total_j = _sum(total)
     idle_j = None if span.idle_w is None else span.idle_w * span.window_s
-    return WindowResult(
+    energy = WindowResult(
         name=span.name,
+        start_s=span.start_s,
         window_s=span.window_s,
         total_j=total_j,
         total_u95_j=None if total_j is None else _total_u95(span.columns, domains),
@@ -60,11 +77,8 @@ def assemble(span: Span) -> WindowResult:
         above_idle_j=None if total_j is None or idle_j is None else total_j - idle_j,
         domains=domains,
         windows=span.windows,
-        trace=span.trace,
-        flags=_flags(span, domains),
-        sampler_cpu_s=span.sampler_cpu_s,
-        max_gap_s=span.max_gap_s,
     )
+    return Measurement(energy, span.trace, _flags(span, domains), span.sampler_cpu_s, span.max_gap_s)
 
 
 def _domain(span: Span, number: int, *, counts: bool) -> DomainEnergy:
@@ -91,7 +105,7 @@ def _domain(span: Span, number: int, *, counts: bool) -> DomainEnergy:
 
 
 def _sum(domains: Iterable[DomainEnergy]) -> float | None:
-    """Joules of all, ``None`` when one is unknown or there is none."""
+    """Return the joules of all domains, ``None`` when one is unknown or there is none."""
     joules = [domain.joules for domain in domains]
     known = [value for value in joules if value is not None]
     return sum(known) if joules and len(known) == len(joules) else None
@@ -106,7 +120,7 @@ def _total_u95(columns: Sequence[SensorWindow], domains: Sequence[DomainEnergy])
 
 
 def _peak_w(trace: Sequence[TracePoint], columns: Sequence[int]) -> float | None:
-    """The highest sum over some columns; a row with an unknown part says nothing."""
+    """Return the highest sum over some columns; a row with an unknown part is skipped."""
     peaks = []
     for point in trace:
         row = [point.watts[column] for column in columns]

@@ -1,4 +1,4 @@
-"""Whose joules: from legs (idle, alone, together) where they were measured, else from shares of CPU time and GPU use.
+"""Energy attribution: from legs (idle, alone, together) where they were measured, else from shares of use.
 
 With idle power P₀, foreground alone P_F at work rate r_F, background alone P_B at r_B, both P_FB at r'_F and r'_B:
 
@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..records.record import Attribution
 
 __all__ = [
-    "Attribution",
     "Interaction",
     "Leg",
     "Legs",
@@ -36,21 +37,7 @@ _RING_SAMPLES_PER_S = 7.2
 """NVML's ring of per-process utilisation holds 72 samples of 10 s, each naming one process (driver headers; nvtop)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribution:
-    """Joules by owner; ``None`` where it cannot be known. ``low_j`` to ``high_j`` holds the foreground's share."""
-
-    foreground_j: float | None = None
-    background_j: float | None = None
-    other_j: float | None = None
-    idle_j: float | None = None
-    low_j: float | None = None
-    high_j: float | None = None
-    method: str = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(NamedTuple):
     """Mean power of one arrangement, and how fast the work went (any unit, the same in all legs of one workload)."""
 
     mean_w: float
@@ -59,8 +46,7 @@ class Leg:
     background_rate: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Legs:
+class Legs(NamedTuple):
     """The measured arrangements; all over the same domains of one machine."""
 
     idle_w: float
@@ -69,20 +55,16 @@ class Legs:
     background: Leg | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interaction:
-    """What the neighbours did to each other."""
+class Interaction(NamedTuple):
+    """The effect of two concurrent trainings on each other."""
 
     interference_w: float
     """Power together beyond the sum of both alone, at the rates they had together; negative when sharing saves."""
     slowdown_ratio: float | None
     """How many times slower the foreground ran; ``None`` where a rate is unknown."""
-    solo_w: float
-    marginal_w: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
+class Shares(NamedTuple):
     """Parts of the use of a resource in a window; the rest is other processes. Each from 0 to 1, together at most 1."""
 
     foreground_ratio: float
@@ -92,7 +74,7 @@ class Shares:
 
 
 def attribute_legs(legs: Legs, window_s: float) -> Attribution:
-    """The foreground's and the background's joules above idle, by the legs that are there.
+    """Return the foreground's and the background's joules above idle, by the legs that were measured.
 
     With both solo legs the method is ``shapley``, with the background's alone ``marginal``, with the foreground's alone
     ``solo``; without either there is only the idle part.
@@ -121,7 +103,7 @@ def attribute_legs(legs: Legs, window_s: float) -> Attribution:
 
 
 def interaction(legs: Legs) -> Interaction | None:
-    """Interference and slowdown, where both solo legs were measured."""
+    """Return interference and slowdown; ``None`` unless both solo legs were measured."""
     solo_w, marginal_w = _solo_w(legs), _marginal_w(legs)
     if solo_w is None or marginal_w is None or legs.foreground is None:
         return None
@@ -129,8 +111,6 @@ def interaction(legs: Legs) -> Interaction | None:
     return Interaction(
         interference_w=marginal_w - solo_w,
         slowdown_ratio=alone / together if alone and together else None,
-        solo_w=solo_w,
-        marginal_w=marginal_w,
     )
 
 
@@ -140,8 +120,8 @@ def attribute_shares(total_j: float, idle_j: float | None, shares: Shares, *, wh
     Args:
         total_j: joules of the resource in the window (CPU packages, or one GPU).
         idle_j: its idle part; ``None`` where no idle leg was measured: then the whole is split, and the method says so.
-        shares: who used how much of what was used.
-        what: what the shares are of.
+        shares: the parts of the resource's use.
+        what: the resource, for the method's name.
     """
     active_j = max(0.0, total_j - (idle_j or 0.0))
     foreground_j = active_j * shares.foreground_ratio
@@ -160,7 +140,7 @@ def attribute_shares(total_j: float, idle_j: float | None, shares: Shares, *, wh
 
 
 def combine(parts: Sequence[Attribution], method: str) -> Attribution:
-    """The sum over resources; a value that one part lacks is unknown in the sum."""
+    """Return the sum over resources; a value that is unknown in one part is unknown in the sum."""
 
     def total(name: str) -> float | None:
         values = [getattr(part, name) for part in parts]
@@ -179,7 +159,7 @@ def combine(parts: Sequence[Attribution], method: str) -> Attribution:
 
 
 def share_u95_ratio(share_ratio: float, seen_s: float) -> float:
-    """Half-width of the 95 % interval of a GPU share from NVML's ring: 2 √(p(1-p) / (7.2 T)).
+    """Return the half-width of the 95 % interval of a GPU share from NVML's ring: 2 √(p(1-p) / (7.2 T)).
 
     >>> round(share_u95_ratio(0.5, 60.0), 3), round(share_u95_ratio(0.5, 300.0), 3)
     (0.048, 0.022)

@@ -1,4 +1,4 @@
-"""Which domains make up the total, each joule once, and the words for it.
+"""The domains that make up the total, each joule once, and the words for it.
 
 psys contains package contains core and uncore; DRAM stands apart on servers (Linux powercap documentation): never psys
 and package together. A whole-server estimate gives way to any measured CPU.
@@ -7,16 +7,15 @@ and package together. A whole-server estimate gives way to any measured CPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from .result import Quality
+from ..records.energy_values import Quality
 from .sensor import SensorDescription
 
 __all__ = ["Layout", "boundary_words", "counted", "layout_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(NamedTuple):
     """Which of a meter's sensors are counted, and the words for it: the same for all its windows."""
 
     counted: tuple[bool, ...]
@@ -24,12 +23,12 @@ class Layout:
 
 
 def layout_of(sensors: Sequence[SensorDescription]) -> Layout:
-    """The layout of some sensors."""
+    """Return the layout of some sensors."""
     return Layout(counted=counted(sensors), boundary=boundary_words(sensors))
 
 
 def counted(sensors: Sequence[SensorDescription]) -> tuple[bool, ...]:
-    """For each sensor whether it is part of the total.
+    """Return for each sensor whether it is part of the total.
 
     A GPU's memory is part of its board. Parts are preferred to the whole that contains them, as long as the CPU is
     among the parts; otherwise the whole is counted and its parts are not.
@@ -61,9 +60,9 @@ def _counts(about: SensorDescription, whole: SensorDescription | None) -> bool:
 
 
 def boundary_words(sensors: Sequence[SensorDescription]) -> str:
-    """What the total holds and what it leaves out.
+    """Return the words for the parts that the total contains and leaves out.
 
-    >>> from .result import Quality
+    >>> from ..records.energy_values import Quality
     >>> boundary_words([SensorDescription(
     ...     name="package-0", kind="cpu", source="powercap", quality=Quality.COUNTER, covers="CPU packages")])
     'CPU packages; without DRAM, board, power supply'

@@ -1,18 +1,18 @@
-"""One sensor in one window: the joules, how sure they are, and what a reader must know; or why there are none."""
+"""One sensor in one window: the joules with their uncertainty and flags, or the reason why there are none."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ..records.energy_values import Quality
 from ..units import NS_PER_S, format_seconds
+from .assumptions import LEAST_POWER_W, SLOWEST_UPDATE_S, STILL_UPDATES
 from .edges import Edge, waits_for_edges
-from .result import Quality
 from .sensor import SensorDescription
 from .track import Account
 from .uncertainty import (
-    ASSUMED_UPDATE_S,
     LEAST_COVERAGE_RATIO,
     ErrorBudget,
     Power,
@@ -23,24 +23,20 @@ from .uncertainty import (
 
 __all__ = ["SensorWindow"]
 
-_STILL_UPDATES = 20
-"""A counter that is the same after this many updates never moves: it is no sensor (KVM guests read such RAPL zones)."""
-_LEAST_POWER_W = 0.1
 _SHORT_RATIO = 0.01
 """A window whose ends are known worse than this share of its length is flagged."""
 _OUTSIDE_SHARE = 0.1
-"""The power beside a window is known from one update interval: a tenth of what it accounts for is doubted."""
+"""The power just outside a window comes from one update interval: a tenth of its energy counts as uncertain."""
 _CROSS_CHECK_RATIO = 0.05
 _CROSS_CHECK_LEAST = 10
 """Counter and integral agree within 1 % (Zeus issue 12), and were seen 1.7 times apart (181): flagged above 5 %."""
 _INTERVAL_OFF_RATIO = 1.5
 _INTERVAL_MATTERS_S = 0.005
-"""A quicker counter than this is not worth a word."""
+"""The interval of a quicker counter is not reported."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorWindow:
-    """What one sensor saw of a window."""
+class SensorWindow(NamedTuple):
+    """The readings of one sensor in one window."""
 
     about: SensorDescription
     opened_ns: int
@@ -78,7 +74,7 @@ class SensorWindow:
 
     @property
     def reason(self) -> str | None:
-        """Why there is no number, or ``None``."""
+        """The reason why there is no number, or ``None``."""
         about, opened, closed = self.about, self.opened, self.closed
         if opened.problem is not None:
             return f"no reading when the window opened: {opened.problem}"
@@ -88,7 +84,7 @@ class SensorWindow:
             return f"no reading when the window closed: {closed.problem}"
         if about.joules_per_count is None:
             return None if closed.power_samples > opened.power_samples else "no power reading inside the window"
-        patience_s = max(_STILL_UPDATES * self._assumed_s, about.quantum_j / _LEAST_POWER_W)
+        patience_s = max(STILL_UPDATES * self._assumed_s, about.quantum_j / LEAST_POWER_W)
         if closed.counts == opened.counts and self.window_s > patience_s:
             return f"the counter did not move in {format_seconds(self.window_s)}"
         return None
@@ -139,7 +135,7 @@ class SensorWindow:
         )
 
     def flags(self) -> Iterator[str]:
-        """What a reader must know about a number that is there, in words."""
+        """Yield the remarks that a reader of an available number must know."""
         yield from self._reading_flags()
         yield from self._ending_flags()
         if self.coverage_ratio < LEAST_COVERAGE_RATIO:
@@ -152,7 +148,7 @@ class SensorWindow:
 
     @property
     def _assumed_s(self) -> float:
-        return ASSUMED_UPDATE_S if self.update_s is None else self.update_s
+        return SLOWEST_UPDATE_S if self.update_s is None else self.update_s
 
     @property
     def _blur_s(self) -> float:
@@ -208,7 +204,7 @@ class SensorWindow:
         if closed.bridged_s > opened.bridged_s:
             return
         ratio = (closed.integral_j - opened.integral_j) / self.joules
-        # the integral itself is a sample: what it may be off by is no finding
+        # the integral itself is a sample: an error within its own scatter is not a finding
         chance_ratio = 2 * power.sigma_w / max(power.mean_w, 1e-9) / math.sqrt(power.samples)
         if abs(ratio - 1) > _CROSS_CHECK_RATIO + chance_ratio:
             yield f"{self.about.name}: integrated power is {ratio:.2f} times the counter's energy; one of them is wrong"

@@ -1,4 +1,4 @@
-"""What devices say besides energy, turned into flags: throttling, and processes of others that use the same device."""
+"""Flags from the state of devices: throttling, and processes of others that use the same device."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .sensor import Observation, Observer, Sensor
 __all__ = ["device_flags"]
 
 _NAMED = 5
-"""So many foreign processes are named; of the others the number."""
+"""The number of foreign processes that a flag names; of further ones it says how many."""
 
 
 def device_flags(sensors: Sequence[Sensor]) -> tuple[str, ...]:
-    """Flags of all devices that can tell; a device that refuses says nothing. Costs milliseconds with a GPU."""
+    """Return the flags of all devices that report their state. Takes milliseconds with a GPU."""
     flags: list[str] = []
     for sensor in sensors:
         if isinstance(sensor, Observer):
@@ -37,7 +37,7 @@ def _flags(name: str, seen: Observation) -> Iterator[str]:
 
 
 def _foreign(pids: Sequence[int]) -> list[str]:
-    """The processes that neither are this one nor descend from it, with their names."""
+    """Return the processes that are neither this one nor its descendants, with their names."""
     if not pids:
         return []
     table = process_times()

@@ -8,10 +8,11 @@ gives the power just outside the window, with which the time between the change 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ..records.energy_values import Quality
 from ..units import NS_PER_S
-from .result import Quality
+from .assumptions import COUNTER_UPDATE_S
 from .sensor import Reading, SensorDescription
 from .track import Account, Track
 
@@ -19,17 +20,14 @@ __all__ = ["Edge", "Probed", "seek_edges", "waits_for_edges"]
 
 _LEAST_PAUSE_S = 20e-6
 _MOST_PAUSE_S = 0.0025
-_PAUSES_AN_UPDATE = 50
+_PAUSES_PER_UPDATE = 50
 _PATIENCE_UPDATES = 3.5
 """Two edges take at most two intervals and their jitter."""
-_ASSUMED_UPDATE_S = 0.5
-"""Where the update interval is unknown: the slowest refresh of NVIDIA's open kernel driver (nvrm_registry.h)."""
 _LIKE_RATIO = 3.0
 """Sensors whose intervals differ by less are awaited together."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class Edge(NamedTuple):
     """The change of a counter that is next to a window's end."""
 
     at_ns: int
@@ -44,8 +42,7 @@ class Edge:
     """Length of that interval: a measurement of the update interval."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Probed:
+class Probed(NamedTuple):
     """One sensor whose edges are sought. ``enter`` takes a reading in and must not raise."""
 
     track: Track
@@ -54,12 +51,11 @@ class Probed:
 
 
 def waits_for_edges(about: SensorDescription) -> bool:
-    """Whether a sensor has edges to wait for: a counter of hardware."""
+    """Return whether a sensor has edges to wait for: only counters of hardware do."""
     return about.joules_per_count is not None and about.quality in {Quality.COUNTER, Quality.APPORTIONED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
+class _Change(NamedTuple):
     at_ns: int
     blur_ns: int
     account: Account
@@ -68,7 +64,7 @@ class _Change:
 def seek_edges(
     probed: Sequence[Probed], *, opening: bool, clock_ns: Callable[[], int], sleep: Callable[[float], None]
 ) -> tuple[Edge | None, ...]:
-    """For each sensor the edge next to now; ``None`` where the counter did not change twice in time.
+    """Return for each sensor the edge next to now; ``None`` where the counter did not change twice in time.
 
     Lazy sensors are awaited first when opening and last when closing, so that the quick ones stay close to the window.
 
@@ -101,7 +97,7 @@ def _groups(probed: Sequence[Probed], *, lazy_first: bool) -> list[list[int]]:
 
 def _update_s(probed: Probed) -> float:
     update_s = probed.track.description.update_interval_s
-    return _ASSUMED_UPDATE_S if update_s is None else update_s
+    return COUNTER_UPDATE_S if update_s is None else update_s
 
 
 def _await_changes(
@@ -109,7 +105,7 @@ def _await_changes(
 ) -> list[list[_Change]]:
     """Poll a group until each counter has changed twice, or patience ends."""
     update_s = max(_update_s(one) for one in group)
-    pause_s = min(max(min(_update_s(one) for one in group) / _PAUSES_AN_UPDATE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
+    pause_s = min(max(min(_update_s(one) for one in group) / _PAUSES_PER_UPDATE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
     deadline_ns = clock_ns() + round((_PATIENCE_UPDATES * update_s + _MOST_PAUSE_S) * NS_PER_S)
     changes: list[list[_Change]] = [[] for _ in group]
     seen_ns = [_poll(one, clock_ns)[0] for one in group]
@@ -129,7 +125,7 @@ def _await_changes(
 
 
 def _poll(one: Probed, clock_ns: Callable[[], int]) -> tuple[int, bool]:
-    """Read once: the middle of the reading, and whether the counter moved."""
+    """Read once; return the time in the middle of the reading, and whether the counter moved."""
     before_ns = clock_ns()
     reading = one.read()
     at_ns = (before_ns + clock_ns()) // 2

@@ -1,4 +1,4 @@
-"""Who used a GPU: NVML's ring of per-process utilisation, read often enough that nothing falls out of it.
+"""The use of a GPU by process: NVML's ring of per-process utilisation, read often enough that nothing falls out of it.
 
 The ring holds 72 samples and wraps in 10 s, so that one comes about every 139 ms, each naming one process. Samples of
 unknown processes, above 100 %, or not newer than the last are dropped (driver headers; nvtop). Not under MIG.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ParallelEnergyError, SensorError
 from .attribution import Shares, share_u95_ratio
@@ -23,8 +22,7 @@ _RING_US = 10_000_000
 _FULL = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UtilisationSample:
+class UtilisationSample(NamedTuple):
     """One entry of the ring."""
 
     pid: int
@@ -37,7 +35,7 @@ class GpuShareCounter:
 
     Args:
         fetch: gives the samples after a time stamp (µs); raises SensorError when there is none or it cannot.
-        owner_of: whose process it is: ``foreground``, ``background`` or anything else; asked once a process.
+        owner_of: returns a process's owner: ``foreground``, ``background`` or another; called once per process.
     """
 
     def __init__(self, fetch: Callable[[int], Sequence[UtilisationSample]], owner_of: Callable[[int], str]) -> None:
@@ -66,7 +64,7 @@ class GpuShareCounter:
         newest_us = max([self._last_us, *(sample.at_us for sample in fresh)])
         before_us, self._last_us = self._last_us, newest_us
         if self._first_poll_us is None:
-            # what the ring holds of the time before is nobody's business
+            # samples in the ring from before the first poll belong to no window
             self._first_poll_us = now_us
             return
         if fresh and before_us and gap_us > _RING_US and fresh[0].at_us - before_us > _GAP_US:
@@ -74,14 +72,14 @@ class GpuShareCounter:
         for sample in fresh:
             try:
                 owner = self._owners.get(sample.pid) or self._owner_of(sample.pid)
-            except ParallelEnergyError:  # a load that does not answer: nobody knows whose this was
+            except ParallelEnergyError:  # a load that does not answer: the owner is unknown
                 self.lost = True
                 return
             self._owners[sample.pid] = owner
             self._use[owner] = self._use.get(owner, 0) + sample.sm_percent
 
     def shares(self) -> Shares | None:
-        """Who had how much of the use since the first poll; all 0 for an unused GPU, ``None`` if samples were lost."""
+        """Return the shares of the use since the first poll; 0 for an unused GPU, ``None`` if samples were lost."""
         if self.lost or self._first_poll_us is None:
             return None
         total = sum(self._use.values())
@@ -101,7 +99,7 @@ class Utilised(Protocol):
     """A sensor of a GPU that can tell which process used it."""
 
     def utilisation(self, last_us: int) -> Sequence[UtilisationSample]:
-        """The samples after a time stamp.
+        """Return the samples after a time stamp.
 
         Raises:
             SensorError: there is none, or the driver cannot tell.
@@ -139,6 +137,6 @@ class GpuWatch:
             counter.poll(self._clock_ns() // 1000)
 
     def shares(self, name: str) -> Shares | None:
-        """The shares of one GPU by its sensor's name; ``None`` where they are not known."""
+        """Return the shares of one GPU by its sensor's name; ``None`` where they are not known."""
         counter = self._counters.get(name)
         return None if counter is None else counter.shares()

@@ -1,4 +1,4 @@
-"""The idle leg: the power of a machine on which nothing is measured, and what it gives away about its sensors."""
+"""The idle leg: the power of the idle machine, and what its noise reveals about the sensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..host.cpu_time import machine_busy_s
-from .result import TracePoint, WindowResult
+from .assemble import Measurement
+from .power_trace import TracePoint
 
 __all__ = ["FILTERED_CV_RATIO", "BusyMeter", "IdleLeg", "busy_or_none", "filtering_words", "idle_leg", "noise_cv_ratio"]
 
@@ -16,7 +17,7 @@ FILTERED_CV_RATIO = 0.10
 """Energy filtering (SGX, or bit 0 of MSR 0xBC) lifts the variation of idle power from 4–6 % to 17–19 %."""
 _QUICK_S = 0.005
 _QUIET_BUSY_RATIO = 0.05
-"""A host that is busier than this says nothing about its sensors' noise."""
+"""On a host that is busier than this, noise comes from the work and not from the sensors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,43 +48,45 @@ class IdleLeg:
         return tuple(name for name, cv in self.cv_ratio.items() if cv > FILTERED_CV_RATIO)
 
     def flags(self) -> tuple[str, ...]:
-        """What a reader must know about numbers that rest on this leg."""
+        """Return the remarks that a reader of numbers based on this leg must know."""
         flags = [
-            f"{name}: its idle readings vary by {self.cv_ratio[name]:.0%}: energy filtering?" for name in self.filtered
+            f"{name}: idle readings vary by {self.cv_ratio[name]:.0%}: a sign of energy filtering"
+            for name in self.filtered
         ]
         if self.busy_ratio is not None and self.busy_ratio > _QUIET_BUSY_RATIO:
             flags.append(f"the machine was {self.busy_ratio:.0%} busy while its idle power was measured")
         return tuple(flags)
 
 
-def idle_leg(result: WindowResult, busy_ratio: float | None) -> IdleLeg:
-    """The leg from a window in which nothing ran that is measured."""
+def idle_leg(measured: Measurement, busy_ratio: float | None) -> IdleLeg:
+    """Return the leg from a window during which the machine was left idle."""
+    result, seconds = measured.energy, measured.energy.window_s or 0.0
     known = {domain.name: domain.mean_w for domain in result.domains if domain.mean_w is not None}
-    u95_w = None if result.total_u95_j is None or result.window_s <= 0 else result.total_u95_j / result.window_s
+    u95_w = None if result.total_u95_j is None or seconds <= 0 else result.total_u95_j / seconds
     quick = [
         (column, domain.name)
         for column, domain in enumerate(result.domains)
         # a lazier counter varies by its update interval alone
         if domain.update_interval_s is not None and domain.update_interval_s <= _QUICK_S
     ]
-    cvs = {name: noise_cv_ratio(result.trace, column) for column, name in quick}
+    cvs = {name: noise_cv_ratio(measured.trace, column) for column, name in quick}
     return IdleLeg(
         mean_w=result.mean_w,
         u95_w=u95_w,
         domains_w=known,
         cv_ratio={name: cv for name, cv in cvs.items() if cv is not None},
         busy_ratio=busy_ratio,
-        seconds=result.window_s,
+        seconds=seconds,
     )
 
 
 def filtering_words(cv_ratio: float) -> str:
-    """What noise above the limit means, for a flag."""
+    """Return the flag for noise above the limit."""
     return f"idle power varies by {cv_ratio:.0%} from sample to sample: energy filtering (SGX) blurs this counter"
 
 
 def noise_cv_ratio(trace: Sequence[TracePoint], column: int) -> float | None:
-    """Coefficient of variation of one column; ``None`` with fewer than five points or no power."""
+    """Return the coefficient of variation of one column; ``None`` with fewer than five points or no power."""
     watts = [point.watts[column] for point in trace]
     known = [value for value in watts if value is not None]
     if len(known) < 5 or statistics.fmean(known) <= 0:  # noqa: PLR2004 - a spread of fewer says nothing
@@ -108,7 +111,7 @@ class BusyMeter:
         self._busy_s = busy_s()
 
     def ratio(self) -> float | None:
-        """Busy share since this was made, 0 to 1; ``None`` where it cannot be known."""
+        """Return the busy share since this object was created, 0 to 1; ``None`` where it cannot be known."""
         now_s, busy_s = self._clock_s(), self._read_busy_s()
         if busy_s is None or self._busy_s is None or now_s <= self._started_s:
             return None
@@ -116,7 +119,7 @@ class BusyMeter:
 
 
 def busy_or_none() -> float | None:
-    """The machine's CPU seconds so far, ``None`` where they cannot be read."""
+    """Return the machine's CPU seconds so far, ``None`` where they cannot be read."""
     try:
         return machine_busy_s()
     except (OSError, ValueError, IndexError):

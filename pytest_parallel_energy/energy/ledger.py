@@ -1,7 +1,7 @@
-"""All readings of one meter in the order in which they were taken, and the accounts that come of them.
+"""All readings of one meter in order, and the accounts that follow from them.
 
-Opening or closing a window costs the bare readings and one list entry: working them into the tracks waits until
-somebody asks, or the sampler comes by.
+Opening or closing a window costs the bare readings and one list entry: they enter the tracks when a result
+is computed, or at the next tick of the sampler.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..errors import ParallelEnergyError
+from ..records.energy_values import Quality
 from .boundary import layout_of
 from .edges import Edge, Probed, seek_edges, waits_for_edges
 from .power_trace import PowerTrace
-from .result import Quality
 from .sensor import Reading, Sensor, SensorDescription
 from .track import Account, Track
 
@@ -31,11 +31,11 @@ class Snapshot:
         self.ledger = ledger
         self.trace = trace
         self.fresh = fresh
-        """Nothing was open before: what happened since the last reading is nobody's."""
+        """No window was open before this snapshot, so energy since the last reading is not attributed."""
         self.edges: tuple[Edge | None, ...] = ()
-        """Of a mark that waited for edges: each sensor's, ``None`` where there is none."""
+        """The edge of each sensor, where this snapshot waited for edges; ``None`` where there is none."""
         self.device_flags: tuple[str, ...] = ()
-        """What the devices said besides energy when a window closed that waits for edges."""
+        """Remarks of the devices, read when a window that waits for edges closed."""
         self.readings: list[Reading | str] = []
         self.accounts: tuple[Account, ...] | None = None
 
@@ -66,7 +66,7 @@ class Ledger:
         self._row: tuple[int, list[float]] = (0, [])
 
     def downgrade(self, name: str, quality: Quality, note: str) -> None:
-        """From now on a sensor's windows are of a lesser quality, and say why."""
+        """Lower the quality of a sensor's windows from now on, with a note that says why."""
         self.descriptions = tuple(
             replace(about, quality=max(about.quality, quality, key=Quality.rank), notes=(*about.notes, note))
             if about.name == name
@@ -119,7 +119,7 @@ class Ledger:
             self._add_row(mark.after_ns, cpu_started_ns)
 
     def accounts(self, mark: Snapshot) -> tuple[Account, ...]:
-        """The accounts of all sensors at a mark."""
+        """Return the accounts of all sensors at a snapshot."""
         if mark.accounts is None:
             with self._lock:
                 self._settle()
@@ -210,7 +210,7 @@ def _enter(track: Track, at_ns: int, reading: Reading | str) -> None:
     try:
         track.feed(at_ns, reading)
     except (TypeError, ValueError, AttributeError) as error:  # a third party's sensor may return anything
-        track.fail(at_ns, f"the sensor gave no usable reading: {error}")
+        track.fail(at_ns, f"the sensor returned no usable reading: {error}")
 
 
 def _words(error: Exception) -> str:

@@ -18,15 +18,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..errors import ParallelEnergyError
+from ..records.energy_values import Quality
 from ..units import NS_PER_S
-from .assemble import Span, assemble
+from .assemble import Measurement, Span, assemble
 from .column import SensorWindow
 from .ledger import Ledger, Snapshot
-from .result import Quality, WindowResult
 from .sampler import Sampler
 from .sensor import Sensor
 from .sensors.probe import Probe, Refusal, probe_sensors
-from .window import Window
+from .window import Window, step_s
 
 if TYPE_CHECKING:
     from .gpu_share import GpuWatch
@@ -47,7 +47,7 @@ class EnergyMeter:
     Args:
         sensors: ``"auto"``, names such as ``"powercap,nvml"`` in order of preference, or sensor objects, which the
             meter then owns and closes.
-        sysfs_root: where powercap and perf trees are looked for.
+        sysfs_root: root of the powercap and perf trees.
         interval_s: sampling period, seconds, more than 0 and at most 30: a RAPL counter may wrap twice in a longer one.
         clock_ns: monotonic nanoseconds.
         sleep: waits for so many seconds.
@@ -78,9 +78,9 @@ class EnergyMeter:
         self._sampler: Sampler | None = None
         self._refused: tuple[Refusal, ...] = ()
         self.idle: IdleLeg | None = None
-        """The idle leg, once ``measure_idle`` was called: windows then tell what is above idle."""
+        """The idle leg, once ``measure_idle`` was called: windows then report their energy above idle."""
         self.watch: GpuWatch | None = None
-        """Follows who uses the GPUs, polled with every sample, while somebody set it."""
+        """Follows the use of the GPUs by process; polled with every sample while it is set."""
         self.open_windows: list[Window] = []
         """The windows that are open, oldest first."""
 
@@ -121,14 +121,14 @@ class EnergyMeter:
         """Open the meter if need be, and a window now. Close it with ``end()``.
 
         Args:
-            name: what the window is called in results.
+            name: name of the window in results.
             edges: wait at both ends until the counters change: milliseconds for RAPL, up to half a second for a GPU,
                 and the error no longer depends on how lazily they update.
         """
         return Window(self, name, edges=edges).open()
 
     def window(self, name: str = "window", *, edges: bool = False) -> Window:
-        """A window as a context manager: it opens on entering and closes on leaving; ``result`` is there afterwards."""
+        """Return a window as a context manager: it opens on entering and closes on leaving, then has a ``result``."""
         return Window(self, name, edges=edges)
 
     def measure_idle(self, seconds: float = 5.0, *, busy_s: Callable[[], float | None] | None = None) -> IdleLeg:
@@ -138,7 +138,7 @@ class EnergyMeter:
             seconds: length of the leg, more than 0.
             busy_s: gives the machine's CPU seconds so far; by default those of ``/proc/stat``.
 
-        Sensors whose noise gives away energy filtering lose their quality ``counter`` from here on.
+        Sensors whose noise reveals energy filtering lose their quality ``counter`` from here on.
         """
         from .idle import BusyMeter, busy_or_none, filtering_words, idle_leg
 
@@ -150,14 +150,15 @@ class EnergyMeter:
         for _ in range(round(seconds / pause_s)):
             self._sleep(pause_s)
             self.sample()
-        self.idle = idle_leg(window.end(), busy.ratio())
+        window.close()
+        self.idle = idle_leg(window.measurement(), busy.ratio())
         for name in self.idle.filtered:
             note = f"{name}: {filtering_words(self.idle.cv_ratio[name])}"
             self.ledger().downgrade(name, Quality.INTEGRATED, note)
         return self.idle
 
     def mean_power_w(self, seconds: float) -> float | None:
-        """Mean power of the boundary over the next so many seconds, which this blocks; ``None`` when unknown."""
+        """Return the mean power of the boundary over the next ``seconds``, watts; ``None`` when unknown. Blocks."""
         window = self.begin("power")
         self._sleep(seconds)
         return window.end().mean_w
@@ -172,33 +173,26 @@ class EnergyMeter:
             self.watch.poll()
 
     def ledger(self) -> Ledger:
-        """The open meter's account of readings (windows use it)."""
+        """Return the open meter's account of readings (windows use it)."""
         return self._ledger or self._open_ledger()
 
-    def result(
-        self,
-        name: str,
-        ends: tuple[Snapshot, Snapshot],
-        windows: tuple[WindowResult, ...],
-        *,
-        step_s: float | None = None,
-    ) -> WindowResult:
-        """The energy between two marks of one ledger (windows use it)."""
+    def measurement(self, window: Window, ends: tuple[Snapshot, Snapshot]) -> Measurement:
+        """Return the energy of a window between two snapshots of one ledger (windows call it)."""
         opened, closed = ends
-        ledger = opened.ledger
-        trace = opened.trace
+        ledger, trace = opened.ledger, opened.trace
         ends_ns = (opened.after_ns, closed.before_ns)
-        idle_w = None if self.idle is None else self.idle.mean_w
+        inner = tuple(each.result for each in window.inner)
         return assemble(
             Span(
-                name=name,
+                name=window.name,
+                start_s=window.start_s,
                 opened_ns=ends_ns[0],
                 closed_ns=ends_ns[1],
-                columns=_columns(ledger, ends, step_s),
+                columns=_columns(ledger, ends, window.step_s or step_s(inner)),
                 layout=ledger.layout,
                 trace=trace.points(*ends_ns),
-                windows=windows,
-                idle_w=idle_w,
+                windows=inner,
+                idle_w=None if self.idle is None else self.idle.mean_w,
                 flags=closed.device_flags if ledger.sensors else self._why_nothing(),
                 sampler_cpu_s=trace.cpu_s(*ends_ns),
                 max_gap_s=trace.max_gap_s(*ends_ns),
@@ -211,7 +205,7 @@ class EnergyMeter:
                 found = self._find()
                 self._refused = found.refused
                 self._ledger = Ledger(found.found, clock_ns=self._clock_ns, sleep=self._sleep)
-                # a virtual clock is advanced, and sampled, by whoever owns it
+                # a virtual clock is advanced by its owner, who samples too
                 if self._clock_ns is time.monotonic_ns:
                     self._sampler = Sampler(self.sample, interval_s=self._interval_s)
                     self._sampler.start()

@@ -1,4 +1,4 @@
-"""What the sampler saw while windows were open: one row a tick, kept in flat arrays so that a day of it stays small."""
+"""The power that the sampler saw while windows were open: one row per tick, in flat arrays (a day stays small)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ import itertools
 import math
 from array import array
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..units import NS_PER_S
-from .result import TracePoint
 
-__all__ = ["PowerTrace"]
+__all__ = ["PowerTrace", "TracePoint"]
+
+
+class TracePoint(NamedTuple):
+    """Mean watts of each domain between the previous point and ``offset_s`` (seconds since the window opened)."""
+
+    offset_s: float
+    watts: tuple[float | None, ...]
+    """One value per domain, in the order of ``WindowResult.domains``; ``None`` where there was no reading."""
 
 
 class PowerTrace:
     """Mean watts of each track between one sampler tick and the next.
 
-    8 bytes a value: 10 MB a day for ten tracks at 1 Hz.
+    8 bytes per value: 10 MB per day for ten tracks at 1 Hz.
 
     Args:
         columns: number of tracks.
@@ -33,7 +41,7 @@ class PowerTrace:
         self._watts = array("d")
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return len(self._to_ns)
 
     def add(self, from_ns: int, to_ns: int, cpu_ns: int, watts: Sequence[float | None]) -> None:
@@ -44,7 +52,7 @@ class PowerTrace:
         self._watts.extend([math.nan if value is None else value for value in watts])
 
     def points(self, from_ns: int, to_ns: int) -> tuple[TracePoint, ...]:
-        """The rows that lie inside a window."""
+        """Return the rows that lie inside a window."""
         return tuple(
             TracePoint(
                 offset_s=(self._to_ns[row] - from_ns) / NS_PER_S,
@@ -54,13 +62,13 @@ class PowerTrace:
         )
 
     def cpu_s(self, from_ns: int, to_ns: int) -> float:
-        """CPU seconds of the sampler for the ticks that fell into a window."""
+        """Return the CPU seconds of the sampler for the ticks that fell into a window."""
         first = bisect.bisect_right(self._to_ns, from_ns)
         last = bisect.bisect_right(self._to_ns, to_ns)
         return sum(self._cpu_ns[first:last]) / NS_PER_S
 
     def max_gap_s(self, from_ns: int, to_ns: int) -> float:
-        """The longest time between two readings of a window, its two ends included."""
+        """Return the longest time between two readings of a window, its two ends included, in seconds."""
         first = bisect.bisect_right(self._to_ns, from_ns)
         last = bisect.bisect_left(self._to_ns, to_ns)
         at = [from_ns, *self._to_ns[first:last], to_ns]

@@ -1,4 +1,4 @@
-"""The sampling thread: one tick a period, kept on the grid of the period, stopped in a moment."""
+"""The sampling thread: one tick per period, kept on the grid of the period, stopped in a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sensor is: it describes itself, reads, and closes. Third parties write their own against this page.
+"""The interface of a sensor: it describes itself, reads, and closes. Third parties implement it for their own meters.
 
 A wall meter in ten lines::
 
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ConfigError
-from .result import Quality
+from ..records.energy_values import Quality
 
 __all__ = ["KINDS", "Observation", "Observer", "Reading", "Sensor", "SensorDescription"]
 
@@ -32,7 +32,7 @@ KINDS = ("cpu", "dram", "gpu", "gpu-memory", "psys", "module", "server", "wall")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorDescription:
-    """What a sensor says about itself, before the first reading and for ever.
+    """The properties of a sensor; they never change.
 
     Raises:
         ConfigError: an unknown kind, or a number that no sensor can have.
@@ -69,9 +69,9 @@ class SensorDescription:
     gain_group: str | None = None
     """Sensors of one group share their gain error: their errors add up instead of averaging out."""
     max_w: float | None = None
-    """More than 1.2 times this is not believed; ``None`` when no limit is known."""
+    """A power above 1.2 times this is rejected; ``None`` when no limit is known."""
     notes: tuple[str, ...] = ()
-    """What a reader must know about every number of this sensor; ends up in the flags."""
+    """Remarks about every number of this sensor; they become flags of its windows."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -114,36 +114,32 @@ class Sensor(Protocol):
         ...
 
     def read(self) -> Reading:
-        """The value now.
+        """Return the current reading.
 
         Raises:
-            SensorError: no value could be had; the message says why. Other errors are treated alike.
+            SensorError: the sensor cannot be read; the message says why. Other errors are treated alike.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the sensor holds; a second call does nothing."""
+        """Release the resources of the sensor; a second call does nothing."""
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What a device says besides energy; ``None`` where it does not say."""
+class Observation(NamedTuple):
+    """The state of a device besides its energy; ``None`` where it is not reported."""
 
     temperature_c: float | None = None
-    clock_hz: float | None = None
     throttle: tuple[str, ...] = ()
     """Reasons for which the device runs slower than it could, in words."""
-    memory_used_bytes: int | None = None
-    power_limit_w: float | None = None
     process_ids: tuple[int, ...] = ()
     """Processes that use the device."""
 
 
 @runtime_checkable
 class Observer(Protocol):
-    """A sensor that can also say how its device fares. Asked at the ends of a window and every few seconds."""
+    """A sensor that also reports the state of its device, read at the ends of a window and every few seconds."""
 
     def observe(self) -> Observation:
-        """The device's state now; what cannot be read is ``None``."""
+        """Return the current state of the device; values that cannot be read are ``None``."""
         ...

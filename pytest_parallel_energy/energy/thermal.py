@@ -17,7 +17,7 @@ _MILLI = 1000
 
 
 def read_temperatures_c(sensors: Iterable[Sensor] = (), *, sysfs_root: Path = Path("/sys")) -> dict[str, float]:
-    """Degrees Celsius by device: ``cpu-0`` …, and the sensors that can tell. Empty where nothing can be read."""
+    """Return degrees Celsius by device: ``cpu-0`` …, and the GPUs. Empty where nothing can be read."""
     found: dict[str, float] = {}
     base = sysfs_root / "class" / "hwmon"
     for chip in sorted(base.iterdir()) if base.is_dir() else ():
@@ -40,7 +40,7 @@ def _device_c(sensor: Observer) -> float | None:
 
 
 class ThermalLog:
-    """Temperatures through one window, to stand beside its power trace. ``note`` may be called from another thread.
+    """Temperatures through one window, for the file of its power trace. ``note`` may be called from another thread.
 
     Args:
         read: gives degrees Celsius by device.
@@ -69,7 +69,7 @@ class ThermalLog:
         return (self._noted[0][1], self._noted[-1][1]) if self._noted else ({}, {})
 
     def columns(self, offsets_s: Sequence[float]) -> dict[str, list[float | None]]:
-        """One series a device: the last reading at or before each offset, ``None`` where that did not have it."""
+        """Return one series per device: the last reading at or before each offset, ``None`` where it was unknown."""
         noted = list(self._noted)
         at_s = [offset_s for offset_s, _ in noted]
         rows = [noted[max(0, bisect.bisect_right(at_s, offset_s) - 1)][1] for offset_s in offsets_s if noted]

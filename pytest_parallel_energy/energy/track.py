@@ -1,11 +1,11 @@
-"""The account of one sensor: readings in, joules since the start out, every trap of counters on the way.
+"""The account of one sensor: readings in, joules since the start out, with every trap of counters handled.
 
 Counters keep their integer unit and are summed as exact differences. Facts and sources:
 
 - RAPL wraps at ``max_energy_range_uj`` (Linux ``Documentation/power/powercap/powercap.rst``); the modular difference is
   right only while less than one range went by, so a gap in which half a range could have gone by is refused.
 - NVML's counter starts again when the driver is reloaded (nvml.h): a decrease is a reset, never a wrap.
-- 0 ≤ dE/dt ≤ 1.2 × the power limit, else the value is not believed: AMD MI100 and Intel Arc counters are known to jump.
+- 0 ≤ dE/dt ≤ 1.2 × the power limit, else the value is rejected: AMD MI100 and Intel Arc counters are known to jump.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ import math
 from typing import NamedTuple
 
 from ..units import NS_PER_S
+from .assumptions import COUNTER_UPDATE_S, LEAST_POWER_W, STUCK_UPDATES, USUAL_UPDATE_S
 from .sensor import Reading, SensorDescription
 
 __all__ = ["PLAUSIBLE_RATIO", "Account", "Track"]
 
 PLAUSIBLE_RATIO = 1.2
-"""Above this multiple of the power limit a reading is not believed."""
-_STUCK_UPDATES = 50
+"""Above this multiple of the power limit a reading is rejected."""
 _STUCK_LEAST_S = 1.0
-_LEAST_POWER_W = 0.1
-"""Nothing that has a counter draws less: one that stands still for longer than its quantum lasts at this is stuck."""
 _LONGEST_POWER_GAP_S = 3.0
 """Across a longer gap between two power readings (default period 1 s) the trapezoid is a guess: it is flagged."""
 
@@ -94,7 +92,7 @@ class Track:
         self._stuck_s = _stuck_after_s(description)
 
     def feed(self, at_ns: int, reading: Reading) -> None:
-        """Take one reading in; what is wrong with it becomes a fault, never a number."""
+        """Take one reading in; a wrong one becomes a fault, never a number."""
         self._seen_ns = at_ns
         if self.description.joules_per_count is not None:
             problem = self._feed_count(at_ns, reading.counter)
@@ -110,13 +108,13 @@ class Track:
             self._last_fault = self._problem = problem
 
     def fail(self, at_ns: int, reason: str) -> None:
-        """Note that no reading could be had. A counter loses nothing by it, unless the window ends here."""
+        """Note that a reading failed. A counter loses nothing by it, unless the window ends here."""
         self._seen_ns = at_ns
         self._errors += 1
         self._last_error = self._problem = reason
 
     def account(self) -> Account:
-        """The totals after the last reading."""
+        """Return the totals after the last reading."""
         return Account(
             self._seen_ns, self._counts, self._integral_j, self._bridged_s, self._samples, self._errors,
             self._wraps, self._resets, self._faults, self._edges,
@@ -141,7 +139,7 @@ class Track:
         return self._problem
 
     def restart(self) -> None:
-        """Forget the last reading, so that the time until the next one is nobody's; totals stay."""
+        """Forget the last reading, so that the energy until the next one is not counted; totals stay."""
         self._count = None
         self._power = None
         self._problem = "not read yet"
@@ -212,7 +210,7 @@ class Track:
 
 
 def _implausible(about: SensorDescription, step: int, gap_s: float) -> str | None:
-    """Why a step of the counter cannot be believed, or ``None``."""
+    """Return why a step of the counter is implausible, or ``None``."""
     step_j = step * (about.joules_per_count or 0.0)
     if about.wraps_at_counts is not None:
         range_j = about.wraps_at_counts * (about.joules_per_count or 0.0)
@@ -223,7 +221,7 @@ def _implausible(about: SensorDescription, step: int, gap_s: float) -> str | Non
     if about.max_w is None:
         return None
     # a counter that updates late delivers up to one interval more than the gap holds
-    allowed_s = gap_s + (0.5 if about.update_interval_s is None else about.update_interval_s)
+    allowed_s = gap_s + (COUNTER_UPDATE_S if about.update_interval_s is None else about.update_interval_s)
     if step_j > PLAUSIBLE_RATIO * about.max_w * allowed_s + about.quantum_j:
         return (
             f"the counter jumped by {step_j:.0f} J in {gap_s:.3f} s, more than {PLAUSIBLE_RATIO} times its limit allows"
@@ -232,6 +230,6 @@ def _implausible(about: SensorDescription, step: int, gap_s: float) -> str | Non
 
 
 def _stuck_after_s(about: SensorDescription) -> float:
-    """Seconds after which a motionless counter is stuck: many updates, and time to fill its quantum at a low power."""
-    update_s = 0.1 if about.update_interval_s is None else about.update_interval_s
-    return max(_STUCK_LEAST_S, _STUCK_UPDATES * update_s, about.quantum_j / _LEAST_POWER_W)
+    """Return the seconds after which a motionless counter is stuck: many updates, and time to fill its quantum."""
+    update_s = USUAL_UPDATE_S if about.update_interval_s is None else about.update_interval_s
+    return max(_STUCK_LEAST_S, STUCK_UPDATES * update_s, about.quantum_j / LEAST_POWER_W)

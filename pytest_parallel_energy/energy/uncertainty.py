@@ -3,19 +3,20 @@
 Gaussian parts (gain, offset, part-time sampling) enter with k = 2; bounded parts (window ends, quantum) enter with
 their bound. All are independent of each other and add in quadrature (GUM, JCGM 100:2008, 5.1.2).
 Sources of the numbers: 19 NVIDIA cards against an external meter have a gain of SD 3.7 % and an offset of SD 5.9 W
-(artefact of Yang, Adamek, Armour, SC24, arXiv 2312.02741); 3–5 % for a RAPL package is practice, without a source.
+(artefact of Yang, Adamek, Armour, SC24, arXiv 2312.02741); 3–5 % for a RAPL package is common practice without a
+published source.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from .assumptions import SLOWEST_UPDATE_S
 from .sensor import SensorDescription
 
 __all__ = [
-    "ASSUMED_UPDATE_S",
     "K95",
     "LEAST_COVERAGE_RATIO",
     "ErrorBudget",
@@ -27,16 +28,13 @@ __all__ = [
 ]
 
 K95 = 2.0
-"""Coverage factor: Two standard deviations of a Gaussian hold 95.4 %."""
-ASSUMED_UPDATE_S = 1.0
-"""Taken where a sensor's update interval is unknown: the slowest in common use (NVML's averaged power)."""
+"""Coverage factor: two standard deviations of a Gaussian hold 95.4 %."""
 LEAST_COVERAGE_RATIO = 0.9
 """Below this share of the step's phases seen, a window counts as aliased."""
 _PHASE_BINS = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
+class Power(NamedTuple):
     """The power of a domain during a window, as its readings show it."""
 
     mean_w: float
@@ -45,21 +43,19 @@ class Power:
     samples: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowEnds:
-    """How well the two ends of a window are known, in seconds."""
+class WindowEnds(NamedTuple):
+    """The uncertainty of the two ends of a window."""
 
     window_s: float
     blur_s: float
     """Time by which the energy may belong to another window: the update interval, or the polling of edges."""
     outside_j: float = 0.0
-    """What may be wrong with the energy between an edge and the window's end."""
+    """Uncertainty of the energy between an edge and the window's end."""
     unseen_ratio: float = 0.0
     """Share of a repeating step that a part-time sensor never sees."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorBudget:
+class ErrorBudget(NamedTuple):
     """The parts, each a 95 % half-width in joules, 0 or more."""
 
     gain_j: float
@@ -80,7 +76,7 @@ class ErrorBudget:
 
 
 def budget(about: SensorDescription, ends: WindowEnds, power: Power) -> ErrorBudget:
-    """The budget of one domain, from what its sensor is and what the window saw (ACCURACY §5)."""
+    """Return the budget of one domain, from its sensor's description and the readings of the window."""
     return ErrorBudget(
         gain_j=K95 * about.gain_ratio * power.mean_w * ends.window_s,
         offset_j=K95 * about.offset_w * ends.window_s,
@@ -93,12 +89,12 @@ def budget(about: SensorDescription, ends: WindowEnds, power: Power) -> ErrorBud
 
 
 def _part_time_j(about: SensorDescription, window_s: float, power: Power) -> float:
-    """K · sigma · T / √n: a sensor that sees part of the time draws n samples of a power that varies by sigma.
+    """Return K · sigma · T / √n: a part-time sensor draws n samples of a power that varies by sigma.
 
     n is the number of updates in the window, or of readings where the host integrates. A counter whose averaging
     window is as long as its update interval (or unknown to differ) misses nothing.
     """
-    update_s = ASSUMED_UPDATE_S if about.update_interval_s is None else about.update_interval_s
+    update_s = SLOWEST_UPDATE_S if about.update_interval_s is None else about.update_interval_s
     if about.joules_per_count is not None:
         if about.averaging_s is None or about.averaging_s >= update_s:
             return 0.0
@@ -109,7 +105,7 @@ def _part_time_j(about: SensorDescription, window_s: float, power: Power) -> flo
 
 
 def combine_u95(parts: Iterable[tuple[str | None, float]]) -> float:
-    """The half-width of a sum, from ``(gain_group, u95_j)`` of its parts.
+    """Return the half-width of a sum, from ``(gain_group, u95_j)`` of its parts.
 
     Sensors of one group err together: their half-widths add. Groups, and sensors without one, are independent.
 
@@ -127,7 +123,7 @@ def combine_u95(parts: Iterable[tuple[str | None, float]]) -> float:
 
 
 def step_coverage_ratio(*, update_s: float, averaging_s: float, step_s: float, window_s: float) -> float:
-    """The share of a step's phases that the sensor's averaging windows touch during a window, 0 to 1.
+    """Return the share of a step's phases that the sensor's averaging windows touch during a window, 0 to 1.
 
     The averaging windows, one per update, are folded modulo the step time. A sensor that averages 25 ms of every 100 ms
     (A100, H100) under a load that repeats every 100 ms is off by 19 to 29 % however often the window is repeated: the

@@ -1,18 +1,19 @@
-"""A window: the time between two marks, and the energy in it."""
+"""A window: the time between two snapshots, and the energy in it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from ..errors import ParallelEnergyError
+from ..records.energy_values import DomainEnergy, Quality, WindowResult
 from ..units import NS_PER_S
+from .assemble import Measurement
 from .ledger import Ledger, Snapshot
-from .result import DomainEnergy, Quality, WindowResult
+from .power_trace import TracePoint
 
-__all__ = ["Window", "WindowOwner"]
+__all__ = ["Window", "WindowOwner", "step_s"]
 
 
 _LEAST_STEPS = 10
@@ -21,7 +22,7 @@ _ALIKE_RATIO = 0.2
 
 
 class WindowOwner(Protocol):
-    """What a window needs of its meter."""
+    """The part of a meter that a window uses."""
 
     @property
     def open_windows(self) -> list[Window]:
@@ -29,18 +30,11 @@ class WindowOwner(Protocol):
         ...
 
     def ledger(self) -> Ledger:
-        """The account of readings of the opened meter."""
+        """Return the open meter's account of readings."""
         ...
 
-    def result(
-        self,
-        name: str,
-        ends: tuple[Snapshot, Snapshot],
-        windows: tuple[WindowResult, ...],
-        *,
-        step_s: float | None = None,
-    ) -> WindowResult:
-        """The energy between two marks."""
+    def measurement(self, window: Window, ends: tuple[Snapshot, Snapshot]) -> Measurement:
+        """Return the energy of a window between two snapshots."""
         ...
 
 
@@ -48,31 +42,32 @@ class Window:
     """One window of an ``EnergyMeter``. Made by ``begin`` and ``window``.
 
     While it is open the properties show the energy so far (each access reads the sensors); once it is closed they
-    show the result. A window that is opened while another one is open belongs to the one opened last before it.
+    show the result. A window that is opened while others are open becomes part of the one opened last.
     """
 
-    __slots__ = ("_children", "_closed", "_edges", "_meter", "_opened", "_parent", "_result", "name", "step_s")
+    __slots__ = ("_closed", "_edges", "_inner", "_measured", "_meter", "_opened", "_parent", "name", "step_s")
 
     def __init__(self, meter: WindowOwner, name: str, *, edges: bool = False) -> None:
         self.name = name
         self.step_s: float | None = None
-        """Set it to the time of one training step, and a sensor that always sees the same part of it is found out."""
+        """Time of one training step, where the user knows it: it reveals a sensor that always sees the same part of a
+        step. Without it, ten or more inner windows of like length are taken for steps."""
         self._edges = edges
         self._meter = meter
         self._parent: Window | None = None
-        self._children: list[Window] = []
+        self._inner: list[Window] = []
         self._opened: Snapshot | None = None
         self._closed: Snapshot | None = None
-        self._result: WindowResult | None = None
+        self._measured: Measurement | None = None
 
     def open(self) -> Self:
         """Open the window now.
 
         Raises:
-            ParallelEnergyError: it was opened before.
+            ParallelEnergyError: the window was already opened.
         """
         if self._opened is not None:
-            raise ParallelEnergyError(f"window {self.name!r} was opened before; make a new one")
+            raise ParallelEnergyError(f"window {self.name!r} was already opened; create a new one")
         ledger = self._meter.ledger()
         opened = self._meter.open_windows
         self._parent = opened[-1] if opened else None
@@ -81,28 +76,38 @@ class Window:
         return self
 
     def close(self) -> None:
-        """Close the window now; the result is worked out when it is asked for. A second call does nothing.
+        """Close the window now; its result is computed at the first access. A second call does nothing.
 
         Raises:
-            ParallelEnergyError: it was never opened.
+            ParallelEnergyError: the window was never opened.
         """
         if self._closed is None:
-            self._closed = self._mark().ledger.end(edges=self._edges)
+            self._closed = self.opened.ledger.end(edges=self._edges)
             self._meter.open_windows.remove(self)
             if self._parent is not None and self._parent._closed is None:  # noqa: SLF001 - a window too
-                self._parent._children.append(self)  # noqa: SLF001
+                self._parent._inner.append(self)  # noqa: SLF001
 
     def end(self) -> WindowResult:
-        """Close the window and give its result."""
+        """Close the window and return its result."""
         self.close()
         return self.result
 
     def snapshot(self) -> WindowResult:
-        """The energy up to now, for an open window; the result of a closed one."""
-        if self._closed is not None:
-            return self.result
-        opened = self._mark()
-        return self._work_out(opened, opened.ledger.peek())
+        """Return the energy up to now for an open window, the result of a closed one."""
+        return self.measurement().energy
+
+    def measurement(self) -> Measurement:
+        """Return the energy with the power trace and the flags, up to now or up to the closing of the window.
+
+        Raises:
+            ParallelEnergyError: the window was never opened.
+        """
+        opened = self.opened
+        if self._closed is None:
+            return self._meter.measurement(self, (opened, opened.ledger.peek()))
+        if self._measured is None:
+            self._measured = self._meter.measurement(self, (opened, self._closed))
+        return self._measured
 
     @property
     def result(self) -> WindowResult:
@@ -111,11 +116,43 @@ class Window:
         Raises:
             ParallelEnergyError: the window is still open.
         """
-        if self._result is None:
-            if self._closed is None:
-                raise ParallelEnergyError(f"window {self.name!r} is still open: end it first, or take a snapshot()")
-            self._result = self._work_out(self._mark(), self._closed)
-        return self._result
+        if self._closed is None:
+            raise ParallelEnergyError(f"window {self.name!r} is still open: end it first, or take a snapshot()")
+        return self.measurement().energy
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Remarks that a reader of the numbers must know."""
+        return self.measurement().flags
+
+    @property
+    def trace(self) -> tuple[TracePoint, ...]:
+        """The power over time, one point per sampling period."""
+        return self.measurement().trace
+
+    @property
+    def inner(self) -> tuple[Window, ...]:
+        """The windows that were opened and closed inside this one, in order of closing."""
+        return tuple(self._inner)
+
+    @property
+    def opened(self) -> Snapshot:
+        """The snapshot that opened the window.
+
+        Raises:
+            ParallelEnergyError: the window was never opened.
+        """
+        if self._opened is None:
+            raise ParallelEnergyError(f"window {self.name!r} was never opened")
+        return self._opened
+
+    @property
+    def start_s(self) -> float:
+        """Seconds from the opening of the outermost window to the opening of this one."""
+        outermost = self
+        while outermost._parent is not None:
+            outermost = outermost._parent
+        return (self.opened.after_ns - outermost.opened.after_ns) / NS_PER_S
 
     @property
     def total_j(self) -> float | None:
@@ -145,7 +182,7 @@ class Window:
     @property
     def seconds(self) -> float:
         """Length of the window."""
-        return self.snapshot().window_s
+        return self.snapshot().window_s or 0.0
 
     @property
     def mean_w(self) -> float | None:
@@ -180,26 +217,10 @@ class Window:
     ) -> None:
         self.close()
 
-    def _mark(self) -> Snapshot:
-        if self._opened is None:
-            raise ParallelEnergyError(f"window {self.name!r} was never opened")
-        return self._opened
 
-    def _work_out(self, opened: Snapshot, closed: Snapshot) -> WindowResult:
-        windows = tuple(child.result for child in self._children)
-        result = self._meter.result(self.name, (opened, closed), windows, step_s=self.step_s or _step_s(windows))
-        return dataclasses.replace(result, start_s=(opened.after_ns - self._outermost_ns()) / NS_PER_S)
-
-    def _outermost_ns(self) -> int:
-        outermost = self
-        while outermost._parent is not None:
-            outermost = outermost._parent
-        return outermost._mark().after_ns  # noqa: SLF001
-
-
-def _step_s(windows: Sequence[WindowResult]) -> float | None:
-    """The time of one step, where the inner windows are steps: at least ten of them, alike in length."""
-    lengths_s = sorted(window.window_s for window in windows)
+def step_s(windows: Sequence[WindowResult]) -> float | None:
+    """Return the time of one step where the inner windows are steps: at least ten of them, alike in length."""
+    lengths_s = sorted(window.window_s or 0.0 for window in windows)
     if len(lengths_s) < _LEAST_STEPS:
         return None
     middle_s = lengths_s[len(lengths_s) // 2]

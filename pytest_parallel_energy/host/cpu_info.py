@@ -6,10 +6,17 @@ Arm part numbers: ``arch/arm64/include/asm/cputype.h``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["CpuInfo", "family_of", "is_virtual", "read_cpu_info"]
+__all__ = ["BUSY_FIELDS", "TICK_S", "CpuInfo", "family_of", "is_virtual", "read_cpu_info"]
+
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+"""Seconds per tick of ``/proc/stat`` (USER_HZ, proc(5)): 0.01 on every supported machine."""
+BUSY_FIELDS = (1, 2, 3, 6, 7)
+"""Words of the first line of ``/proc/stat`` (proc(5)): user, nice, system, irq, softirq; not idle, iowait or steal.
+User and nice contain the time of guests already."""
 
 _INTEL_6 = {
     42: "Sandy Bridge", 45: "Sandy Bridge", 58: "Ivy Bridge", 62: "Ivy Bridge",
@@ -23,8 +30,7 @@ _CASCADE_LAKE_STEPPINGS = range(5, 10)
 """Model 85: steppings up to 4 are Skylake-SP, 5 to 7 Cascade Lake, 10 and 11 Cooper Lake (not in the table)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuInfo:
+class CpuInfo(NamedTuple):
     """What ``/proc/cpuinfo`` says about the processors, which are taken to be alike."""
 
     threads: int

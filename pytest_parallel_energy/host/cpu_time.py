@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cpu_info import BUSY_FIELDS, TICK_S
+
 __all__ = ["ProcessTimes", "descends", "machine_busy_s", "process_times", "tree_cpu_s"]
 
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PARENT, _TIMES = 1, slice(11, 15)
 """Behind the name: state, parent, …; utime, stime, cutime, cstime are fields 14 to 17 of proc(5)."""
-_BUSY_FIELDS = (1, 2, 3, 6, 7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def descends(pid: int, ancestor: int, table: Mapping[int, ProcessTimes]) -> bool
 def machine_busy_s(proc_root: Path = Path("/proc")) -> float:
     """CPU seconds of the whole machine since it started, idle, iowait and steal left out."""
     line = (proc_root / "stat").read_text(encoding="ascii").partition("\n")[0].split()
-    return sum(int(line[field]) for field in _BUSY_FIELDS) * _TICK_S
+    return sum(int(line[field]) for field in BUSY_FIELDS) * TICK_S
 
 
 def _times_of(stat: Path) -> ProcessTimes | None:
@@ -77,4 +77,4 @@ def _times_of(stat: Path) -> ProcessTimes | None:
         return None
     if len(fields) < _TIMES.stop:
         return None
-    return ProcessTimes(parent=int(fields[_PARENT]), cpu_s=sum(int(ticks) for ticks in fields[_TIMES]) * _TICK_S)
+    return ProcessTimes(parent=int(fields[_PARENT]), cpu_s=sum(int(ticks) for ticks in fields[_TIMES]) * TICK_S)

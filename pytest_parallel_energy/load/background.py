@@ -22,10 +22,11 @@ from ..processes.child import Supervised, start_supervised
 from ..processes.command import Command
 from ..processes.outcome import GuardStatus, Outcome
 from ..processes.rules import Supervision
+from ..records.record import LoadReport
 from .gpu_choice import DEVICE_VARIABLES, device_environment, memory_environment
 from .request import DRIVER, LoadSettings
 from .script import loop_script
-from .tally import NO_FIGURES, LoadReport, figures, since
+from .tally import NO_FIGURES, figures, since
 
 __all__ = ["BackgroundLoad"]
 

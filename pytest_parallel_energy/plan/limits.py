@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError, did_you_mean
-from ..records.record import EnergyPart
+from ..records.record import WindowResult
 from ..units import format_joules, format_watts, parse_joules, parse_watts
 
 __all__ = ["Limit", "broken_limits", "energy_limit", "limit_from_mark", "power_limit"]
@@ -61,7 +61,7 @@ def limit_from_mark(marker: str, args: Sequence[Any], keywords: Mapping[str, Any
     return energy_limit(args[0], **keywords) if marker == "limit_energy" else power_limit(args[0], **keywords)
 
 
-def broken_limits(energy: EnergyPart, limits: tuple[Limit, ...]) -> tuple[str, ...]:
+def broken_limits(energy: WindowResult, limits: tuple[Limit, ...]) -> tuple[str, ...]:
     """One sentence for each limit that is broken, or cannot be checked because its value is unknown: that fails too.
 
     A value is above its limit when the measured number is; the sentence shows the interval.

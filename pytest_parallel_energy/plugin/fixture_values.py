@@ -12,8 +12,10 @@ from ..errors import ParallelEnergyError
 from ..plan.markers import LoadRequest
 
 if TYPE_CHECKING:
-    from ..energy.result import WindowResult
+    from ..energy.assemble import Measurement
+    from ..energy.ledger import Snapshot
     from ..load.background import BackgroundLoad
+    from ..records.energy_values import WindowResult
     from ..run.experiment import Experiment
     from ..run.loads import ExperimentLoads
 
@@ -59,13 +61,23 @@ class CallWindow(Window):
             raise RuntimeError("the energy window opens with the test's call; a fixture's set-up is not measured")
         return window
 
-    def snapshot(self) -> WindowResult:
-        """Return the energy up to now, or the result of the closed window.
+    def measurement(self) -> Measurement:
+        """Return the energy with the power trace and the flags, up to now or of the closed window.
 
         Raises:
             RuntimeError: the test's call has not begun.
         """
-        return self._attempt_window().snapshot()
+        return self._attempt_window().measurement()
+
+    @property
+    def inner(self) -> tuple[Window, ...]:
+        """The windows that were opened and closed inside the test's call."""
+        return self._attempt_window().inner
+
+    @property
+    def opened(self) -> Snapshot:
+        """The snapshot that opened the window."""
+        return self._attempt_window().opened
 
     @property
     def result(self) -> WindowResult:

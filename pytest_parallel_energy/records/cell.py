@@ -1,4 +1,4 @@
-"""What a repetition repeats: the identity of a cell, and the class of a host."""
+"""The identity of a cell, which a repetition repeats, and the class of a host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cell_id(
     background: Sequence[Mapping[str, Any]],
     host_class: str,
 ) -> str:
-    """The name of a cell: 12 hexadecimal digits, the same in each process and each version of Python.
+    """Return the name of a cell: 12 hexadecimal digits, the same in each process and each version of Python.
 
     Args:
         workload: ``repository/model``, with ``@profile`` where one is used; a test that trains by itself gives its id.
@@ -38,7 +38,7 @@ def cell_id(
 
 
 def host_class(host: HostPart) -> str:
-    """Machines whose joules may be pooled: the same processor, sockets, threads and GPUs, in words.
+    """Return the class of machines whose joules may be pooled: the same processor, sockets, threads and GPUs, in words.
 
     >>> host_class(HostPart(cpu="EPYC 7763", sockets=2, threads=256))
     '2 x EPYC 7763, 256 threads'

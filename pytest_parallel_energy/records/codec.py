@@ -25,7 +25,7 @@ class NewerRecordError(RecordError):
 
 
 def encode(record: Record) -> bytes:
-    """One line of JSON without its newline, ``schema_version`` first.
+    """Return one line of JSON without its newline, ``schema_version`` first.
 
     Numbers that are not finite become ``null`` (JSON has none). A value that JSON cannot hold (text that is no Unicode,
     an integer beyond 64 bits, an object) is kept as text: no record is lost for one odd value.
@@ -34,7 +34,7 @@ def encode(record: Record) -> bytes:
 
 
 def encode_value(value: Any) -> bytes:
-    """JSON of any value built of dataclasses, mappings, sequences and scalars, by the rules of :func:`encode`."""
+    """Return the JSON of dataclasses, mappings, sequences and scalars, by the rules of :func:`encode`."""
     import msgspec
 
     try:
@@ -44,7 +44,7 @@ def encode_value(value: Any) -> bytes:
 
 
 def decode(line: bytes) -> Record:
-    """The record in one line of ``records.jsonl``; fields that this version does not know are left out.
+    """Return the record in one line of ``records.jsonl``; fields that this version does not know are left out.
 
     Raises:
         NewerRecordError: the line's ``schema_version`` is above :data:`~.record.SCHEMA_VERSION`.
@@ -62,7 +62,7 @@ def decode(line: bytes) -> Record:
 
 
 def to_json_text(record: Record) -> str:
-    """The record as indented JSON for people, with a newline at its end: the text of ``experiment.json``."""
+    """Return the record as indented JSON for people, with a newline at its end: the text of ``experiment.json``."""
     import msgspec
 
     return msgspec.json.format(encode(record), indent=2).decode() + "\n"
@@ -77,7 +77,7 @@ def _refuse_newer(version: int) -> None:
 
 
 def _schema_version(line: bytes) -> int:
-    """The version that a line claims, 0 when it claims none."""
+    """Return the schema version in a line, 0 when it has none."""
     import msgspec
 
     try:
@@ -103,7 +103,7 @@ def _decoder() -> msgspec.json.Decoder[Record]:
 
 
 def _as_builtin(value: Any) -> Any:
-    """What stands in JSON for an object that msgspec does not know: numpy scalars, paths, anything."""
+    """Return the JSON value for an object that msgspec does not know: numpy scalars, paths, anything."""
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):
@@ -114,7 +114,7 @@ def _as_builtin(value: Any) -> Any:
 
 
 def _repaired(value: Any) -> Any:
-    """The same tree with each odd scalar as text."""
+    """Return the same tree with each scalar that JSON cannot hold as text."""
     if isinstance(value, dict):
         return {_repaired(key): _repaired(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

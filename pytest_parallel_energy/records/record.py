@@ -11,19 +11,22 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .energy_values import DomainEnergy, Quality, WindowResult
+
 __all__ = [
     "SCHEMA_VERSION",
-    "AttributionPart",
-    "BackgroundPart",
-    "DomainPart",
-    "EnergyPart",
+    "Attribution",
+    "DomainEnergy",
     "GpuPart",
     "HostPart",
+    "LoadReport",
     "MeterPart",
     "Phase",
+    "Quality",
     "Record",
     "Status",
     "Value",
+    "WindowResult",
     "WorkloadPart",
 ]
 
@@ -34,7 +37,7 @@ Value = str | int | float | bool | None
 
 
 class Status(enum.StrEnum):
-    """How an attempt ended."""
+    """The end of an attempt."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -44,7 +47,7 @@ class Status(enum.StrEnum):
 
 
 class Phase(enum.StrEnum):
-    """Whether an attempt counts: a warm-up is kept, and left out of statistics."""
+    """The role of an attempt: a warm-up is stored, and left out of statistics."""
 
     MEASURED = "measured"
     WARMUP = "warmup"
@@ -52,7 +55,7 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadPart:
-    """What was trained, with which values, and what it reported."""
+    """The training: its workload, its values, and the metrics that it reported."""
 
     repository: str
     model: str
@@ -61,7 +64,7 @@ class WorkloadPart:
     profile: str | None = None
     """Name of the registry profile whose defaults were used; ``None`` is the published ones."""
     hyperparameters: Mapping[str, Value]
-    """The values asked for."""
+    """The values that the cell sets."""
     applied: Mapping[str, Value] = field(default_factory=dict)
     """The values that the training's own log shows; a name is absent where its registry entry has no pattern."""
     mutated: tuple[str, ...] = ()
@@ -77,60 +80,93 @@ class WorkloadPart:
     cpu_s: float | None = None
     """CPU seconds of the training and of all its children."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """What the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
+    """Metrics that the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
     flags: tuple[str, ...] = ()
-    """What a reader must know: a value that was asked for and not applied, a metric that is no number."""
+    """Remarks: a value that was set and not applied, a metric that is not a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DomainPart:
-    """One domain's energy; see ``energy.result.DomainEnergy``, whose fields these are."""
+class LoadReport:
+    """Everything known about one background load during the attempt."""
 
     name: str
-    kind: str
-    device: str | None = None
-    joules: float | None = None
-    u95_j: float | None = None
-    quality: str = "missing"
-    source: str = ""
-    counted: bool = True
-    mean_w: float | None = None
-    peak_w: float | None = None
-    update_interval_s: float | None = None
-    samples: int = 0
-    resets: int = 0
-    wraps: int = 0
-    reason: str | None = None
+    repository: str | None = None
+    """``None`` for a plain command, as ``model``."""
+    model: str | None = None
+    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """The conditions that its marker, the fixture's call or the experiment file set."""
+    command: tuple[str, ...] = ()
+    script: str | None = None
+    log_dir: str | None = None
+    rounds_completed: int | None = 0
+    """``None`` when its guard was killed, so that the number is unknown."""
+    rounds_failed: int | None = 0
+    exit_codes: tuple[int, ...] = ()
+    """Of the first 1000 rounds, as a shell reports them (128 + number of the signal that ended it)."""
+    round_spans_s: tuple[tuple[float, float], ...] = ()
+    """Start and end of the first 500 rounds, seconds since the window opened; one that began before it has a negative
+    start; empty before the window opened."""
+    uptime_s: float | None = None
+    """Seconds during which a round ran."""
+    coverage_ratio: float | None = None
+    """Share of the window during which a round really ran, 0 to 1."""
+    gap_s: float | None = None
+    """Longest time between two rounds; ``None`` before the second."""
+    round_mean_s: float | None = None
+    """Of the rounds that ended; ``None`` before the first did."""
+    round_min_s: float | None = None
+    round_max_s: float | None = None
+    stalled_s: float | None = None
+    """Seconds during which all its processes were stopped by a signal from outside; not covered."""
+    cpu_s: float | None = None
+    memory_bytes: int | None = None
+    """Most resident memory seen; ``None`` before the first look (1 s)."""
+    devices: str | None = None
+    """``CUDA_VISIBLE_DEVICES`` as the load was given it."""
+    gpu_memory_fraction: float | None = None
+    """The fraction that the user set; ``gpu_memory_bytes`` is the most that the load really held."""
+    gpu_memory_bytes: int | None = None
+    """``None`` without an NVIDIA GPU."""
+    gpu_percent: float | None = None
+    """Mean GPU utilisation of the load's own processes; ``None`` where the driver does not report it."""
+    batch_sizes: tuple[int, ...] = ()
+    """Where the batch was fitted to the memory: all its sizes, in order, each change once."""
+    level: str | None = None
+    """What a control loop held: ``intensity`` (a share) or ``target_gpu_utilisation`` (percent); ``None``: neither."""
+    level_asked: float | None = None
+    level_reached: float | None = None
+    level_u95: float | None = None
+    """Half-width of the 95 % interval of ``level_reached``, from its readings; ``None`` for an intensity (a clock)."""
+    solo_mean_w: float | None = None
+    """Mean power of the machine while only the loads ran, watts."""
+    ready_s: float | None = None
+    """Seconds from its start until it was ready."""
+    stop: str | None = None
+    """``graceful`` or ``forced``; ``lost`` when its guard was killed."""
+    container: str | None = None
+    """What isolated the processes: ``namespace``, ``cgroup`` or ``subreaper``."""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyPart:
-    """The energy of one window; windows nest."""
+class MeterPart:
+    """Facts about the measurement itself."""
 
-    name: str = "test"
-    start_s: float | None = None
-    """Seconds from the opening of the outermost window to the opening of this one."""
-    window_s: float | None = None
-    total_j: float | None = None
-    total_u95_j: float | None = None
-    quality: str = "missing"
-    boundary: str = ""
-    cpu_j: float | None = None
-    gpu_j: float | None = None
-    dram_j: float | None = None
-    mean_w: float | None = None
-    peak_w: float | None = None
-    idle_j: float | None = None
-    above_idle_j: float | None = None
-    domains: tuple[DomainPart, ...] = ()
-    windows: tuple[EnergyPart, ...] = ()
-    trace: str | None = None
-    """Path of ``trace.csv.gz``, relative to the run's folder."""
+    sampler_cpu_s: float | None = None
+    """CPU seconds that the sampling itself took in the window."""
+    max_gap_s: float | None = None
+    """Longest time between two readings of the sampler."""
+    start_temperatures_c: Mapping[str, float] = field(default_factory=dict)
+    """Degrees of CPU packages and GPUs when the window opened; empty where none can be read."""
+    end_temperatures_c: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    """Remarks that a reader of the numbers must know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttributionPart:
-    """Whose joules."""
+class Attribution:
+    """Joules by owner; ``None`` where unknown. ``low_j`` to ``high_j`` contains the foreground's share."""
 
     foreground_j: float | None = None
     background_j: float | None = None
@@ -143,73 +179,6 @@ class AttributionPart:
     """Joules together beyond the sum of both alone at the same rates; ``None`` without both solo legs."""
     slowdown_ratio: float | None = None
     """How many times longer the foreground took than alone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackgroundPart:
-    """One background load during the attempt. ``repository`` and ``model`` are ``None`` for a plain command."""
-
-    name: str
-    repository: str | None = None
-    model: str | None = None
-    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
-    conditions: Mapping[str, str] = field(default_factory=dict)
-    """How it was asked to be run: what its marker, the fixture's call or the experiment file said."""
-    command: tuple[str, ...] = ()
-    script: str | None = None
-    log_dir: str | None = None
-    rounds_completed: int | None = 0
-    """``None`` when what counted them was killed."""
-    rounds_failed: int | None = 0
-    exit_codes: tuple[int, ...] = ()
-    round_spans_s: tuple[tuple[float, float], ...] = ()
-    """Start and end of each round, seconds since the window opened; one that began before has a negative start."""
-    uptime_s: float | None = None
-    coverage_ratio: float | None = None
-    """Share of the window during which a round really ran, 0 to 1."""
-    gap_s: float | None = None
-    """Longest time between two rounds."""
-    round_mean_s: float | None = None
-    round_min_s: float | None = None
-    round_max_s: float | None = None
-    stalled_s: float | None = None
-    """During which all its processes were stopped by somebody else; not covered."""
-    cpu_s: float | None = None
-    memory_bytes: int | None = None
-    """Most resident memory seen."""
-    devices: str | None = None
-    """``CUDA_VISIBLE_DEVICES`` as the load was given it."""
-    gpu_memory_fraction: float | None = None
-    """Asked for; ``gpu_memory_bytes`` is the most that it really held."""
-    gpu_memory_bytes: int | None = None
-    gpu_percent: float | None = None
-    """Mean GPU utilisation of the load's own processes."""
-    batch_sizes: tuple[int, ...] = ()
-    """Where the batch was fitted to the memory: all its sizes, in order, each change once."""
-    level: str | None = None
-    """What a control loop held: ``intensity`` (a share) or ``target_gpu_utilisation`` (percent)."""
-    level_asked: float | None = None
-    level_reached: float | None = None
-    level_u95: float | None = None
-    solo_mean_w: float | None = None
-    ready_s: float | None = None
-    stop: str | None = None
-    """``graceful`` or ``forced``."""
-    container: str | None = None
-    """What held the processes: ``namespace``, ``cgroup`` or ``subreaper``."""
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterPart:
-    """How the measuring itself went."""
-
-    sampler_cpu_s: float | None = None
-    max_gap_s: float | None = None
-    start_temperatures_c: Mapping[str, float] = field(default_factory=dict)
-    """Degrees of CPU packages and GPUs when the window opened; empty where none can be read."""
-    end_temperatures_c: Mapping[str, float] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,13 +225,13 @@ class Record:
     cell: str
     """Hash of workload, hyperparameters, background and host class: what a repetition repeats."""
     code: str | None = None
-    """Hash of what trains, the workload's script or else the test's file: other code is another measurement."""
+    """Hash of the code that trains (the workload's script, else the test's file): other code is another measurement."""
     repetition: int = 0
     attempt: int = 1
     phase: Phase = Phase.MEASURED
     status: Status
     reason: str | None = None
-    """Why it did not pass, in one line."""
+    """The reason why it did not pass, in one line."""
     started_at: str
     """Wall clock, ISO 8601 with offset; a label, never used in arithmetic."""
     duration_s: float
@@ -270,10 +239,10 @@ class Record:
     """The experiment's folder, relative to the run's."""
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """What the test recorded itself with ``record_metric``; ``None`` where the value was not finite."""
+    """Metrics that the test recorded with ``record_metric``; ``None`` where the value was not finite."""
     workload: WorkloadPart | None = None
-    energy: EnergyPart = field(default_factory=EnergyPart)
-    attribution: AttributionPart = field(default_factory=AttributionPart)
-    background: tuple[BackgroundPart, ...] = ()
+    energy: WindowResult = field(default_factory=WindowResult)
+    attribution: Attribution = field(default_factory=Attribution)
+    background: tuple[LoadReport, ...] = ()
     meter: MeterPart = field(default_factory=MeterPart)
     host: HostPart = field(default_factory=HostPart)

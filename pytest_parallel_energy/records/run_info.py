@@ -1,4 +1,4 @@
-"""What ``run.json`` holds."""
+"""The content of ``run.json``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["RunInfo", "read_run_info", "run_json"]
 class RunInfo:
     """One session of pytest.
 
-    ``ended_at`` and ``exit_status`` are ``None`` while the run goes on, and for ever after a crash.
+    ``ended_at`` and ``exit_status`` are ``None`` while the run is in progress, and after a crash.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -29,22 +29,22 @@ class RunInfo:
     arguments: tuple[str, ...] = ()
     """The command line of the session."""
     sensors: tuple[str, ...] = ()
-    """What measured, in words."""
+    """The sensors that measured, in words."""
     refusals: tuple[str, ...] = ()
-    """What could not measure, why, and what to do, in words."""
+    """The sensors that could not measure, with reason and remedy, in words."""
     settings: Mapping[str, str] = field(default_factory=dict)
     host: HostPart = field(default_factory=HostPart)
 
 
 def run_json(info: RunInfo) -> str:
-    """The text of ``run.json``."""
+    """Return the text of ``run.json``."""
     import msgspec
 
     return msgspec.json.format(encode_value(info), indent=2).decode() + "\n"
 
 
 def read_run_info(folder: Path) -> RunInfo | None:
-    """The run's ``run.json``; ``None`` where there is none that can be read: the records stand without it."""
+    """Read the run's ``run.json``; return ``None`` where it cannot be read: the records are complete without it."""
     import msgspec
 
     try:

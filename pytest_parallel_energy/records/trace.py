@@ -20,7 +20,7 @@ TRACE_NAME = "trace.csv.gz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Watts (or degrees) over time: one series a column."""
+    """Watts (or degrees) over time: one series per column."""
 
     names: tuple[str, ...]
     """``package-0_w``, ``gpu-0_w``, ``gpu-0_celsius``: a domain with its unit."""
@@ -31,7 +31,7 @@ class Trace:
 
 
 def trace_csv_gz(names: Sequence[str], points: Iterable[tuple[float, Sequence[float | None]]]) -> bytes:
-    """The content of ``trace.csv.gz``: ``offset_s`` and one column a name; an unknown value is empty.
+    """Return the content of ``trace.csv.gz``: ``offset_s`` and one column per name; an unknown value is empty.
 
     The bytes depend on the values alone: no time stamp is in the archive.
     """
@@ -44,7 +44,7 @@ def trace_csv_gz(names: Sequence[str], points: Iterable[tuple[float, Sequence[fl
 
 
 def read_trace(path: Path) -> Trace:
-    """The trace in a file; a half-written end is left out.
+    """Read a trace from a file; a half-written end is left out.
 
     Raises:
         RecordError: no trace, or it cannot be read.
@@ -54,19 +54,19 @@ def read_trace(path: Path) -> Trace:
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {why(error)}") from error
     if not rows or rows[0][:1] != ["offset_s"]:
-        raise RecordError(f"{path} is no trace: its first column is not offset_s")
+        raise RecordError(f"{path} is not a trace: its first column is not offset_s")
     width = len(rows[0])
     try:
         numbers = [[float(cell) if cell else None for cell in row] for row in rows[1:] if len(row) == width]
     except ValueError as error:
-        raise RecordError(f"{path} is no trace: {error}") from error
+        raise RecordError(f"{path} is not a trace: {error}") from error
     whole = [row for row in numbers if row[0] is not None]
     columns = tuple(zip(*whole, strict=True)) or tuple(() for _ in range(width))
     return Trace(names=tuple(rows[0][1:]), offsets_s=tuple(v or 0.0 for v in columns[0]), values=columns[1:])
 
 
 def _unpacked(data: bytes) -> bytes:
-    """What of an archive can be unpacked: after a crash its end may be missing."""
+    """Return the part of an archive that can be unpacked: after a crash its end may be missing."""
     found = bytearray()
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
@@ -78,7 +78,7 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def thin(offsets_s: Sequence[float], values: Sequence[float | None], points: int) -> list[tuple[float, float]]:
-    """At most ``points`` (4 or more) points that draw the same line: first, last, lowest, highest of each slice.
+    """Return at most ``points`` (4 or more) points that draw the same line: first, last, lowest, highest of each slice.
 
     M4 (Jugel et al. 2014, PVLDB 7:797): no peak is lost, and a line chart ``points / 4`` pixels wide stays the same.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..records.atomic_write import write_file
 from ..records.reader import read_records
-from ..records.record import BackgroundPart, EnergyPart, Record
+from ..records.record import LoadReport, Record, WindowResult
 from ..statistics.grouping import all_metrics
 
 __all__ = ["summary_csv", "summary_row", "summary_table", "write_summary"]
@@ -99,11 +99,11 @@ def _energy_names() -> Iterator[str]:
     return (f"energy_{name}" for name in _ENERGY_FIELDS)
 
 
-def _values(energy: EnergyPart) -> Iterator[Cell]:
+def _values(energy: WindowResult) -> Iterator[Cell]:
     return (getattr(energy, name) for name in _ENERGY_FIELDS)
 
 
-def _load_columns(prefix: str, load: BackgroundPart) -> dict[str, Cell]:
+def _load_columns(prefix: str, load: LoadReport) -> dict[str, Cell]:
     columns: dict[str, Cell] = {f"{prefix}{name}": getattr(load, name) for name in _LOAD_FIELDS}
     return columns | {f"{prefix}hyperparam_{name}": value for name, value in load.hyperparameters.items()}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ConfigError, did_you_mean
 from ..records.codec import encode
-from ..records.record import EnergyPart, Record
+from ..records.record import Record, WindowResult
 from ..statistics.grouping import all_metrics
 from ..units import JOULES_PER_KWH
 from .costs import Factors, costs_of
@@ -138,7 +138,7 @@ def _windows(records: Sequence[Record]) -> tuple[Sequence[str], list[list[Any]]]
     return ("record_id", "path", *_WINDOW_NAMES), rows
 
 
-def _nested(energy: EnergyPart, above: str) -> Iterable[tuple[str, EnergyPart]]:
+def _nested(energy: WindowResult, above: str) -> Iterable[tuple[str, WindowResult]]:
     """Each window with the names of those around it, outermost first."""
     path = f"{above}/{energy.name}" if above else energy.name
     yield path, energy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..records.record import AttributionPart, BackgroundPart, Record
+from ..records.record import Attribution, LoadReport, Record
 from ..units import format_joules, format_seconds
 from .layout import Line, format_share
 
@@ -34,7 +34,7 @@ def _lines(record: Record) -> Iterator[Line]:
         yield Line(text=f"{test}: whose joules: {owners} (by {record.attribution.method})")
 
 
-def _owners(shares: AttributionPart) -> Iterator[str]:
+def _owners(shares: Attribution) -> Iterator[str]:
     if shares.foreground_j is None:
         return
     bounds = ""
@@ -48,7 +48,7 @@ def _owners(shares: AttributionPart) -> Iterator[str]:
         yield f"idle {format_joules(shares.idle_j)}"
 
 
-def _facts(load: BackgroundPart) -> Iterator[str]:
+def _facts(load: LoadReport) -> Iterator[str]:
     yield _rounds(load)
     if load.round_mean_s is not None:
         yield f"{format_seconds(load.round_mean_s)} each"
@@ -71,7 +71,7 @@ def _facts(load: BackgroundPart) -> Iterator[str]:
         yield f"held by: {load.container}"
 
 
-def _rounds(load: BackgroundPart) -> str:
+def _rounds(load: LoadReport) -> str:
     if load.rounds_completed is None:
         return "rounds unknown"
     if load.rounds_failed:
@@ -79,13 +79,13 @@ def _rounds(load: BackgroundPart) -> str:
     return f"{load.rounds_completed} {'round' if load.rounds_completed == 1 else 'rounds'}"
 
 
-def failed_rounds(load: BackgroundPart) -> str:
+def failed_rounds(load: LoadReport) -> str:
     """Return how many of the load's rounds failed, and with which exit codes."""
     ended = "" if load.rounds_completed is None else f" of {load.rounds_completed + (load.rounds_failed or 0)}"
     return f"{load.rounds_failed}{ended} rounds failed (exit {exit_codes(load, failed=True)})"
 
 
-def exit_codes(load: BackgroundPart, *, failed: bool = False) -> str:
+def exit_codes(load: LoadReport, *, failed: bool = False) -> str:
     """The exit codes of its rounds, the most frequent first with its count; a dash before the first.
 
     Args:
@@ -97,7 +97,7 @@ def exit_codes(load: BackgroundPart, *, failed: bool = False) -> str:
     return ", ".join(words) or "–"
 
 
-def level(load: BackgroundPart) -> str:
+def level(load: LoadReport) -> str:
     """What it was held at and what was reached; empty for a load that ran freely."""
     if load.level is None:
         return ""

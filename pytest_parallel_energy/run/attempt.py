@@ -17,14 +17,14 @@ from ..energy.thermal import ThermalLog, read_temperatures_c
 from ..errors import RecordError
 from ..processes.controller import controller_has_ended
 from ..records.reader import EXPERIMENT_NAME
-from ..records.record import AttributionPart, HostPart, Phase, Record, Status, WorkloadPart
+from ..records.record import Attribution, HostPart, Phase, Record, Status, WorkloadPart
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
 from .record_parts import energy_part, meter_part, trained_part, workload_part
 
 if TYPE_CHECKING:
-    from ..energy.result import WindowResult
     from ..energy.window import Window
+    from ..records.energy_values import WindowResult
     from ..training.foreground import TrainingResult
     from ..training.workload import Workload
     from .experiment_cell import ExperimentCell
@@ -221,7 +221,8 @@ class Attempt:
         """Return the record of this attempt as if it had ended now with ``status`` and ``result``."""
         store = self.run.open_store()
         cell = self.cell
-        attribution = AttributionPart() if result is None else self.loads.attribution(result, cell.work_and_values)
+        window = None if result is None else self.window
+        attribution = Attribution() if result is None else self.loads.attribution(result, cell.work_and_values)
         return Record(
             record_id=self.record_id,
             run_id=store.run_id,
@@ -239,10 +240,10 @@ class Attempt:
             labels=cell.settings.labels(),
             metrics=dict(self.metrics),
             workload=self._workload_part(),
-            energy=energy_part(result, self._keep_trace(result)),
+            energy=energy_part(result, self._keep_trace(window)),
             background=self.loads.parts(),
             attribution=attribution,
-            meter=meter_part(result, tuple(self.flags), self._thermal.ends),
+            meter=meter_part(window, tuple(self.flags), self._thermal.ends),
             host=self.host,
         )
 
@@ -258,15 +259,16 @@ class Attempt:
         flags = (*record.meter.flags, f"{EXPERIMENT_NAME} was not written: {problem}")
         return dataclasses.replace(record, meter=dataclasses.replace(record.meter, flags=flags))
 
-    def _keep_trace(self, result: WindowResult | None) -> str | None:
-        if result is None or not result.trace:
+    def _keep_trace(self, window: Window | None) -> str | None:
+        trace = () if window is None else window.trace
+        if window is None or not trace:
             return None
         path = self.folder / TRACE_NAME
-        offsets_s = [point.offset_s for point in result.trace]
+        offsets_s = [point.offset_s for point in trace]
         degrees = self._thermal.columns(offsets_s)
-        columns = [f"{domain.name}_w" for domain in result.domains] + [f"{name}_celsius" for name in degrees]
+        columns = [f"{domain.name}_w" for domain in window.domains] + [f"{name}_celsius" for name in degrees]
         rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
-        points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(result.trace, rows, strict=False)]
+        points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(trace, rows, strict=False)]
         problem = self.run.open_store().keep_file(path, trace_csv_gz(columns, points))
         if problem is not None:
             flag = f"the power trace was not kept: {problem}"

@@ -1,20 +1,21 @@
-"""The legs of one run, and whose joules a test's were: idle, the load alone, the foreground alone, both together."""
+"""The legs of one run (idle, loads alone, foreground alone, both together) and the energy attribution of a test."""
 
 from __future__ import annotations
 
 import os
 import resource
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..records.record import Attribution, WindowResult
+
 if TYPE_CHECKING:
-    from ..energy.attribution import Attribution, Leg, Legs, Shares
+    from ..energy.attribution import Leg, Legs, Shares
     from ..energy.gpu_share import GpuWatch
     from ..energy.idle import IdleLeg
     from ..energy.meter import EnergyMeter
-    from ..energy.result import WindowResult
     from ..load.background import BackgroundLoad
 
 __all__ = ["BesideLoad", "LegBook"]
@@ -42,12 +43,12 @@ class CpuMoment:
 
 @dataclass(slots=True, kw_only=True)
 class BesideLoad:
-    """What is noted of one test beside loads: their leg alone, and the CPU time around the window."""
+    """Notes on one test with loads: the leg of the loads alone, and the CPU times around the window."""
 
     solo_w: float | None = None
     """Mean power of the machine while only the loads ran."""
     solo_rate: float | None = None
-    """CPU seconds of the loads a second, alone."""
+    """CPU seconds of the loads per second, alone."""
     opened: CpuMoment | None = None
     closed: CpuMoment | None = None
     loads_opened_s: float | None = None
@@ -63,7 +64,7 @@ class BesideLoad:
 
     @property
     def loads_rate(self) -> float | None:
-        """CPU seconds of the loads a second, beside the test."""
+        """CPU seconds of the loads per second, during the test."""
         cpu_s = self.loads_cpu_s
         if cpu_s is None or self.opened is None or self.closed is None or self.closed.at_s <= self.opened.at_s:
             return None
@@ -84,7 +85,7 @@ class LegBook:
     _alone: dict[str, Leg] = field(default_factory=dict)
 
     def measure_loads(self, loads: Sequence[BackgroundLoad]) -> BesideLoad:
-        """The loads alone, for a moment, just before the test: only where idle power is known too."""
+        """Measure the loads alone, just before the test, where idle power is known too."""
         noted = BesideLoad()
         if not loads or self.meter.idle is None or self.leg_s <= 0:
             return noted
@@ -96,7 +97,7 @@ class LegBook:
         return noted
 
     def open_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
-        """Just before the window opens."""
+        """Note the CPU time just before the window opens."""
         if loads and any(sensor.description.kind == "gpu" for sensor in self.meter.sensors):
             from ..energy.gpu_share import GpuWatch
 
@@ -105,42 +106,45 @@ class LegBook:
         noted.loads_closed_s = noted.closed = None  # those of an earlier attempt
 
     def close_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
-        """Just after the window closed. A load that has ended by then is among the ended children: no split then."""
+        """Note the CPU time just after the window closed.
+
+        A load that has ended by then is among the ended children of this process, so its time cannot be separated.
+        """
         if noted.gpus is not None:
             self.meter.watch = None
             noted.gpus.poll()
         ended = any(not load.alive for load in loads)
         noted.loads_closed_s, noted.closed = None if ended else _cpu_s(loads), CpuMoment.now()
 
-    def attribute(self, result: WindowResult, what: str, noted: BesideLoad | None) -> Mapping[str, object]:
-        """The fields of a record's attribution.
+    def attribute(self, result: WindowResult, what: str, noted: BesideLoad | None) -> Attribution:
+        """Return the joules of a test by owner: from legs where they were measured, else from shares of use.
 
         Args:
             result: the test's window.
             what: names the foreground's work, the same for each test that does the same.
             noted: ``None`` for a test without loads.
         """
-        from dataclasses import asdict
+        from ..energy.attribution import attribute_legs, interaction
 
-        from ..energy.attribution import Attribution, interaction
-
-        idle_w = None if self.meter.idle is None else self.meter.idle.mean_w
-        if result.total_j is None or result.mean_w is None:
-            return asdict(Attribution())
+        if result.total_j is None or result.mean_w is None or not result.window_s:
+            return Attribution()
         if noted is None:
-            return asdict(_alone(result))
-        legs = None if idle_w is None else self._legs(result, what, noted, idle_w)
-        if legs is None or legs.background is None:
-            return asdict(_by_shares(result, noted, self.meter.idle))
-        found = _by_legs(legs, result)
-        seen = interaction(legs)
-        if seen is None:
-            return asdict(found)
-        extra = {"interference_j": seen.interference_w * result.window_s, "slowdown_ratio": seen.slowdown_ratio}
-        return asdict(found) | extra
+            if result.above_idle_j is None:
+                return Attribution()
+            return Attribution(
+                foreground_j=result.above_idle_j, background_j=0.0, idle_j=result.idle_j, method="alone above idle"
+            )
+        legs = self._legs(result.mean_w, result.window_s, what, noted)
+        if legs is None:
+            return _by_shares(result, result.window_s, noted, self.meter.idle)
+        found, effect = attribute_legs(legs, result.window_s), interaction(legs)
+        if effect is None:
+            return found
+        interference_j = effect.interference_w * result.window_s
+        return replace(found, interference_j=interference_j, slowdown_ratio=effect.slowdown_ratio)
 
     def remember(self, result: WindowResult, what: str) -> None:
-        """Keep the window of a test that passed alone, as the leg to compare with.
+        """Keep the window of a test that passed without loads, as the foreground's leg of later tests with loads.
 
         Args:
             result: the test's window.
@@ -148,41 +152,29 @@ class LegBook:
         """
         from ..energy.attribution import Leg
 
-        if result.mean_w is not None:
+        if result.mean_w is not None and result.window_s:
             self._alone[what] = Leg(mean_w=result.mean_w, foreground_rate=1 / result.window_s)
 
-    def _legs(self, result: WindowResult, what: str, noted: BesideLoad, idle_w: float) -> Legs:
+    def _legs(self, mean_w: float, window_s: float, what: str, noted: BesideLoad) -> Legs | None:
+        """Return the legs of a test; ``None`` without the power of the idle machine or of the loads alone."""
         from ..energy.attribution import Leg, Legs
 
-        background = None if noted.solo_w is None else Leg(mean_w=noted.solo_w, background_rate=noted.solo_rate)
+        idle_w = None if self.meter.idle is None else self.meter.idle.mean_w
+        if idle_w is None or noted.solo_w is None:
+            return None
         both = Leg(
-            mean_w=result.mean_w or 0.0,
-            foreground_rate=1 / result.window_s,
+            mean_w=mean_w,
+            foreground_rate=1 / window_s,
             # the load's CPU time stands for its work: rounds are too long to count in a leg of seconds
             background_rate=None if noted.solo_rate is None else noted.loads_rate,
         )
+        background = Leg(mean_w=noted.solo_w, background_rate=noted.solo_rate)
         return Legs(idle_w=idle_w, both=both, foreground=self._alone.get(what), background=background)
 
 
-def _alone(result: WindowResult) -> Attribution:
-    from ..energy.attribution import Attribution
-
-    if result.above_idle_j is None:
-        return Attribution()
-    return Attribution(
-        foreground_j=result.above_idle_j, background_j=0.0, idle_j=result.idle_j, method="alone above idle"
-    )
-
-
-def _by_legs(legs: Legs, result: WindowResult) -> Attribution:
-    from ..energy.attribution import attribute_legs
-
-    return attribute_legs(legs, result.window_s)
-
-
-def _by_shares(result: WindowResult, noted: BesideLoad, idle: IdleLeg | None) -> Attribution:
-    """Split each counted GPU by who used it, and all the rest by CPU time."""
-    from ..energy.attribution import Attribution, attribute_shares, combine
+def _by_shares(result: WindowResult, window_s: float, noted: BesideLoad, idle: IdleLeg | None) -> Attribution:
+    """Split each counted GPU by the use of its processes, and everything else by CPU time."""
+    from ..energy.attribution import attribute_shares, combine
 
     parts, resources = [], set()
     for domain in result.domains:
@@ -194,7 +186,7 @@ def _by_shares(result: WindowResult, noted: BesideLoad, idle: IdleLeg | None) ->
         if shares is None:
             return Attribution()
         idle_w = None if idle is None else idle.domains_w.get(domain.name)
-        idle_j = None if idle_w is None else idle_w * result.window_s
+        idle_j = None if idle_w is None else idle_w * window_s
         parts.append(attribute_shares(domain.joules, idle_j, shares))
         resources.add("GPU use" if on_gpu else "CPU time")
     method = f"share of {' and '.join(sorted(resources))}"
@@ -219,13 +211,13 @@ def _cpu_shares(noted: BesideLoad) -> Shares | None:
 
 
 class _Owners:
-    """Whose a process is that was seen on a GPU."""
+    """The owner of a process that uses a GPU."""
 
     def __init__(self, loads: Sequence[BackgroundLoad]) -> None:
         self._loads = loads
 
     def owner_of(self, pid: int) -> str:
-        """``background`` for the loads' processes, ``foreground`` for ours and our children's, else ``other``."""
+        """Return ``background`` for a load's process, ``foreground`` for this one and its children, else ``other``."""
         from ..host.cpu_time import descends, process_times
 
         if any(pid in load.pids for load in self._loads):
@@ -234,7 +226,7 @@ class _Owners:
 
 
 def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:
-    """CPU seconds of all loads so far; ``None`` when one does not tell."""
+    """Return the CPU seconds of all loads so far; ``None`` when those of one are unknown."""
     seconds = [load.report().cpu_s for load in loads]
     known = [each for each in seconds if each is not None]
     return sum(known) if len(known) == len(seconds) else None

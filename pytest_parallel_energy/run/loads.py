@@ -12,15 +12,15 @@ from ..plan.cells import profile_of
 from ..processes.command import Command
 from .experiment_cell import ExperimentCell, registered_load
 from .legs import BesideLoad
-from .record_parts import StartedLoad, attribution_part, background_part
+from .record_parts import StartedLoad, background_part
 
 if TYPE_CHECKING:
-    from ..energy.result import WindowResult
     from ..load.background import BackgroundLoad
     from ..load.request import AutoBatch, LoadSettings
     from ..plan.markers import LoadRequest
     from ..plan.settings import Settings
-    from ..records.record import AttributionPart, BackgroundPart
+    from ..records.energy_values import WindowResult
+    from ..records.record import Attribution, LoadReport
     from ..training.workload import Workload
     from .session import Run
 
@@ -152,13 +152,13 @@ class ExperimentLoads:
 
     # --- the record --------------------------------------------------------------------------------------------------
 
-    def parts(self) -> tuple[BackgroundPart, ...]:
+    def parts(self) -> tuple[LoadReport, ...]:
         """Return the part of each load in the record, with its work so far."""
         return tuple(background_part(started) for started in self.started)
 
-    def attribution(self, result: WindowResult, work: str) -> AttributionPart:
+    def attribution(self, result: WindowResult, work: str) -> Attribution:
         """Return how the energy of the window is divided; ``work`` names the work of the test."""
-        return attribution_part(self._run.legs.attribute(result, work, self._beside if self.started else None))
+        return self._run.legs.attribute(result, work, self._beside if self.started else None)
 
     def remember_alone(self, result: WindowResult, work: str) -> None:
         """Keep the window of a passed test without loads, to compare tests that do the same work with loads to it.

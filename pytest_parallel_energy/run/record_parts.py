@@ -1,4 +1,4 @@
-"""From what an experiment's parts report to the parts of its record."""
+"""The parts of a record, built from an experiment's workload, loads and window."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..records.record import AttributionPart, BackgroundPart, EnergyPart, MeterPart, WorkloadPart
+from ..records.record import LoadReport, MeterPart, WindowResult, WorkloadPart
 
 if TYPE_CHECKING:
-    from ..energy.result import WindowResult
+    from ..energy.window import Window
     from ..load.background import BackgroundLoad
     from ..plan.cells import CellParam
     from ..training.foreground import TrainingResult
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StartedLoad",
-    "attribution_part",
     "background_part",
     "command_identity",
     "energy_part",
@@ -41,31 +40,31 @@ class StartedLoad:
     """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
 
     def identity(self) -> dict[str, Any]:
-        """What a repetition of the cell would have to start again."""
+        """Return the part of this load in the identity of a cell."""
         if self.workload is None:
             return command_identity(self.load.command.argv, self.conditions)
         return load_identity(self.workload.name, self.hyperparameters, self.conditions)
 
 
 def load_identity(name: str, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a registered load is, for the identity of a cell."""
+    """Return the part of a registered load in the identity of a cell."""
     return {"name": name, "hyperparameters": dict(values)} | conditions_identity(conditions)
 
 
 def command_identity(argv: Sequence[str], conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plain command as load is, for the identity of a cell."""
+    """Return the part of a plain command in the identity of a cell."""
     return {"command": list(argv)} | conditions_identity(conditions)
 
 
 def conditions_identity(conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a load's conditions add to its identity: nothing where there are none."""
+    """Return the part of a load's conditions in its identity: empty where it has none."""
     if not conditions:
         return {}
     return {"conditions": {field: str(value) for field, value in sorted(conditions.items())}}
 
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:
-    """What was asked for."""
+    """Return the workload and the values of a cell, before it was trained."""
     seed = values.get("seed")
     return WorkloadPart(
         repository=workload.repository,
@@ -79,7 +78,7 @@ def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | 
 
 
 def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> WorkloadPart:
-    """What was asked for, with what came of it; ``log`` is relative to the run's folder."""
+    """Return the same with the outcome of the training; ``log`` is relative to the run's folder."""
     return dataclasses.replace(
         part,
         applied=dict(result.applied),
@@ -94,53 +93,49 @@ def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> Worklo
     )
 
 
-def energy_part(result: WindowResult | None, trace: str | None) -> EnergyPart:
-    """The window's energy; ``missing`` where no window was opened."""
-    if result is None:
-        return EnergyPart()
-    return dataclasses.replace(_window_part(result), trace=trace)
+def energy_part(result: WindowResult | None, trace: str | None) -> WindowResult:
+    """Return the energy to store; all of it is missing where no window was opened.
+
+    Args:
+        result: the test's window.
+        trace: path of its stored trace, relative to the run's folder.
+    """
+    return dataclasses.replace(result or WindowResult(), trace=trace)
 
 
-def _window_part(result: WindowResult) -> EnergyPart:
-    import msgspec
-
-    shared = {one.name for one in dataclasses.fields(EnergyPart)} & {one.name for one in dataclasses.fields(result)}
-    fields = {name: getattr(result, name) for name in shared - {"trace"}}
-    domains = tuple(msgspec.to_builtins(result.domains))
-    windows = tuple(msgspec.to_builtins(_window_part(inner)) for inner in result.windows)
-    return msgspec.convert(fields | {"domains": domains, "windows": windows}, EnergyPart)
-
-
-def background_part(started: StartedLoad) -> BackgroundPart:
-    """What a load has done so far."""
-    import msgspec
-
-    origin: dict[str, Any] = {"hyperparameters": dict(started.hyperparameters)}
-    origin |= conditions_identity(started.conditions)
-    if started.workload is not None:
-        origin |= {"repository": started.workload.repository, "model": started.workload.model}
-    if started.solo_mean_w is not None:
-        origin["solo_mean_w"] = started.solo_mean_w
-    return msgspec.convert(msgspec.to_builtins(started.load.report()) | origin, BackgroundPart)
-
-
-def attribution_part(fields: Mapping[str, Any]) -> AttributionPart:
-    """Whose joules."""
-    return AttributionPart(**fields)
+def background_part(started: StartedLoad) -> LoadReport:
+    """Return everything known about a load up to now."""
+    workload = started.workload
+    return dataclasses.replace(
+        started.load.report(),
+        repository=None if workload is None else workload.repository,
+        model=None if workload is None else workload.model,
+        hyperparameters=dict(started.hyperparameters),
+        conditions=conditions_identity(started.conditions).get("conditions", {}),
+        solo_mean_w=started.solo_mean_w,
+    )
 
 
 def meter_part(
-    result: WindowResult | None,
+    window: Window | None,
     flags: tuple[str, ...],
     temperatures_c: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {}),
 ) -> MeterPart:
-    """How the measuring went, and what a reader must know; temperatures are those at the window's two ends."""
-    if result is None:
+    """Return the facts about the measurement.
+
+    Args:
+        window: the test's, ``None`` where none was opened.
+        flags: of the experiment, after those of the window.
+        temperatures_c: at the window's two ends.
+    """
+    if window is None:
         return MeterPart(flags=flags)
+    measured = window.measurement()
+    reasons = tuple(f"{domain.name}: {domain.reason}" for domain in measured.energy.domains if domain.reason)
     return MeterPart(
-        sampler_cpu_s=result.sampler_cpu_s,
-        max_gap_s=result.max_gap_s,
+        sampler_cpu_s=measured.sampler_cpu_s,
+        max_gap_s=measured.max_gap_s,
         start_temperatures_c=temperatures_c[0],
         end_temperatures_c=temperatures_c[1],
-        flags=(*result.flags, *(f"{one.name}: {one.reason}" for one in result.domains if one.reason), *flags),
+        flags=(*measured.flags, *reasons, *flags),
     )

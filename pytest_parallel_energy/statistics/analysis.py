@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..records.record import BackgroundPart, Record, Value
+from ..records.record import LoadReport, Record, Value
 from .grouping import Cell
 from .quantities import value_of
 from .stats import Correlation, correlate
@@ -86,10 +86,10 @@ def load_names(cell: Cell) -> str:
     return " + ".join(map(_name_of_load, cell.sample[0].background)) or "alone"
 
 
-def _name_of_load(load: BackgroundPart) -> str:
+def _name_of_load(load: LoadReport) -> str:
     """A load at half of its time is another load than one at full: a chart must not join the two.
 
-    >>> _name_of_load(BackgroundPart(name="toy/net", level="intensity", level_asked=0.5, devices="0"))
+    >>> _name_of_load(LoadReport(name="toy/net", level="intensity", level_asked=0.5, devices="0"))
     'toy/net (intensity 0.5, devices 0)'
     """
     asked = [(load.level, load.level_asked), ("gpu_memory_fraction", load.gpu_memory_fraction)]

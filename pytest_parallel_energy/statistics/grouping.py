@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..records.record import EnergyPart, Phase, Record, Status
+from ..records.record import Phase, Record, Status, WindowResult
 
 __all__ = ["Cell", "Mean", "group_cells", "mean_of", "sample_sd", "short_name", "t_quantile"]
 
@@ -170,7 +170,7 @@ def short_name(nodeid: str) -> str:
     return f"{head}[{kept}]" if kept else head
 
 
-def worst_quality(energies: Iterable[EnergyPart]) -> str:
+def worst_quality(energies: Iterable[WindowResult]) -> str:
     """The worst quality among some windows; ``missing`` for none."""
     return max((energy.quality for energy in energies), key=_rank, default="missing")
 

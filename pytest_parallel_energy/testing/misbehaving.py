@@ -1,4 +1,4 @@
-"""Loads that misbehave on request: for tests of whatever supervises them.
+"""Loads that misbehave on request: for tests of their supervisor.
 
 ``python -I -S misbehaving.py KIND TOKEN`` runs one; ``TOKEN`` stands in each process's arguments, so that a test finds
 what is left. Everything here is bounded: the worst is a few hundred processes.
@@ -31,7 +31,7 @@ _CLONE_NEWUSER, _CLONE_NEWPID = 0x1000_0000, 0x2000_0000
 
 
 def misbehaving_argv(kind: str, token: str) -> tuple[str, ...]:
-    """The arguments that run the load ``kind``.
+    """Return the arguments that run the load ``kind``.
 
     Args:
         kind: a key of :data:`MISBEHAVING`.
@@ -86,7 +86,7 @@ def _plain() -> None:
 
 
 def _tree() -> None:
-    """Ten processes, each the child of the one before."""
+    """Start ten processes, each the child of the previous one."""
     for _ in range(_TREE):
         if os.fork() != 0:
             break
@@ -130,7 +130,7 @@ def _stopped() -> None:
 
 
 def _zombies() -> None:
-    """Forty children that ended and are never waited for."""
+    """Leave forty children that ended and are never waited for."""
     for _ in range(_ZOMBIES):
         if os.fork() == 0:
             os._exit(0)
@@ -167,14 +167,14 @@ def _own_subreaper() -> None:
 
 
 def _bomb() -> None:
-    """150 processes in one group."""
+    """Start 150 processes in one group."""
     for _ in range(_BOMB):
         _fork_sleeper()
     _sleep()
 
 
 def _setsid_bomb() -> None:
-    """150 processes, each in its own session."""
+    """Start 150 processes, each in its own session."""
     for _ in range(_BOMB):
         if os.fork() == 0:
             os.setsid()
@@ -194,7 +194,7 @@ def _chain_fork() -> None:
 
 
 def _memory() -> None:
-    """256 MiB resident, or as many MiB as the variable LOAD_MEMORY_MIB says."""
+    """Keep 256 MiB resident, or as many MiB as the variable LOAD_MEMORY_MIB says."""
     block = bytearray(int(os.environ.get("LOAD_MEMORY_MIB", "256")) << 20)
     for start in range(0, len(block), 4096):
         block[start] = 1

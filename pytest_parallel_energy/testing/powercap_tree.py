@@ -74,7 +74,7 @@ class PowercapTree:
             (place / "subsystem").symlink_to(links)
 
     def folder(self, path: str) -> Path:
-        """Where a zone lives: ``…/intel-rapl/intel-rapl:0/intel-rapl:0:1``."""
+        """Return the folder of a zone: ``…/intel-rapl/intel-rapl:0/intel-rapl:0:1``."""
         place = self.root / "devices" / "virtual" / "powercap" / path.partition(":")[0]
         parts = path.split(":")
         for depth in range(2, len(parts) + 1):

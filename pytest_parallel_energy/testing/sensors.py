@@ -16,22 +16,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..energy.result import Quality
 from ..energy.sensor import Reading, SensorDescription
 from ..errors import ConfigError, SensorError
+from ..records.energy_values import Quality
 from ..units import NS_PER_S
 
 __all__ = ["FakeSensor", "Fault", "FaultKind", "PowerProfile", "Traits", "VirtualClock"]
 
 
 class VirtualClock:
-    """Monotonic nanoseconds that pass when told to. Starts at an odd time, so that nobody counts on zero."""
+    """Monotonic nanoseconds that pass when told to. Starts at an odd time, so that no test relies on zero."""
 
     def __init__(self, start_ns: int = 1_000_000_007) -> None:
         self._now_ns = start_ns
 
     def __call__(self) -> int:
-        """The time, nanoseconds."""
+        """Return the time, nanoseconds."""
         return self._now_ns
 
     def advance(self, seconds: float) -> None:
@@ -65,17 +65,17 @@ class PowerProfile:
 
     @classmethod
     def constant(cls, watts: float) -> PowerProfile:
-        """The same power for ever."""
+        """Return a profile of the same power at all times."""
         return cls(starts_s=(0.0,), watts=(watts,))
 
     @classmethod
     def square(cls, low_w: float, high_w: float, period_s: float, duty_ratio: float = 0.5) -> PowerProfile:
-        """High for ``duty_ratio`` of each period, then low."""
+        """Return a square wave: high for ``duty_ratio`` of each period, then low."""
         return cls(starts_s=(0.0, duty_ratio * period_s), watts=(high_w, low_w), period_s=period_s)
 
     @classmethod
     def steps(cls, pieces: Sequence[tuple[float, float]]) -> PowerProfile:
-        """Pieces of ``(seconds, watts)``; the last power lasts for ever.
+        """Return a profile of pieces ``(seconds, watts)``; the last power continues.
 
         >>> PowerProfile.steps([(1.0, 50.0), (2.0, 200.0), (1.0, 50.0)]).energy_j(4.0)
         500.0
@@ -87,7 +87,7 @@ class PowerProfile:
         return cls(starts_s=tuple(starts_s), watts=tuple(watts for _, watts in pieces))
 
     def energy_j(self, until_s: float) -> float:
-        """The exact integral from 0; before 0 the first power is taken to have lasted for ever."""
+        """Return the exact integral from 0, joules; the first power extends to times before 0."""
         if until_s <= 0:
             return until_s * self.watts[0]
         if self.period_s is None:
@@ -186,7 +186,7 @@ class FakeSensor:
         return self._description
 
     def read(self) -> Reading:
-        """The value as this sensor shows it now.
+        """Return the value that this sensor shows now.
 
         Raises:
             SensorError: a fault says so, or the sensor is closed.
@@ -202,7 +202,7 @@ class FakeSensor:
         self.closed = True
 
     def truth_j(self, from_s: float, until_s: float) -> float:
-        """The true energy between two times, seconds since the sensor was made."""
+        """Return the true energy between two times, joules; seconds since the sensor was made."""
         return self._profile.energy_j(until_s) - self._profile.energy_j(from_s)
 
     def _apply_faults(self, now_s: float) -> Reading:
@@ -248,7 +248,7 @@ class FakeSensor:
         return Reading(counter=counts if limit is None else counts % limit)
 
     def _last_update(self, now_s: float) -> tuple[int, float]:
-        """Number and time of the last change of the value."""
+        """Return the number and the time of the last change of the value."""
         interval_s = self._traits.update_interval_s
         if interval_s is None:
             return 0, now_s
@@ -276,7 +276,7 @@ class FakeSensor:
         return max(0.0, true_w * (1 + self._traits.gain_error_ratio + noise) + self._traits.offset_error_w)
 
     def _seen_j(self, update: int) -> float:
-        """What a counter holds that takes the power of each averaging window for that of the whole interval."""
+        """Return the joules of a counter that takes the power of an averaging window for that of a whole interval."""
         interval_s = self._traits.update_interval_s or 0.0
         window_s = self._traits.averaging_s or interval_s
         number, total_j = self._part_time

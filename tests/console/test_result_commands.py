@@ -11,13 +11,13 @@ import pytest
 
 from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.records.reader import read_records
-from pytest_parallel_energy.records.record import DomainPart, EnergyPart
+from pytest_parallel_energy.records.record import DomainEnergy, WindowResult
 from pytest_parallel_energy.records.store import RunStore
 
 
 def _energy(joules):
-    domain = DomainPart(name="p", kind="cpu", joules=joules, u95_j=1.0, mean_w=10.0, update_interval_s=0.001)
-    return EnergyPart(
+    domain = DomainEnergy(name="p", kind="cpu", joules=joules, u95_j=1.0, mean_w=10.0, update_interval_s=0.001)
+    return WindowResult(
         window_s=10.0, total_j=joules, total_u95_j=1.0, quality="counter", boundary="CPU packages", domains=(domain,)
     )
 

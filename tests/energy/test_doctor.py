@@ -7,10 +7,10 @@ import pytest
 from pytest_parallel_energy.console.doctor import diagnose
 from pytest_parallel_energy.console.update_period import watch_updates
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.result import Quality
 from pytest_parallel_energy.energy.sensors.probe import probe_sensors
 from pytest_parallel_energy.errors import ConfigError
 from pytest_parallel_energy.host.surroundings import Surroundings, look_around
+from pytest_parallel_energy.records.energy_values import Quality
 from pytest_parallel_energy.testing import FakeSensor, PowercapTree, PowerProfile, Traits, VirtualClock
 
 
@@ -112,7 +112,7 @@ def test_a_hypervisor_costs_the_label(tmp_path):
         for zone in tree.zones:
             tree.write(zone.path, 2_000_000)
     assert window.result.quality is Quality.APPORTIONED
-    assert any("hypervisor" in flag for flag in window.result.flags)
+    assert any("hypervisor" in flag for flag in window.flags)
 
 
 def test_update_period_is_measured():

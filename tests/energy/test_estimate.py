@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.result import Quality
 from pytest_parallel_energy.energy.sensors.coefficients import FAMILIES, coefficients_of
 from pytest_parallel_energy.energy.sensors.estimate import EstimateSensor, open_estimate
 from pytest_parallel_energy.errors import SensorError, SensorUnavailableError
 from pytest_parallel_energy.host.cpu_info import CpuInfo, family_of, read_cpu_info
+from pytest_parallel_energy.records.energy_values import Quality
 from pytest_parallel_energy.testing import VirtualClock
 
 SPR = CpuInfo(threads=4, vendor="GenuineIntel", family=6, model=143)
@@ -60,7 +60,7 @@ def estimated(tmp_path, busy_ticks, seconds=100.0, cpu=SPR, family="Sapphire Rap
     with EnergyMeter([sensor], clock_ns=clock) as meter, meter.window() as window:
         clock.advance(seconds)
         stat.write_text(f"cpu  {1000 + busy_ticks} 0 0 {9000 + 40000 - busy_ticks} 0 0 0 900 0 0\n")
-    return window.result
+    return window
 
 
 def test_idle_and_full_load(tmp_path):
@@ -71,19 +71,20 @@ def test_idle_and_full_load(tmp_path):
 
 def test_label_boundary_and_interval(tmp_path):
     """It is labelled, says what it covers, and the interval is as wide as the errors of the table."""
-    result = estimated(tmp_path, 40_000)
+    window = estimated(tmp_path, 40_000)
+    result = window.result
     assert result.quality is Quality.ESTIMATED
     assert "whole server at the wall" in result.boundary
     assert 0.5 < result.total_u95_j / result.total_j < 0.65
     assert (result.cpu_j, result.gpu_j) == (None, None)
-    assert any("estimated" in flag for flag in result.flags)
+    assert any("estimated" in flag for flag in window.flags)
 
 
 def test_unknown_cpu_says_so(tmp_path):
     """The flag names the CPU, and the interval is wider than the value."""
-    result = estimated(tmp_path, 40_000, cpu=CpuInfo(threads=4, name="Mystery 9000"), family=None)
-    assert any("Mystery 9000" in flag for flag in result.flags)
-    assert result.total_u95_j > result.total_j
+    window = estimated(tmp_path, 40_000, cpu=CpuInfo(threads=4, name="Mystery 9000"), family=None)
+    assert any("Mystery 9000" in flag for flag in window.flags)
+    assert window.u95_j > window.total_j
 
 
 def test_malformed_stat_is_an_error(tmp_path):

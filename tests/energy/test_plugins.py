@@ -12,10 +12,10 @@ from contract import SensorContract
 
 from pytest_parallel_energy.console.measure import measure_command, render_result
 from pytest_parallel_energy.energy.meter import EnergyMeter
-from pytest_parallel_energy.energy.result import Quality
 from pytest_parallel_energy.energy.sensors.amd import open_amd
 from pytest_parallel_energy.energy.sensors.probe import probe_sensors
 from pytest_parallel_energy.errors import ConfigError, SensorUnavailableError
+from pytest_parallel_energy.records.energy_values import Quality
 from pytest_parallel_energy.testing import FakeSensor, PowercapTree, PowerProfile, VirtualClock
 
 
@@ -155,7 +155,7 @@ def test_a_plug_in_gives_a_sensor(install):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("broken", "RuntimeError: no meter on USB"), ("strange", "gave str"), ("absent", "ModuleNotFoundError")],
+    [("broken", "RuntimeError: no meter on USB"), ("strange", "returned str"), ("absent", "ModuleNotFoundError")],
 )
 def test_a_plug_in_that_fails_is_refused(install, name, words):
     """Whatever it does, it is a reason, and the others work."""
@@ -204,7 +204,7 @@ def test_measure_a_command(tmp_path):
         measured = measure_command([sys.executable, "-c", "import time; time.sleep(0.2); raise SystemExit(3)"], meter)
     assert measured.exit_status == 3
     assert measured.result.total_j == pytest.approx(128 * measured.result.window_s, rel=0.2)
-    text = "\n".join(render_result(measured.result))
+    text = "\n".join(render_result(measured))
     assert "±" in text
     assert "[counter]" in text
     assert "boundary: CPU packages + DRAM" in text
@@ -217,7 +217,7 @@ def test_measure_a_command_that_a_signal_ends(tmp_path):
         code = f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})"
         measured = measure_command([sys.executable, "-c", code], meter)
     assert measured.exit_status == 143
-    assert "missing" in render_result(measured.result)[0]
+    assert "missing" in render_result(measured)[0]
 
 
 @pytest.mark.parametrize("argv", [[], ["/no/such/program"]])

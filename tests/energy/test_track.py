@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_parallel_energy.energy.result import Quality
 from pytest_parallel_energy.energy.sensor import Reading, SensorDescription
 from pytest_parallel_energy.energy.track import Track
+from pytest_parallel_energy.records.energy_values import Quality
 
 S = 1_000_000_000
 

@@ -12,7 +12,7 @@ from pytest_parallel_energy.plan.budget import EnergyBudget
 from pytest_parallel_energy.plan.finished import Finished, find_run
 from pytest_parallel_energy.plan.history import read_history
 from pytest_parallel_energy.records.reader import read_records
-from pytest_parallel_energy.records.record import EnergyPart, HostPart, Phase, Record, Status, WorkloadPart
+from pytest_parallel_energy.records.record import HostPart, Phase, Record, Status, WindowResult, WorkloadPart
 from pytest_parallel_energy.records.store import RunStore
 from pytest_parallel_energy.reports.csv_table import write_summary
 
@@ -22,7 +22,7 @@ def record(number=0, **changes):
         Record(
             record_id=f"id{number}", run_id="run", nodeid=f"t.py::test[{number}]", cell=f"cell{number}", code="code",
             status=Status.PASSED, started_at="2026-01-01T00:00:00+00:00", duration_s=1.0,
-            host=HostPart(git_commit="abc"), energy=EnergyPart(total_j=100.0),
+            host=HostPart(git_commit="abc"), energy=WindowResult(total_j=100.0),
         ),
         **changes,
     )  # fmt: skip
@@ -100,7 +100,7 @@ def test_a_run_in_progress_is_not_resumed(tmp_path):
 def test_a_budget_counts_each_record_once():
     """Sums joules, knows what it does not know, and says so."""
     budget = EnergyBudget(250.0)
-    for one in (record(1), record(1), record(2), record(3, energy=EnergyPart())):
+    for one in (record(1), record(1), record(2), record(3, energy=WindowResult())):
         budget.add(one)
     assert (budget.spent_j, budget.is_spent, budget.unknown) == (200.0, False, 1)
     budget.add(record(4))

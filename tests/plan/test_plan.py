@@ -9,7 +9,7 @@ import pytest
 
 from pytest_parallel_energy.plan.expectation import Past, PlannedCell, detectable_ratio
 from pytest_parallel_energy.plan.run_table import run_table
-from pytest_parallel_energy.records.record import EnergyPart, Record, Status, WorkloadPart
+from pytest_parallel_energy.records.record import Record, Status, WindowResult, WorkloadPart
 from pytest_parallel_energy.reports.costs import price_factor
 from pytest_parallel_energy.run.progress import LiveFigures, Progress
 
@@ -20,7 +20,7 @@ CELL = PlannedCell(name="test_a", cell="aaa", workload="toy/net", repetitions=3,
 def record(cell, joules, seconds=10.0, **changes):
     base = Record(
         record_id=cell, run_id="r", nodeid="t", cell=cell, status=Status.PASSED, started_at="", duration_s=seconds,
-        energy=EnergyPart(total_j=joules), workload=WorkloadPart(repository="toy", model="net", hyperparameters={}),
+        energy=WindowResult(total_j=joules), workload=WorkloadPart(repository="toy", model="net", hyperparameters={}),
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from pytest_parallel_energy.errors import RecordError
 from pytest_parallel_energy.records.codec import NewerRecordError, decode, encode, to_json_text
-from pytest_parallel_energy.records.record import EnergyPart, Record, Status, WorkloadPart
+from pytest_parallel_energy.records.record import Record, Status, WindowResult, WorkloadPart
+
+SAMPLES = Path(__file__).parent / "samples"
 
 
 def _record(**fields):
@@ -47,6 +49,24 @@ def test_any_hyperparameter_survives(text, value):
     back = decode(encode(_record(workload=part))).workload.hyperparameters[text]
     assert back == value
     assert type(back) is type(value)
+
+
+def _keys(value, path=""):
+    """The paths of all keys of a JSON value, list items by their number."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {f"{path}/{key}" for key, _ in items}.union(*(_keys(item, f"{path}/{key}") for key, item in items))
+
+
+def test_a_stored_sample_keeps_its_bytes():
+    """A stored record with every key is written again byte for byte: no key was renamed, moved, added or dropped."""
+    line = (SAMPLES / "every-key-v1.jsonl").read_bytes().rstrip()
+    assert encode(decode(line)) == line
+
+
+def test_an_older_sample_keeps_its_keys():
+    """Each key of a record that was stored before some keys existed is still there when it is written again."""
+    for line in (SAMPLES / "records-v1.jsonl").read_bytes().splitlines():
+        assert _keys(json.loads(line)) <= _keys(json.loads(encode(decode(line))))
 
 
 def test_the_version_comes_first():
@@ -122,7 +142,7 @@ def test_unknown_fields_are_left_out():
 
 def test_the_text_for_people_holds_the_same_record():
     """experiment.json is the record, indented."""
-    record = _record(energy=EnergyPart(windows=(EnergyPart(name="epoch-1"),)))
+    record = _record(energy=WindowResult(windows=(WindowResult(name="epoch-1"),)))
     text = to_json_text(record)
     assert json.loads(text) == json.loads(encode(record))
     assert text.endswith("}\n")

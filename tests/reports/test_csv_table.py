@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pytest_parallel_energy.records.record import BackgroundPart, WorkloadPart
+from pytest_parallel_energy.records.record import LoadReport, WorkloadPart
 from pytest_parallel_energy.reports.csv_table import summary_csv
 from pytest_parallel_energy.reports.junit import junit_properties
 
@@ -61,7 +61,7 @@ def test_records_with_other_columns_share_one_table(make_record):
 
 def test_a_second_load_has_its_own_columns(make_record):
     """Two loads do not overwrite each other."""
-    loads = (BackgroundPart(name="a", hyperparameters={"epochs": 1}), BackgroundPart(name="b"))
+    loads = (LoadReport(name="a", hyperparameters={"epochs": 1}), LoadReport(name="b"))
     (row,) = _rows([make_record(background=loads)])
     assert (row["bg_name"], row["bg2_name"], row["bg_hyperparam_epochs"]) == ("a", "b", "1")
 
@@ -94,6 +94,6 @@ def test_unknown_joules_have_no_junit_property(make_record):
 @pytest.mark.parametrize("odd", ["<&>\"'", "ü–±"])
 def test_junit_values_survive_xml(make_record, odd):
     """Properties written as XML attributes are read back as they were."""
-    record = make_record(background=(BackgroundPart(name=odd),))
+    record = make_record(background=(LoadReport(name=odd),))
     element = ET.Element("p", dict(junit_properties(record)))
     assert ET.fromstring(ET.tostring(element)).get("energy.background.name") == odd

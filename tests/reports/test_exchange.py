@@ -12,7 +12,7 @@ from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.records.codec import NewerRecordError, decode
 from pytest_parallel_energy.records.merge import merge_runs, merged_lines
 from pytest_parallel_energy.records.reader import check_target, read_records
-from pytest_parallel_energy.records.record import EnergyPart, GpuPart, HostPart, WorkloadPart
+from pytest_parallel_energy.records.record import GpuPart, HostPart, WindowResult, WorkloadPart
 from pytest_parallel_energy.records.store import RunStore
 from pytest_parallel_energy.reports.costs import Factors, carbon_factor
 from pytest_parallel_energy.reports.export import export_records
@@ -68,7 +68,7 @@ def test_sqlite_takes_odd_names(tmp_path, make_record):
 
 def test_nested_windows_are_rows_with_their_path(tmp_path, make_record):
     """A window inside a window is found by its path."""
-    energy = EnergyPart(windows=(EnergyPart(name="epoch-1", total_j=5.0, windows=(EnergyPart(name="step"),)),))
+    energy = WindowResult(windows=(WindowResult(name="epoch-1", total_j=5.0, windows=(WindowResult(name="step"),)),))
     (tmp_path / "db").write_bytes(export_records([make_record(energy=energy)], "sqlite"))
     connection = sqlite3.connect(tmp_path / "db")
     try:

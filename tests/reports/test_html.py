@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from pytest_parallel_energy.records.record import (
-    AttributionPart,
-    BackgroundPart,
-    EnergyPart,
+    Attribution,
+    LoadReport,
     MeterPart,
     Status,
+    WindowResult,
     WorkloadPart,
 )
 from pytest_parallel_energy.records.trace import Trace
@@ -53,7 +53,7 @@ def _study(make_record, cells, repeats=5, points=2000):
 
 def _attempt(make_record, draw, number, *, lr, load, repetition):
     joules = (5000 + 800 * abs(math.log10(lr) + 2)) * (1.8 if load else 1.0) * draw.gauss(1, 0.01)
-    energy = EnergyPart(
+    energy = WindowResult(
         window_s=80.0 if load else 60.0,
         total_j=joules,
         total_u95_j=0.04 * joules,
@@ -61,11 +61,9 @@ def _attempt(make_record, draw, number, *, lr, load, repetition):
         mean_w=joules / 60,
         quality="counter",
         boundary="CPU packages; without DRAM, GPU, board, power supply",
-        windows=(EnergyPart(name="epoch-1", start_s=1.0, window_s=20.0),),
+        windows=(WindowResult(name="epoch-1", start_s=1.0, window_s=20.0),),
     )
-    loads = (
-        BackgroundPart(name="VulBERTa/mlp", rounds_completed=5, coverage_ratio=0.98, round_spans_s=((-1.0, 9.0),)),
-    )
+    loads = (LoadReport(name="VulBERTa/mlp", rounds_completed=5, coverage_ratio=0.98, round_spans_s=((-1.0, 9.0),)),)
     return make_record(
         energy=energy,
         lr=lr,
@@ -260,9 +258,9 @@ def test_pairs_are_of_one_workload_and_machine(make_record):
 def test_interference_needs_all_legs(make_record):
     """With idle, both alone and together measured, interference is what the formula says."""
     idle = {"idle_j": 600.0, "window_s": 60.0, "quality": "counter"}
-    alone = make_record(energy=EnergyPart(total_j=6600.0, mean_w=110.0, **idle))
-    load = (BackgroundPart(name="b", solo_mean_w=60.0),)
-    beside = make_record(energy=EnergyPart(total_j=9600.0, mean_w=160.0, **idle), background=load, cell="beside")
+    alone = make_record(energy=WindowResult(total_j=6600.0, mean_w=110.0, **idle))
+    load = (LoadReport(name="b", solo_mean_w=60.0),)
+    beside = make_record(energy=WindowResult(total_j=9600.0, mean_w=160.0, **idle), background=load, cell="beside")
     (pair,) = load_pairs(group_cells([alone, beside]))
     assert pair.slowdown == 1.0
     assert pair.interference_w == pytest.approx((160 - 10) - (110 - 10) - (60 - 10))
@@ -270,10 +268,10 @@ def test_interference_needs_all_legs(make_record):
 
 def test_what_a_load_did_is_told(make_record):
     """Its rounds, how they ended, what it used, and whose joules those of the attempt were."""
-    load = BackgroundPart(
+    load = LoadReport(
         name="b", rounds_completed=3, rounds_failed=1, exit_codes=(0, 0, 137, 0), round_mean_s=2.5, gpu_percent=41.7
     )
-    shares = AttributionPart(foreground_j=61.5, background_j=30.2, idle_j=10.0, method="shapley")
+    shares = Attribution(foreground_j=61.5, background_j=30.2, idle_j=10.0, method="shapley")
     markup = html_report(Report(records=(make_record(background=(load,), attribution=shares),)))
     section = markup[markup.index('id="background"') : markup.index('id="all-attempts"')]
     fields = re.findall(r"<t[dh][^>]*>(?:<a[^>]*>)?([^<]*)", section)
@@ -293,7 +291,7 @@ def test_effects_are_apart_by_condition(make_record):
     """A load at half of its time is not mixed with the same load at full, nor are two devices."""
     loads = [{}, {"level": "intensity", "level_asked": 0.5}, {"devices": "1"}]
     records = [
-        make_record(lr=rate, load=True, cell=f"{rate}-{number}", background=(BackgroundPart(name="b", **load),))
+        make_record(lr=rate, load=True, cell=f"{rate}-{number}", background=(LoadReport(name="b", **load),))
         for number, load in enumerate(loads)
         for rate in (0.1, 0.2, 0.4)
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_parallel_energy.records.record import AttributionPart, BackgroundPart
+from pytest_parallel_energy.records.record import Attribution, LoadReport
 from pytest_parallel_energy.reports.load_lines import render_loads
 
-FULL = BackgroundPart(
+FULL = LoadReport(
     name="VulBERTa/mlp",
     rounds_completed=12,
     round_mean_s=3.14,
@@ -33,14 +33,14 @@ def test_a_load_is_one_line(make_record):
 
 def test_what_went_wrong_is_marked(make_record):
     """Failed rounds, low or unknown coverage and force are warnings; what is unknown is no number."""
-    bad = BackgroundPart(name="b", rounds_failed=2, exit_codes=(1, 0, 137, 1), stop="forced")
+    bad = LoadReport(name="b", rounds_failed=2, exit_codes=(1, 0, 137, 1), stop="forced")
     (line,) = render_loads([make_record(background=(bad,))])
     assert line.text.endswith("b: 2 of 2 rounds failed (exit 1 × 2, 137), ran – of the window, stopped: forced")
     assert line.severity == "warn"
-    halted = BackgroundPart(name="b", stalled_s=2.0, coverage_ratio=0.5)
+    halted = LoadReport(name="b", stalled_s=2.0, coverage_ratio=0.5)
     (line,) = render_loads([make_record(background=(halted,), attempt=2)])
     assert line.text.endswith(", attempt 2: b: 0 rounds, ran 50 % of the window, stopped by a signal for 2.0 s")
-    lost = BackgroundPart(name="b", rounds_completed=None, rounds_failed=None, stop="lost")
+    lost = LoadReport(name="b", rounds_completed=None, rounds_failed=None, stop="lost")
     (line,) = render_loads([make_record(background=(lost,))])
     assert line.text.endswith("b: rounds unknown, ran – of the window, stopped: lost")
     assert line.severity == "warn"
@@ -48,7 +48,7 @@ def test_what_went_wrong_is_marked(make_record):
 
 def test_whose_joules_is_a_line(make_record):
     """How the energy of the window was split, with the bounds and the method; nothing where it is not known."""
-    shares = AttributionPart(
+    shares = Attribution(
         foreground_j=60.0, low_j=50.0, high_j=80.0, background_j=30.0, other_j=0.5, idle_j=10.0, method="shapley"
     )
     *_, line = render_loads([make_record(background=(FULL,), attribution=shares)])

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.records.atomic_write import append_file
-from pytest_parallel_energy.records.record import DomainPart, EnergyPart, Phase, Status
+from pytest_parallel_energy.records.record import DomainEnergy, Phase, Status, WindowResult
 from pytest_parallel_energy.records.run_info import RunInfo
 from pytest_parallel_energy.records.trace import read_trace, thin, trace_csv_gz
 from pytest_parallel_energy.reports.costs import (
@@ -44,8 +44,8 @@ def report(make_record):
 
 def _regressed(make_record, cells=1):
     def energy(joules):
-        domain = DomainPart(name="p", kind="cpu", joules=joules, u95_j=1.0, mean_w=10.0, update_interval_s=0.001)
-        return EnergyPart(window_s=10.0, total_j=joules, total_u95_j=1.0, quality="counter", domains=(domain,))
+        domain = DomainEnergy(name="p", kind="cpu", joules=joules, u95_j=1.0, mean_w=10.0, update_interval_s=0.001)
+        return WindowResult(window_s=10.0, total_j=joules, total_u95_j=1.0, quality="counter", domains=(domain,))
 
     def run(factor):
         values = [(100 + i * 0.1) * factor for i in range(9)]
@@ -257,7 +257,7 @@ def test_a_torn_trace_is_read_as_far_as_it_goes(tmp_path):
     assert 1000 < len(trace.offsets_s) < 20000
     assert trace.values[0][:3] == (0.0, 1.0, 4.0)
     (tmp_path / "other").write_bytes(b"hello")
-    with pytest.raises(RecordError, match="no trace"):
+    with pytest.raises(RecordError, match="is not a trace"):
         read_trace(tmp_path / "other")
 
 

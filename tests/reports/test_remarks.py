@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pytest_parallel_energy.records.record import BackgroundPart, MeterPart, Phase, Status, WorkloadPart
+from pytest_parallel_energy.records.record import LoadReport, MeterPart, Phase, Status, WorkloadPart
 from pytest_parallel_energy.reports.html.document import html_report
 from pytest_parallel_energy.reports.json_report import json_report
 from pytest_parallel_energy.reports.markdown import markdown_report
@@ -23,7 +23,7 @@ SENTENCES = (
 @pytest.fixture
 def record(make_record):
     """A passed attempt with a remark of the training, of its load and of the meter."""
-    load = BackgroundPart(
+    load = LoadReport(
         name="toy/net", rounds_completed=3, rounds_failed=2, exit_codes=(0, 137, 0, 137, 0), flags=("restarted",)
     )
     workload = WorkloadPart(repository="r", model="m", hyperparameters={}, flags=SENTENCES[:1])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_parallel_energy.records.record import BackgroundPart, DomainPart, EnergyPart, MeterPart, Phase, Status
+from pytest_parallel_energy.records.record import DomainEnergy, LoadReport, MeterPart, Phase, Status, WindowResult
 from pytest_parallel_energy.reports.layout import format_interval, shorten
 from pytest_parallel_energy.reports.terminal_table import render_table
 
@@ -83,7 +83,7 @@ def test_unknown_is_a_dash_with_its_reason(make_record):
 
 def test_an_unknown_interval_is_a_dash(make_record):
     """Joules without an interval say so."""
-    assert "500 J ± –" in _text([make_record(energy=EnergyPart(total_j=500.0, quality="counter"))], 80)
+    assert "500 J ± –" in _text([make_record(energy=WindowResult(total_j=500.0, quality="counter"))], 80)
 
 
 def test_a_failed_cell_is_red_and_says_why(make_record):
@@ -120,7 +120,7 @@ def test_notes_are_numbered_once(make_record):
 
 def test_a_mixed_run_shows_which_qualities(make_record):
     """One line tells all qualities and boundaries, with counts."""
-    other = EnergyPart(total_j=9.0, quality="estimated", boundary="server at the wall")
+    other = WindowResult(total_j=9.0, quality="estimated", boundary="server at the wall")
     text = " ".join(_text([make_record(lr=0.1), make_record(lr=0.2, energy=other)], 200).split())
     assert "quality: counter (1 cell); estimated (1 cell) | boundary: not the same everywhere:" in text
 
@@ -128,8 +128,8 @@ def test_a_mixed_run_shows_which_qualities(make_record):
 def test_two_loads_show_the_weaker_one(make_record):
     """With several loads the rounds add up and the lowest coverage is shown; failed rounds are a note."""
     loads = (
-        BackgroundPart(name="a", rounds_completed=3, coverage_ratio=1.0),
-        BackgroundPart(name="b", rounds_completed=4, rounds_failed=1, coverage_ratio=0.5, flags=("restarted",)),
+        LoadReport(name="a", rounds_completed=3, coverage_ratio=1.0),
+        LoadReport(name="b", rounds_completed=4, rounds_failed=1, coverage_ratio=0.5, flags=("restarted",)),
     )
     text = _text([make_record(background=loads)], 140)
     assert "7 rounds, 50 %" in text
@@ -139,8 +139,8 @@ def test_two_loads_show_the_weaker_one(make_record):
 
 def test_parts_appear_where_they_exist(make_record):
     """A GPU column stands where a cell has a GPU; a cell without one leaves it empty, and a missing GPU is a dash."""
-    gpu = EnergyPart(total_j=9.0, gpu_j=5.0, quality="integrated")
-    lost = EnergyPart(domains=(DomainPart(name="gpu-0", kind="gpu", reason="lost"),))
+    gpu = WindowResult(total_j=9.0, gpu_j=5.0, quality="integrated")
+    lost = WindowResult(domains=(DomainEnergy(name="gpu-0", kind="gpu", reason="lost"),))
     text = _text([make_record(lr=0.1), make_record(lr=0.2, energy=gpu), make_record(lr=0.3, energy=lost)], 140)
     rows = text.splitlines()
     start = rows[0].index("gpu") - 3

@@ -31,6 +31,24 @@ def test_it_is_the_window_of_the_call(world):
     assert meter.total_j == meter.result.total_j == pytest.approx(200.0)
 
 
+def test_its_flags_trace_and_parts_are_those_of_the_call(world):
+    """Besides its numbers, it shows the flags, the power trace and the inner windows of the window around the call."""
+    experiment = world.experiment()
+    experiment.begin()
+    meter = CallWindow(experiment)
+    experiment.open_window()
+    world.clock.advance(1.0)
+    world.meter.sample()
+    with meter.window("part"):
+        world.clock.advance(1.0)
+    experiment.close_window()
+    window = experiment.window
+    assert (meter.flags, meter.trace, meter.inner) == (window.flags, window.trace, window.inner)
+    assert [point.watts for point in meter.trace] == [(pytest.approx(100.0),)]
+    assert [part.name for part in meter.inner] == ["part"]
+    assert meter.start_s == 0.0
+
+
 def test_parts_of_the_call(world):
     """A named window inside the call is measured; during set-up it reads like the call's own."""
     experiment = world.experiment()

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.plan.limits import broken_limits, energy_limit, power_limit
-from pytest_parallel_energy.records.record import DomainPart, EnergyPart, HostPart, Status
+from pytest_parallel_energy.records.record import DomainEnergy, HostPart, Status, WindowResult
 from pytest_parallel_energy.records.store import RunStore
 from pytest_parallel_energy.reports.compare_text import FORMATS, comparison_lines
 from pytest_parallel_energy.statistics import stats
@@ -21,7 +21,7 @@ TIGHT = [100.0, 100.4, 99.7, 100.2, 99.9]
 
 
 def _energy(joules, *, interval_s=0.001, quality="counter"):
-    domain = DomainPart(
+    domain = DomainEnergy(
         name="package-0",
         kind="cpu",
         joules=joules,
@@ -31,7 +31,7 @@ def _energy(joules, *, interval_s=0.001, quality="counter"):
         mean_w=joules / 10,
         update_interval_s=interval_s,
     )
-    return EnergyPart(
+    return WindowResult(
         window_s=10.0, total_j=joules, total_u95_j=joules * 0.04, quality=quality, domains=(domain,), mean_w=joules / 10
     )
 
@@ -283,7 +283,7 @@ def test_an_unwritable_baseline_leaves_the_old_one(tmp_path, run):
 
 def test_limits_name_value_interval_and_limit():
     """A broken limit is one sentence with the number, its interval and its quality."""
-    energy = EnergyPart(total_j=612.0, total_u95_j=20.0, gpu_j=100.0, mean_w=61.2, peak_w=80.0, quality="counter")
+    energy = WindowResult(total_j=612.0, total_u95_j=20.0, gpu_j=100.0, mean_w=61.2, peak_w=80.0, quality="counter")
     limits = (
         energy_limit("500 J"),
         energy_limit("200 J", kind="gpu"),
@@ -298,7 +298,7 @@ def test_limits_name_value_interval_and_limit():
 
 def test_a_limit_on_unknown_energy_is_broken():
     """What cannot be checked does not pass in silence."""
-    (sentence,) = broken_limits(EnergyPart(), (energy_limit("500 J", kind="gpu"),))
+    (sentence,) = broken_limits(WindowResult(), (energy_limit("500 J", kind="gpu"),))
     assert sentence == "gpu energy is unknown (missing), so the limit of 500 J cannot be checked"
 
 

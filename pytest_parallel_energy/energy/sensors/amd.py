@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import SensorError, SensorUnavailableError
+from ...records.energy_values import Quality
 from ...units import J_PER_UJ
-from ..result import Quality
 from ..sensor import Reading, Sensor, SensorDescription
+from .presence import amd_binding
 
 __all__ = ["AmdSensor", "open_amd"]
 
 _GAIN_RATIO = 0.05
 _OFFSET_W = 6.0
-"""Taken over from NVIDIA's cards for want of a published comparison with an external meter."""
+"""Assumed like NVIDIA's cards, because no comparison with an external meter is published."""
 _POWER_FIELDS = ("current_socket_power", "socket_power", "average_socket_power")
 
 
@@ -37,11 +38,11 @@ class AmdSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What this GPU gives."""
+        """The description of this GPU."""
         return self._description
 
     def read(self) -> Reading:
-        """Accumulator, or power.
+        """Return the energy accumulator, or the power.
 
         Raises:
             SensorError: the library refused, or the sensor is closed.
@@ -54,10 +55,10 @@ class AmdSensor:
         for field in _POWER_FIELDS:
             if isinstance(info.get(field), int | float):
                 return Reading(power_w=float(info[field]))
-        raise SensorError("the GPU gives neither energy nor power")
+        raise SensorError("the GPU reports neither energy nor power")
 
     def close(self) -> None:
-        """Let go of the library."""
+        """Release the library."""
         release, self._release = self._release, None
         if release is not None:
             release()
@@ -93,12 +94,12 @@ class AmdSensor:
 
 
 def open_amd(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
-    """Every AMD GPU that HIP would show to this process.
+    """Open every AMD GPU that HIP would show to this process.
 
     Raises:
         SensorUnavailableError: no package, no driver, or no GPU.
     """
-    binding = _load()
+    binding = amd_binding()
     try:
         binding.amdsmi_init()
         handles = list(enumerate(binding.amdsmi_get_processor_handles()))
@@ -119,18 +120,8 @@ def open_amd(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
     return tuple(AmdSensor(binding, handle, index, release) for index, handle in shown)
 
 
-def _load() -> Any:
-    try:
-        import amdsmi
-    except ImportError as error:
-        raise SensorUnavailableError("amdsmi is not installed (it comes with ROCm)") from error
-    except Exception as error:  # it looks for its library at import, and raises what it likes
-        raise SensorUnavailableError(f"amdsmi cannot be loaded: {error}") from error
-    return amdsmi
-
-
 def _visible(handles: Sequence[tuple[int, Any]], environment: Mapping[str, str]) -> list[tuple[int, Any]]:
-    """The GPUs by ``HIP_VISIBLE_DEVICES`` or ``ROCR_VISIBLE_DEVICES``, where they are indices; else all."""
+    """Return the GPUs of ``HIP_VISIBLE_DEVICES`` or ``ROCR_VISIBLE_DEVICES``, where they are indices; else all."""
     wanted = environment.get("HIP_VISIBLE_DEVICES", environment.get("ROCR_VISIBLE_DEVICES"))
     if wanted is None:
         return list(handles)

@@ -8,8 +8,7 @@ with the 10th and 90th percentile. Leaving one out over 616 servers, 90 % of the
 
 from __future__ import annotations
 
-import statistics
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["FAMILIES", "Coefficients", "Percentiles", "coefficients_of"]
 
@@ -22,8 +21,7 @@ _FULL_ERROR_RATIO = 0.45
 """90 % of the leave-one-out errors of the medians lie within these."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentiles:
+class Percentiles(NamedTuple):
     """Watts per hardware thread: 10th, 50th and 90th percentile over servers."""
 
     p10_w: float
@@ -31,8 +29,7 @@ class Percentiles:
     p90_w: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coefficients:
+class Coefficients(NamedTuple):
     """The model of one CPU family, per hardware thread."""
 
     family: str
@@ -91,11 +88,17 @@ def _parse(line: str) -> Coefficients:
 
 
 FAMILIES = {row.family: row for row in map(_parse, _TABLE.strip().splitlines())}
-"""The families that the results know, by name."""
+"""The families in the results, by name."""
+
+
+def _median_w(watts: list[float]) -> float:
+    """Return the median; the import of ``statistics`` takes longer than everything else here."""
+    watts, middle = sorted(watts), len(watts) // 2
+    return watts[middle] if len(watts) % 2 else (watts[middle - 1] + watts[middle]) / 2
 
 
 def coefficients_of(family: str | None) -> Coefficients:
-    """The model of a family; for an unknown one the median over all servers, with the widest spread of all."""
+    """Return the model of a family; for an unknown one the median over all servers, with the widest spread."""
     if family in FAMILIES:
         return FAMILIES[family]
     rows = FAMILIES.values()
@@ -104,12 +107,12 @@ def coefficients_of(family: str | None) -> Coefficients:
         servers=sum(row.servers for row in rows),
         idle=Percentiles(
             p10_w=min(row.idle.p10_w for row in rows),
-            p50_w=statistics.median(row.idle.p50_w for row in rows for _ in range(row.servers)),
+            p50_w=_median_w([row.idle.p50_w for row in rows for _ in range(row.servers)]),
             p90_w=max(row.idle.p90_w for row in rows),
         ),
         full=Percentiles(
             p10_w=min(row.full.p10_w for row in rows),
-            p50_w=statistics.median(row.full.p50_w for row in rows for _ in range(row.servers)),
+            p50_w=_median_w([row.full.p50_w for row in rows for _ in range(row.servers)]),
             p90_w=max(row.full.p90_w for row in rows),
         ),
     )

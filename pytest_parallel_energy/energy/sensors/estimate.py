@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import SensorError, SensorUnavailableError
-from ...host.cpu_info import CpuInfo, family_of, read_cpu_info
+from ...host.cpu_info import BUSY_FIELDS, TICK_S, CpuInfo, family_of, read_cpu_info
+from ...records.energy_values import Quality
 from ...units import NS_PER_S
-from ..result import Quality
 from ..sensor import Reading, Sensor, SensorDescription
 from .coefficients import Coefficients, coefficients_of
 
@@ -24,10 +24,6 @@ __all__ = ["EstimateSensor", "open_estimate"]
 _COUNTS_PER_J = 1_000_000
 _LINE_BYTES = 512
 """The first line of ``/proc/stat``: ten counters of at most 20 digits."""
-_TICK_S = 0.01
-"""``/proc/stat`` counts in USER_HZ, 100 a second on every supported machine (proc(5))."""
-_BUSY_FIELDS = (1, 2, 3, 6, 7)
-"""user, nice, system, irq, softirq: not idle, iowait or steal; user and nice hold the guests already (proc(5))."""
 
 
 class EstimateSensor:
@@ -63,7 +59,7 @@ class EstimateSensor:
         return self._description
 
     def read(self) -> Reading:
-        """The modelled energy since opening, microjoules.
+        """Return the modelled energy since opening, microjoules.
 
         Raises:
             SensorError: the CPU times cannot be read.
@@ -81,7 +77,7 @@ class EstimateSensor:
     def _busy_s(self) -> float:
         try:
             line = os.pread(self._fd, _LINE_BYTES, 0).partition(b"\n")[0].split()
-            return sum(int(line[field]) for field in _BUSY_FIELDS) * _TICK_S
+            return sum(int(line[field]) for field in BUSY_FIELDS) * TICK_S
         except OSError as error:
             raise SensorError(f"{self._stat}: {error.strerror}") from error
         except (ValueError, IndexError) as error:
@@ -89,7 +85,7 @@ class EstimateSensor:
 
 
 def open_estimate(proc_root: Path = Path("/proc")) -> tuple[Sensor, ...]:
-    """The model of this machine.
+    """Return the model of this machine.
 
     Raises:
         SensorUnavailableError: the processors or their times cannot be read.
@@ -104,7 +100,7 @@ def open_estimate(proc_root: Path = Path("/proc")) -> tuple[Sensor, ...]:
 def _describe(cpu: CpuInfo, coefficients: Coefficients) -> SensorDescription:
     known = coefficients.family != "unknown"
     model = f"{coefficients.servers} {coefficients.family} servers" if known else "servers of every CPU family"
-    notes = [f"energy is estimated from the CPU time and published figures of {model}, not measured"]
+    notes = [f"the energy is estimated from CPU time and published figures of {model}, not measured"]
     if not known:
         notes.append(f"the CPU ({cpu.name or cpu.vendor or 'unnamed'}) is not in the table: the interval is the widest")
     return SensorDescription(
@@ -117,9 +113,9 @@ def _describe(cpu: CpuInfo, coefficients: Coefficients) -> SensorDescription:
         joules_per_count=1 / _COUNTS_PER_J,
         # busy time moves in ticks; twice, because both ends of a window may be off by one on every thread
         resolution_counts=round(
-            2 * _TICK_S * cpu.threads * (coefficients.full.p50_w - coefficients.idle.p50_w) * _COUNTS_PER_J
+            2 * TICK_S * cpu.threads * (coefficients.full.p50_w - coefficients.idle.p50_w) * _COUNTS_PER_J
         ),
-        update_interval_s=_TICK_S,
+        update_interval_s=TICK_S,
         gain_ratio=coefficients.full_sigma_ratio,
         offset_w=cpu.threads * coefficients.idle_sigma_w,
         notes=tuple(notes),

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import SensorError, SensorUnavailableError
+from ...records.energy_values import Quality
 from ...units import J_PER_MJ, W_PER_MW
 from ..gpu_share import UtilisationSample
-from ..result import Quality
 from ..sensor import Observation, Reading, Sensor, SensorDescription
 from .nvml_devices import GpuIdentity, visible_gpus
 from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary
@@ -60,11 +60,11 @@ class NvmlSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What this board gives."""
+        """The description of this board."""
         return self._description
 
     def read(self) -> Reading:
-        """Counter in millijoules and power.
+        """Return the counter in millijoules, and the power.
 
         Raises:
             SensorError: the driver refused ("GPU is lost" among others), or the sensor is closed.
@@ -74,42 +74,36 @@ class NvmlSensor:
         return self._read()
 
     def observe(self) -> Observation:
-        """Temperature, clock, throttling, memory and processes, each ``None`` or empty where the board does not say."""
+        """Return temperature, throttling and processes, each ``None`` or empty where the board does not report it."""
         ask = self._library.maybe
-        clock_mhz = ask("nvmlDeviceGetClockInfo", self._handle, 1)
-        memory = ask("nvmlDeviceGetMemoryInfo", self._handle)
-        limit_mw = ask("nvmlDeviceGetEnforcedPowerLimit", self._handle)
         processes = [
             *(ask("nvmlDeviceGetComputeRunningProcesses", self._handle) or ()),
             *(ask("nvmlDeviceGetGraphicsRunningProcesses", self._handle) or ()),
         ]
         return Observation(
             temperature_c=ask("nvmlDeviceGetTemperature", self._handle, 0),
-            clock_hz=None if clock_mhz is None else clock_mhz * 1e6,
             throttle=_throttle_words(ask("nvmlDeviceGetCurrentClocksThrottleReasons", self._handle)),
-            memory_used_bytes=None if memory is None else memory.used,
-            power_limit_w=None if limit_mw is None else limit_mw * W_PER_MW,
             process_ids=tuple(sorted({process.pid for process in processes})),
         )
 
     def utilisation(self, last_us: int) -> Sequence[UtilisationSample]:
-        """Who used the board since a time stamp of the driver (``nvmlDeviceGetProcessUtilization``).
+        """Return the use by process since a time stamp of the driver (``nvmlDeviceGetProcessUtilization``).
 
         Raises:
-            SensorError: nobody did, or the driver cannot tell (under MIG, for one).
+            SensorError: no process used it, or the driver does not report it (under MIG, for example).
         """
         samples = self._library.call("nvmlDeviceGetProcessUtilization", self._handle, last_us)
         return [UtilisationSample(pid=one.pid, sm_percent=one.smUtil, at_us=one.timeStamp) for one in samples]
 
     def close(self) -> None:
-        """Let go of the library."""
+        """Release the library."""
         if self._open:
             self._open = False
             self._library.release()
 
 
 def open_nvml(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]:
-    """Every GPU that CUDA would show to this process.
+    """Open every GPU that CUDA would show to this process.
 
     Raises:
         SensorUnavailableError: no driver, no GPU, or none visible.
@@ -124,7 +118,7 @@ def open_nvml(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]
         scopes = [scope for gpu in visible.gpus for scope in find_scopes(library, handles[gpu.index], gpu)]
         sensors: tuple[Sensor, ...] = (*boards, *scopes)
     except SensorError as error:
-        raise SensorUnavailableError(f"the driver refused: {error}") from error
+        raise SensorUnavailableError(f"the NVIDIA driver reports: {error}") from error
     finally:
         library.release()
     if not sensors:
@@ -165,7 +159,7 @@ def _mig_uuids(library: NvmlLibrary, handle: Any) -> tuple[str, ...]:
 def _capabilities(
     library: NvmlLibrary, handle: Any, gpu: GpuIdentity, notes: tuple[str, ...]
 ) -> tuple[Callable[[], Reading], SensorDescription]:
-    """How this board is read, and what it is then: tried once, at opening."""
+    """Return the function that reads this board, and its description; tried once, at opening."""
     try:
         fields = library.fields(handle, (_TOTAL_ENERGY, POWER_INSTANT_FIELD))
     except SensorError:
@@ -205,7 +199,7 @@ def _field_reader(library: NvmlLibrary, handle: Any, *, counter: bool) -> Callab
         fields = library.fields(handle, (_TOTAL_ENERGY, POWER_INSTANT_FIELD))
         energy_mj, power_mw = fields.get(_TOTAL_ENERGY), fields.get(POWER_INSTANT_FIELD)
         if (energy_mj if counter else power_mw) is None:
-            raise SensorError("the driver gave no value")
+            raise SensorError("the driver returned no value")
         return Reading(
             counter=int(energy_mj[0]) if counter and energy_mj is not None else None,
             power_w=None if power_mw is None else power_mw[0] * W_PER_MW,

@@ -1,4 +1,4 @@
-"""Which GPUs this process would use: ``CUDA_VISIBLE_DEVICES`` in each of its forms, against what NVML lists.
+"""The GPUs that this process would use: ``CUDA_VISIBLE_DEVICES`` in each of its forms, against what NVML lists.
 
 Source: CUDA C++ Programming Guide, "CUDA Environment Variables": a comma-separated list of indices, ``GPU-<uuid>``
 (or a unique beginning of one) or ``MIG-…``; what stands behind the first invalid entry is invisible; an empty list
@@ -44,13 +44,16 @@ def visible_gpus(gpus: Sequence[GpuIdentity], environment: Mapping[str, str]) ->
             break
         gpu = _match(entry, gpus)
         if gpu is None:
-            notes.append(f"CUDA_VISIBLE_DEVICES={wanted!r}: {entry!r} is no GPU here; CUDA ignores it and what follows")
+            notes.append(
+                f"CUDA_VISIBLE_DEVICES={wanted!r}: {entry!r} is not a GPU of this machine; "
+                "CUDA ignores it and every entry after it"
+            )
             break
         chosen[gpu.index] = gpu
         if entry.isdecimal() and _order_is_open(gpus, environment):
             notes.append(
-                "the GPUs differ and CUDA_DEVICE_ORDER is not PCI_BUS_ID: CUDA may number them otherwise than NVML, "
-                "so the measured GPU may not be the used one; set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+                "the GPUs differ and CUDA_DEVICE_ORDER is not PCI_BUS_ID: CUDA may number them differently from NVML, "
+                "so the measured GPU may not be the one in use; set CUDA_DEVICE_ORDER=PCI_BUS_ID"
             )
         if entry.startswith("MIG-"):
             notes.append(f"gpu-{gpu.index} is shared through MIG: its energy is that of the whole board")

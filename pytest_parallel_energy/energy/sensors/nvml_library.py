@@ -41,7 +41,9 @@ class NvmlLibrary:
                 warnings.simplefilter("ignore")
                 import pynvml
         except ImportError as error:
-            raise SensorUnavailableError("the binding is not installed", "pip install nvidia-ml-py") from error
+            raise SensorUnavailableError(
+                "the Python package nvidia-ml-py is not installed", "pip install nvidia-ml-py"
+            ) from error
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError as error:
@@ -49,7 +51,7 @@ class NvmlLibrary:
         return cls(pynvml)
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """What ``pynvml.<name>`` returns.
+        """Return the result of ``pynvml.<name>``.
 
         Raises:
             SensorError: the driver refused, or the library is too old to have the function.
@@ -62,13 +64,13 @@ class NvmlLibrary:
             raise SensorError(f"the installed nvidia-ml-py has no {name}") from error
 
     def maybe(self, name: str, *arguments: Any) -> Any:
-        """The same, or ``None`` where the device or the driver cannot."""
+        """Return the same, or ``None`` where the device or the driver does not support the call."""
         with suppress(SensorError):
             return self.call(name, *arguments)
         return None
 
     def fields(self, handle: Any, ids: Sequence[int | tuple[int, int]]) -> Mapping[int, tuple[float, int]]:
-        """The field values that the device gives, with the driver's time stamps in nanoseconds, in one call.
+        """Return the field values that the device supports, with the driver's time stamps in nanoseconds, in one call.
 
         ``ids`` are field numbers, or pairs of field and scope.
         """
@@ -76,11 +78,11 @@ class NvmlLibrary:
         return {value.fieldId: (_decode(value), value.timestamp * 1000) for value in values if value.nvmlReturn == 0}
 
     def use(self) -> None:
-        """One more user."""
+        """Count one more user."""
         self._users += 1
 
     def release(self) -> None:
-        """One user less; the last one shuts the library down."""
+        """Count one user less; the last one shuts the library down."""
         self._users -= 1
         if self._users <= 0:
             with suppress(SensorError):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import SensorError
+from ...records.energy_values import Quality
 from ...units import W_PER_MW
-from ..result import Quality
 from ..sensor import Reading, SensorDescription
 from .nvml_devices import GpuIdentity
 from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary
@@ -49,11 +49,11 @@ class NvmlScopeSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What this scope is."""
+        """The description of this scope."""
         return self._description
 
     def read(self) -> Reading:
-        """Its power now.
+        """Return its current power.
 
         Raises:
             SensorError: the driver refused, or the sensor is closed.
@@ -62,19 +62,19 @@ class NvmlScopeSensor:
             raise SensorError("the sensor is closed")
         fields = self._library.fields(self._handle, ((POWER_INSTANT_FIELD, self._scope),))
         if POWER_INSTANT_FIELD not in fields:
-            raise SensorError("the driver gave no value")
+            raise SensorError("the driver returned no value")
         power_mw, at_ns = fields[POWER_INSTANT_FIELD]
         return Reading(power_w=power_mw * W_PER_MW, sensor_ns=at_ns)
 
     def close(self) -> None:
-        """Let go of the library."""
+        """Release the library."""
         if self._open:
             self._open = False
             self._library.release()
 
 
 def find_scopes(library: NvmlLibrary, handle: Any, gpu: GpuIdentity) -> tuple[NvmlScopeSensor, ...]:
-    """The module that a GPU is on, if it is one with a CPU, and its memory; each where its power can be read."""
+    """Return the module of a GPU, where it contains a CPU, and the GPU's memory; each where its power can be read."""
     on_module = any(name in gpu.name for name in _MODULE_NAMES)
     scopes = [_MODULE_SCOPE, _MEMORY_SCOPE] if on_module else [_MEMORY_SCOPE]
     found = []

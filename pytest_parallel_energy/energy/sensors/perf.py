@@ -18,12 +18,13 @@ import os
 import platform
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import is_virtual
 from ..sensor import Reading, Sensor, SensorDescription
+from .presence import perf_folder
 from .rapl import RaplZone, rapl_description, refuse_still
 
 __all__ = ["PerfEvent", "PerfSensor", "find_events", "open_perf"]
@@ -38,8 +39,7 @@ _COUNTER_BYTES = 8
 _REMEDY = "sudo sysctl kernel.perf_event_paranoid=0   (until the next boot), or give the program CAP_PERFMON"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerfEvent:
+class PerfEvent(NamedTuple):
     """One event on one package, before it is opened."""
 
     zone: RaplZone
@@ -61,11 +61,11 @@ class PerfSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What this event counts."""
+        """The description of this event."""
         return self._description
 
     def read(self) -> Reading:
-        """The counter in the event's own unit; it starts at 0 when the event is opened.
+        """Return the counter in the event's own unit; it starts at 0 when the event is opened.
 
         Raises:
             SensorError: the kernel gives no value, or the sensor is closed.
@@ -86,7 +86,7 @@ class PerfSensor:
 
 
 def open_perf(sysfs_root: Path) -> tuple[Sensor, ...]:
-    """Every package, DRAM and psys event of the power PMU.
+    """Open every package, DRAM and psys event of the power PMU.
 
     Raises:
         SensorUnavailableError: no PMU, no permission, or counters that stand still.
@@ -104,14 +104,12 @@ def open_perf(sysfs_root: Path) -> tuple[Sensor, ...]:
 
 
 def find_events(sysfs_root: Path) -> tuple[PerfEvent, ...]:
-    """The events worth opening, packages first.
+    """Return the events to open, packages first.
 
     Raises:
         SensorUnavailableError: there is no power PMU, or its description cannot be understood.
     """
-    base = sysfs_root / "bus" / "event_source" / "devices" / "power"
-    if not base.is_dir():
-        raise SensorUnavailableError(f"{base} does not exist: the kernel has no power PMU here", "modprobe rapl")
+    base = perf_folder(sysfs_root)
     try:
         pmu_type = int((base / "type").read_text(encoding="ascii"))
         cpus = _cpu_list((base / "cpumask").read_text(encoding="ascii"))
@@ -138,7 +136,7 @@ def _name(part: str, socket: int) -> str:
 
 
 def _config(text: str) -> int:
-    """The event's code from ``event=0x02``."""
+    """Return the event's code from ``event=0x02``."""
     key, _, value = text.strip().partition("=")
     if key != "event":
         raise ValueError(f"an event reads 'event=…', not {text.strip()!r}")
@@ -156,7 +154,7 @@ def _scale(folder: Path, event: str) -> float:
 
 
 def _cpu_list(text: str) -> list[int]:
-    """CPU numbers from a kernel list.
+    """Return the CPU numbers from a kernel list.
 
     >>> _cpu_list("0,24-25")
     [0, 24, 25]
@@ -178,7 +176,7 @@ def _open(event: PerfEvent, *, virtual: bool) -> Sensor:
 
 
 def _perf_event_open(event: PerfEvent) -> int:
-    """A descriptor of a counting event of all processes on one CPU.
+    """Open a counting event of all processes on one CPU; return its descriptor.
 
     Raises:
         OSError: the kernel refused.
@@ -199,7 +197,7 @@ def _perf_event_open(event: PerfEvent) -> int:
 
 
 def agree(first: Sequence[float | None], second: Sequence[float | None], *, within_ratio: float = 0.02) -> bool | None:
-    """Whether two ways of reading the same zones agree; ``None`` where either lacks a value.
+    """Return whether two ways of reading the same zones agree; ``None`` where either lacks a value.
 
     >>> agree([100.0], [101.0]), agree([100.0], [150.0]), agree([None], [1.0])
     (True, False, None)

@@ -6,7 +6,7 @@ Sources: Linux ``Documentation/power/powercap/powercap.rst`` and ``drivers/power
 - ``intel-rapl-mmio`` repeats ``intel-rapl`` through another register: the first of a name is kept.
 - psys contains package contains core and uncore: core and uncore are not read; psys beside packages is not counted.
 - ``energy_uj`` is readable by root alone since Linux 5.10 (CVE-2020-8694).
-- In a KVM guest the counters stand still, often at 0: such a zone is no sensor.
+- In a KVM guest the counters stand still, often at 0: such a zone is not used.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import is_virtual
 from ...units import J_PER_UJ
 from ..sensor import Reading, Sensor, SensorDescription
+from .presence import powercap_folder
 from .rapl import RaplZone, rapl_description, refuse_still
 
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
@@ -32,8 +33,7 @@ _READ_BYTES = 32
 """More than the 20 digits of the largest 64-bit counter and its newline."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zone:
+class Zone(NamedTuple):
     """One zone of the tree, before it is opened."""
 
     path: Path
@@ -52,11 +52,11 @@ class PowercapSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What this zone is."""
+        """The description of this zone."""
         return self._description
 
     def read(self) -> Reading:
-        """The counter in microjoules.
+        """Return the counter in microjoules.
 
         Raises:
             SensorError: the file cannot be read any more, or does not hold a number.
@@ -76,7 +76,7 @@ class PowercapSensor:
 
 
 def open_powercap(sysfs_root: Path) -> tuple[Sensor, ...]:
-    """Every package, DRAM and psys zone of the tree.
+    """Open every package, DRAM and psys zone of the tree.
 
     Raises:
         SensorUnavailableError: no tree, no zone, no permission, or counters that stand still.
@@ -95,33 +95,28 @@ def open_powercap(sysfs_root: Path) -> tuple[Sensor, ...]:
 
 
 def find_zones(sysfs_root: Path) -> tuple[Zone, ...]:
-    """The zones worth reading, each once, packages first; core and uncore are inside the package and left out.
+    """Return the zones to read, each once, packages first; core and uncore are inside the package and left out.
 
     Raises:
         SensorUnavailableError: there is no powercap tree, or no RAPL zone in it.
     """
-    base = sysfs_root / "class" / "powercap"
-    if not base.is_dir():
-        raise SensorUnavailableError(
-            f"{base} does not exist: no RAPL here, or a virtual machine or container without it",
-            "on Intel or AMD hardware: modprobe intel_rapl_msr",
-        )
+    base = powercap_folder(sysfs_root)
     zones: dict[str, Zone] = {}
-    for directory in sorted(_zone_directories(base), key=_twin_last):
+    for directory in sorted(_zone_directories(base), key=_zone_order):
         zone = _describe_zone(directory)
         if zone is not None and zone.part in _PARTS:
             # the mmio twin comes last and bears the same name
             zones.setdefault(zone.name, Zone(path=directory, measures=zone))
     if not zones:
         raise SensorUnavailableError(
-            f"{base} holds no RAPL zone; Docker masks it, and so do most virtual machines",
+            f"{base} contains no RAPL zone; Docker hides them, and most virtual machines have none",
             "on hardware: modprobe intel_rapl_msr; in Docker: -v /sys/class/powercap:/sys/class/powercap:ro",
         )
     return tuple(sorted(zones.values(), key=lambda zone: (_PARTS.index(zone.measures.part), zone.measures.name)))
 
 
 def _zone_directories(base: Path) -> Iterator[Path]:
-    """Zone directories, flat as in ``/sys/class`` and nested as in ``/sys/devices``, each once."""
+    """Yield zone directories, flat as in ``/sys/class`` and nested as in ``/sys/devices``, each once."""
     seen: set[Path] = set()
     waiting = sorted(base.iterdir(), reverse=True)
     while waiting:
@@ -137,8 +132,8 @@ def _zone_directories(base: Path) -> Iterator[Path]:
         waiting.extend(sorted((child for child in directory.iterdir() if not child.is_symlink()), reverse=True))
 
 
-def _twin_last(directory: Path) -> tuple[bool, list[int], str]:
-    """Plain ``intel-rapl`` before ``intel-rapl-mmio``, and by zone number, not by text."""
+def _zone_order(directory: Path) -> tuple[bool, list[int], str]:
+    """Return the sort key: plain ``intel-rapl`` before ``intel-rapl-mmio``, and by zone number, not by text."""
     kind, *numbers = directory.name.split(":")
     return kind != "intel-rapl", [int(number) for number in numbers], kind
 
@@ -158,7 +153,7 @@ def _describe_zone(directory: Path) -> RaplZone | None:
 
 
 def _parent_name(directory: Path) -> str | None:
-    """Name of the zone that holds this one: by its number, because ``/sys/class`` shows all zones side by side."""
+    """Return the name of the parent zone: by its number, because ``/sys/class`` lists all zones side by side."""
     parent_id = directory.name.rpartition(":")[0]
     for place in (directory.parent / parent_id, directory.resolve().parent):
         name = _text(place / "name")
@@ -182,7 +177,7 @@ def _open_zone(zone: Zone, *, virtual: bool) -> Sensor:
         return PowercapSensor(zone.path, description)
     except PermissionError as error:
         raise SensorUnavailableError(
-            f"{zone.path / 'energy_uj'} may be read by root alone (since Linux 5.10, CVE-2020-8694)",
+            f"{zone.path / 'energy_uj'} can be read only by root (since Linux 5.10, CVE-2020-8694)",
             "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj /sys/class/powercap/intel-rapl*/*/energy_uj "
             "(until the next boot; it lets every user of this machine see the counters)",
         ) from error

@@ -1,66 +1,67 @@
-"""Which sensors work here: an ordered table of back ends, each of which gives sensors or the reason why not."""
+"""The sensors that work on this machine: an ordered table of back ends, each with sensors or the reason for none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import ConfigError, SensorUnavailableError, did_you_mean
 from ..sensor import Sensor
+from .presence import amd_binding, nvml_is_loadable, perf_folder, powercap_folder
 
-__all__ = ["BACKENDS", "Backend", "Probe", "Refusal", "backends", "close_sensors", "probe_sensors"]
+__all__ = ["BACKENDS", "Backend", "Probe", "Refusal", "backends", "probe_sensors"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A back end that cannot run here."""
 
     name: str
     reason: str
     remedy: str = ""
-    """What would mend it; empty when nothing would."""
+    """The command or change that fixes it; empty where there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """What a probing found. The sensors are open: whoever probes closes them."""
+class Probe(NamedTuple):
+    """The result of a probe. The sensors are open: the caller closes them."""
 
     found: tuple[Sensor, ...]
     refused: tuple[Refusal, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
+class Backend(NamedTuple):
     """One row of the table."""
 
     name: str
     find: Callable[[Path], Sequence[Sensor]]
-    """Opens the sensors below a sysfs root; raises SensorUnavailableError with reason and remedy."""
+    """Open the sensors below a sysfs root; raise SensorUnavailableError with reason and remedy."""
     covers_cpu: bool
-    """Several of these would measure the same joules: the first that works is taken."""
+    """Several of these would measure the same joules: only the first that works is used."""
 
 
 def _powercap(root: Path) -> Sequence[Sensor]:
+    powercap_folder(root)
     from .powercap import open_powercap
 
     return open_powercap(root)
 
 
 def _perf(root: Path) -> Sequence[Sensor]:
+    perf_folder(root)
     from .perf import open_perf
 
     return open_perf(root)
 
 
 def _nvml(_root: Path) -> Sequence[Sensor]:
+    nvml_is_loadable()
     from .nvml import open_nvml
 
     return open_nvml()
 
 
 def _amd(_root: Path) -> Sequence[Sensor]:
+    amd_binding()
     from .amd import open_amd
 
     return open_amd()
@@ -79,11 +80,11 @@ BACKENDS: tuple[Backend, ...] = (
     Backend(name="amd", find=_amd, covers_cpu=False),
     Backend(name="estimate", find=_estimate, covers_cpu=True),
 )
-"""In the order of ``auto``; the sensors of third parties come behind."""
+"""In the order of ``auto``; the sensors of third parties follow."""
 
 
 def backends() -> tuple[Backend, ...]:
-    """Our own back ends and those of installed plug-ins; a plug-in cannot replace one of ours."""
+    """Return the built-in back ends and those of installed plug-ins; a plug-in cannot replace a built-in one."""
     from .entry_points import finders
 
     ours = {backend.name for backend in BACKENDS}
@@ -118,7 +119,7 @@ def probe_sensors(names: Sequence[str] = ("auto",), *, sysfs_root: Path = Path("
         except SensorUnavailableError as error:
             refused.append(Refusal(name=backend.name, reason=error.reason, remedy=error.remedy))
         except Exception as error:  # noqa: BLE001 - a sensor plug-in may raise anything; measuring goes on without it
-            refused.append(Refusal(name=backend.name, reason=f"it broke: {type(error).__name__}: {error}"))
+            refused.append(Refusal(name=backend.name, reason=f"it failed: {type(error).__name__}: {error}"))
         else:
             found.extend(sensors)
             if backend.covers_cpu and sensors:
@@ -126,22 +127,15 @@ def probe_sensors(names: Sequence[str] = ("auto",), *, sysfs_root: Path = Path("
     return Probe(found=tuple(found), refused=tuple(refused))
 
 
-def close_sensors(sensors: Sequence[Sensor]) -> None:
-    """Close all of them; one that raises does not keep the others open."""
-    for sensor in sensors:
-        with suppress(Exception):
-            sensor.close()
-
-
 def _chosen(names: Sequence[str]) -> Iterator[Backend]:
     ours = {backend.name: backend for backend in BACKENDS}
     # plug-ins are looked up only when one may be meant: it takes milliseconds
     table = ours if names and set(names) <= ours.keys() else {backend.name: backend for backend in backends()}
-    asked = [name.strip() for name in names if name.strip()]
-    if not asked:
-        raise ConfigError(f"no sensor is named; write 'auto', or some of: {', '.join(table)}")
-    for name in asked:
+    wanted = [name.strip() for name in names if name.strip()]
+    if not wanted:
+        raise ConfigError(f"the list of sensors is empty; write 'auto', or some of: {', '.join(table)}")
+    for name in wanted:
         if name != "auto" and name not in table:
             raise ConfigError(f"there is no sensor {name!r}; {did_you_mean(name, [*table, 'auto'])}")
-    for name in dict.fromkeys(asked):
+    for name in dict.fromkeys(wanted):
         yield from table.values() if name == "auto" else (table[name],)

@@ -1,12 +1,12 @@
-"""What RAPL is, whichever way it is read: one description a zone, with the published limits of its accuracy."""
+"""The description of RAPL zones, the same for every way to read them, with the published limits of their accuracy."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...errors import SensorError, SensorUnavailableError
-from ..result import Quality
+from ...records.energy_values import Quality
 from ..sensor import Sensor, SensorDescription
 
 __all__ = ["RAPL_UPDATE_S", "RaplZone", "rapl_description", "refuse_still"]
@@ -18,7 +18,7 @@ _HARDWARE_STEP_J = 2.0**-14
 _PSYS_STEP_J = 1.0
 """Sapphire and Emerald Rapids count psys in joules (intel_rapl_common.c, ``rapl_defaults_spr_server``)."""
 _GAIN_RATIO = 0.04
-"""Standard deviation. 3–5 % is practice, without a source."""
+"""Standard deviation. 3–5 % is common practice without a published source."""
 _KINDS = {"package": "cpu", "dram": "dram", "psys": "psys"}
 _COVERS = {"package": "CPU packages", "dram": "DRAM", "psys": "platform (psys)"}
 _MAX_W = {"package": 1000.0, "dram": 500.0, "psys": 10_000.0}
@@ -28,8 +28,7 @@ _FIRST_LOOK_S = 0.02
 _VIRTUAL_NOTE = "a hypervisor runs this machine: its RAPL counters are a share of the host's, not a measurement of it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaplZone:
+class RaplZone(NamedTuple):
     """Which part of the machine a zone measures."""
 
     name: str
@@ -42,7 +41,7 @@ class RaplZone:
 def rapl_description(
     zone: RaplZone, *, source: str, joules_per_count: float, wraps_at_counts: int | None, virtual: bool = False
 ) -> SensorDescription:
-    """The description of one zone.
+    """Return the description of one zone.
 
     Args:
         zone: what it measures.
@@ -85,7 +84,7 @@ def refuse_still(sensors: list[Sensor]) -> None:
         sensor.close()
         sensors.remove(sensor)
     if not any(sensor.description.kind in {"cpu", "psys"} for sensor in sensors):
-        raise SensorUnavailableError("the RAPL counters read 0 and do not move, as in most virtual machines")
+        raise SensorUnavailableError("the RAPL counters stay at 0, as in most virtual machines")
 
 
 def _stands_at_zero(sensor: Sensor) -> bool:

@@ -1,15 +1,19 @@
-"""What a window gives: joules by domain, each with its quality and its interval."""
+"""The energy of a window, as the meter returns it and as records store it.
+
+Field names are part of the public interface: they are the keys of a record's ``energy``.
+A value that is unknown is ``None``, never 0.
+"""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
 
-__all__ = ["DomainEnergy", "Quality", "TracePoint", "WindowResult"]
+__all__ = ["DomainEnergy", "Quality", "WindowResult"]
 
 
 class Quality(enum.StrEnum):
-    """Where a joule comes from, best first; a total is as good as its worst part.
+    """The origin of a joule, best first; a total is as good as its worst part.
 
     >>> max([Quality.COUNTER, Quality.ESTIMATED], key=Quality.rank)
     <Quality.ESTIMATED: 'estimated'>
@@ -27,7 +31,7 @@ class Quality(enum.StrEnum):
     """Wanted, not available: the value is ``None`` and a flag says why."""
 
     def rank(self) -> int:
-        """0 for the best quality, 4 for the worst."""
+        """Return 0 for the best quality, 4 for the worst."""
         return list(Quality).index(self)
 
 
@@ -42,13 +46,13 @@ class DomainEnergy:
     name: str
     """As its source calls it: ``package-0``, ``dram-0``, ``gpu-0``, ``psys``, ``server-estimate``."""
     kind: str
-    """``cpu``, ``dram``, ``gpu``, ``gpu-memory``, ``psys``, ``module``, ``wall``."""
+    """``cpu``, ``dram``, ``gpu``, ``gpu-memory``, ``psys``, ``module``, ``server``, ``wall``."""
     device: str | None = None
     """Socket number or GPU UUID."""
-    joules: float | None
-    u95_j: float | None
-    quality: Quality
-    source: str
+    joules: float | None = None
+    u95_j: float | None = None
+    quality: Quality = Quality.MISSING
+    source: str = ""
     """``powercap``, ``perf``, ``nvml``, ``estimate`` or a plug-in's name."""
     counted: bool = True
     """Whether it is part of the total: each joule once, never psys and package together."""
@@ -62,30 +66,22 @@ class DomainEnergy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TracePoint:
-    """Mean watts of each domain between the previous point and ``offset_s`` (seconds since the window opened)."""
-
-    offset_s: float
-    watts: tuple[float | None, ...]
-    """One value a domain, in the order of ``WindowResult.domains``; ``None`` where there was no reading."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowResult:
-    """The energy between two marks.
+    """The energy of one window; windows nest. Without a meter every value is unknown.
 
     Sums are ``None`` unless every domain that belongs to them has a value: a total never hides a missing part.
     ``total_j`` is over the counted domains of ``boundary``.
     """
 
-    name: str
-    start_s: float = 0.0
+    name: str = "test"
+    start_s: float | None = None
     """Seconds from the opening of the outermost window to the opening of this one."""
-    window_s: float
-    total_j: float | None
-    total_u95_j: float | None
-    quality: Quality
-    boundary: str
+    window_s: float | None = None
+    """Length of the window, seconds; ``None`` where no window was opened."""
+    total_j: float | None = None
+    total_u95_j: float | None = None
+    quality: Quality = Quality.MISSING
+    boundary: str = ""
     """What is inside the total, in words: ``"GPU boards + CPU packages; without DRAM, board, power supply"``."""
     cpu_j: float | None = None
     gpu_j: float | None = None
@@ -93,15 +89,10 @@ class WindowResult:
     mean_w: float | None = None
     peak_w: float | None = None
     idle_j: float | None = None
-    """Idle power times the window, where an idle leg was measured."""
+    """Idle power times the window, where idle power was measured."""
     above_idle_j: float | None = None
     domains: tuple[DomainEnergy, ...] = ()
     windows: tuple[WindowResult, ...] = ()
     """The windows that were opened and closed inside this one, in order of closing."""
-    trace: tuple[TracePoint, ...] = ()
-    flags: tuple[str, ...] = ()
-    """What a reader must know, in words."""
-    sampler_cpu_s: float | None = None
-    """CPU seconds that the sampling itself took in this window."""
-    max_gap_s: float | None = None
-    """Longest time between two readings of the sampler."""
+    trace: str | None = None
+    """Path of ``trace.csv.gz``, relative to the run's folder; ``None`` where no trace was stored."""
