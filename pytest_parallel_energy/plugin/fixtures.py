@@ -55,8 +55,9 @@ def energy_meter(request: pytest.FixtureRequest) -> CallWindow | UnmeasuredWindo
 def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | DisabledLoads]:
     """Background loads: trainings that loop while the test runs, ready before it starts and stopped after it.
 
-    ``.rounds_completed .rounds_failed .alive .coverage_ratio .log_dir .script .stop()`` describe the first load. Call it
-    to start another: ``background_load("repository/model", epochs=1)`` or ``background_load(["python", "x.py"])``.
+    ``.rounds_completed .rounds_failed .alive .coverage_ratio .log_dir .script .stop()`` describe the first load.
+    Call it to start another: ``background_load("repository/model", epochs=1)`` or
+    ``background_load(["python", "x.py"])``.
     ``@pytest.mark.parametrize("background_load", [None, "repository/model"], indirect=True)`` runs the test without
     and with the load.
     """
