@@ -126,8 +126,8 @@ class Attempt:
     def folder(self) -> Path:
         """The attempt's own folder, made when there is something to keep in it.
 
-        It is a scratch folder under ``--energy-disable``, and where the results folder cannot be written: then a flag of
-        the record says so.
+        It is a scratch folder under ``--energy-disable``, and also if the results folder cannot be written, which a flag
+        of the record says.
 
         Raises:
             RecordError: not even a scratch folder can be made.
@@ -330,7 +330,7 @@ class Attempt:
             if flag not in self.flags:  # a heartbeat meets the same problem every ten seconds
                 self.flags.append(flag)
             return None
-        return self.run.open_store().relative(path) if self.folder_is_kept else None
+        return self.run.open_store().relative(path) if self._folder_is_kept else None
 
     def _workload_part(self) -> WorkloadPart | None:
         cell, trained = self.cell, self.trained

@@ -67,7 +67,7 @@ def test_no_heartbeat_after_the_end(world):
     store = experiment.run.open_store()
     store.append(record)
     experiment.keep_heartbeat()
-    assert store.adopt_unfinished() == ()
+    assert list(store.adopt_unfinished()) == []
     assert [found.status for found in read_records(store.folder).records] == [Status.PASSED]
 
 
