@@ -126,8 +126,8 @@ class Attempt:
     def folder(self) -> Path:
         """The attempt's own folder, made when there is something to keep in it.
 
-        It is a scratch folder under ``--energy-disable``, and also if the results folder cannot be written, which a flag
-        of the record says.
+        It is a scratch folder under ``--energy-disable``, and also if the results folder cannot be written: a flag of
+        the record says so.
 
         Raises:
             RecordError: not even a scratch folder can be made.
