@@ -1,9 +1,11 @@
-"""What a measured test costs above a bare one: the same empty bodies with and without the meter, in turn.
+"""The cost of a measured test above a bare one: the same empty bodies with and without the meter, in turn.
 
     python benchmarks/empty_test.py [--pairs 5] [--tests 200]
 
-Each measured test's record is appended and synced, so the cost of one fsync on the same disk is printed beside it.
-The limit is 0.35 ms and one fsync above the bare test (DESIGN, budgets).
+With the estimate, and with counters (a powercap tree whose counters change every millisecond). Each measured test
+appends one synced line and each window waits for counter edges, so the cost of one fsync on the same disk and of the
+edges is printed as well. Limits: 1 ms and one fsync per test with the estimate; 2 ms, one fsync and the edges with
+counters; 200 ms per session.
 """
 
 from __future__ import annotations
@@ -15,25 +17,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+from pytest_parallel_energy.energy.meter import EnergyMeter
+from pytest_parallel_energy.testing import PowercapTree
+
 QUIET = ("-q", "-p", "no:cacheprovider")
+ESTIMATE: Mapping[str, str] = {"PYTEST_ENERGY_SENSORS": "estimate"}
 
 
 def suite(tests: int, argument: str) -> str:
-    """Source of a suite of empty tests."""
+    """Return the source of a suite of empty tests."""
     return "".join(f"def test_{number}({argument}):\n    pass\n\n\n" for number in range(tests))
 
 
-def run_s(folder: Path) -> float:
-    """Wall seconds of one whole pytest process."""
+def run_s(folder: Path, environment: Mapping[str, str]) -> float:
+    """Return the wall seconds of one whole pytest process."""
+    command = [sys.executable, "-m", "pytest", *QUIET]
     started_s = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "pytest", *QUIET], cwd=folder, check=True, capture_output=True)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env={**os.environ, **environment})
     return time.perf_counter() - started_s
 
 
 def fsync_s(folder: Path, times: int = 100) -> float:
-    """Median seconds of a short append with its sync."""
+    """Return the median seconds of a short append with its sync."""
     taken = []
     with (folder / "synced").open("ab", buffering=0) as file:
         for _ in range(times):
@@ -44,33 +52,59 @@ def fsync_s(folder: Path, times: int = 100) -> float:
     return statistics.median(taken)
 
 
-def per_test_ms(folder: Path, argument: str, tests: int, pairs: int) -> float:
-    """Median milliseconds a test: suites of ``tests`` and of one test, so that the start-up cancels."""
-    differences = []
+def edges_s(sysfs_root: Path, times: int = 100) -> float:
+    """Return the median seconds that an empty window on counter edges takes longer than one without."""
+    taken: dict[bool, list[float]] = {False: [], True: []}
+    with EnergyMeter("powercap", sysfs_root=sysfs_root) as meter:
+        for _ in range(times):
+            for edges in (False, True):
+                started_s = time.perf_counter()
+                meter.begin(edges=edges).close()
+                taken[edges].append(time.perf_counter() - started_s)
+    return statistics.median(taken[True]) - statistics.median(taken[False])
+
+
+def costs_ms(folder: Path, pairs: int, tests: int, environment: Mapping[str, str]) -> tuple[float, float]:
+    """Return the median milliseconds per test and per session that measuring adds to a bare suite."""
+    per_test, per_session = [], []
     for _ in range(pairs):
-        (folder / "test_suite.py").write_text(suite(tests + 1, argument))
-        many_s = run_s(folder)
-        (folder / "test_suite.py").write_text(suite(1, argument))
-        differences.append(many_s - run_s(folder))
-    return statistics.median(differences) / tests * 1e3
+        taken_s = {}
+        for argument in ("", "energy_meter"):
+            for number in (tests + 1, 1):
+                (folder / "test_suite.py").write_text(suite(number, argument))
+                taken_s[argument, number] = run_s(folder, environment)
+        bare_s, measured_s = (
+            (taken_s[argument, tests + 1] - taken_s[argument, 1]) / tests for argument in ("", "energy_meter")
+        )
+        per_test.append(measured_s - bare_s)
+        per_session.append(taken_s["energy_meter", 1] - taken_s["", 1] - (measured_s - bare_s))
+    return statistics.median(per_test) * 1e3, statistics.median(per_session) * 1e3
 
 
 def main() -> None:
-    """Print the cost of a test, bare and measured."""
+    """Print the cost per test and per session, with the estimate and with counters."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--tests", type=int, default=200)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        bare_ms = per_test_ms(folder, "", options.tests, options.pairs)
-        measured_ms = per_test_ms(folder, "energy_meter", options.tests, options.pairs)
+        folder, sysfs_root = Path(scratch) / "suite", Path(scratch) / "sys"
+        folder.mkdir()
+        sysfs_root.mkdir()
+        with PowercapTree(sysfs_root):
+            edges_ms = edges_s(sysfs_root) * 1e3
+            counters = {"PYTEST_ENERGY_SENSORS": "powercap", "PYTEST_ENERGY_SYSFS_ROOT": str(sysfs_root)}
+            # no idle leg: it is seconds per session that the user chooses
+            counters["PYTEST_ENERGY_IDLE"] = "0"
+            by_sensor = {
+                "estimate": costs_ms(folder, options.pairs, options.tests, ESTIMATE),
+                "counters": costs_ms(folder, options.pairs, options.tests, counters),
+            }
         sync_ms = fsync_s(folder) * 1e3
-    print(f"{options.tests} empty tests, medians of {options.pairs} pairs:")
-    print(f"  bare test                    {bare_ms:6.2f} ms")
-    print(f"  with energy_meter            {measured_ms:6.2f} ms")
-    print(f"  above the bare test          {measured_ms - bare_ms:6.2f} ms")
-    print(f"  one append and fsync (4 KiB) {sync_ms:6.2f} ms")
+    print(f"{options.tests} empty tests above bare ones, medians of {options.pairs} pairs:")
+    for sensor, (test_ms, session_ms) in by_sensor.items():
+        print(f"  {sensor}: {test_ms:6.2f} ms per test, {session_ms:6.0f} ms per session")
+    print(f"  one append and fsync (4 KiB): {sync_ms:6.2f} ms; edges of one window: {edges_ms:6.2f} ms")
 
 
 if __name__ == "__main__":

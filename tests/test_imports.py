@@ -34,8 +34,8 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 # Inside run/, from the bottom up, by the same rule.
 RUN_FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"closing", "legs", "progress", "record_parts"}),
-    frozenset({"experiment_cell"}),
+    frozenset({"closing", "conclusion_settings", "legs", "progress", "record_parts"}),
+    frozenset({"attempt_journal", "experiment_cell"}),
     frozenset({"session", "conclusion"}),
     frozenset({"loads", "ready_host"}),
     frozenset({"attempt"}),

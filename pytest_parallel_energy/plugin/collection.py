@@ -1,4 +1,4 @@
-"""From test functions to items: one for each repetition of each cell."""
+"""Collection: one item per repetition of each cell, and the values that markers give to items."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
 
 class Items:
-    """What this process knows about its experiments before they run.
+    """The experiments among the collected tests: their settings, markers, parameters and identities.
 
     Args:
         config: pytest's.
@@ -56,19 +56,19 @@ class Items:
 
     @property
     def settings(self) -> Settings:
-        """What the user asked for."""
+        """The settings of this session."""
         if self._settings is None:
             self._settings = settings_from(self.config, os.environ)
         return self._settings
 
     @property
     def settings_if_any(self) -> Settings | None:
-        """What the user asked for; ``None`` where that is nothing, which costs nothing to find out."""
+        """The settings; ``None`` if the user gave none, which is cheap to find out."""
         return self.settings if self._given else None
 
     @property
     def session(self) -> Run:
-        """What the experiments share, made when the first one needs it."""
+        """The state that the experiments share, made when first needed."""
         if self._session is None:
             from ..run.session import Run
 
@@ -104,7 +104,7 @@ class Items:
         )
 
     def settings_of(self, item: pytest.Item) -> Settings:
-        """The settings of one test.
+        """Return the settings of one test.
 
         Raises:
             ConfigError: its ``energy`` marker says something that is not understood.
@@ -118,7 +118,7 @@ class Items:
 
     @staticmethod
     def plan_of(item: pytest.Item) -> MarkedPlan:
-        """What the item's markers say, in the order in which they were written; then its parametrised load.
+        """Return the item's markers as values, in the order in which they were written; then its parametrised load.
 
         Raises:
             ConfigError: a marker says something that is not understood.
@@ -141,7 +141,7 @@ class Items:
 
     @staticmethod
     def limits_of(item: pytest.Item) -> tuple[Limit, ...]:
-        """The limits that the item's markers set on its own energy and power.
+        """Return the limits that the item's markers set on its energy and power.
 
         Raises:
             ConfigError: a marker says something that is not understood.
@@ -153,7 +153,7 @@ class Items:
 
     @staticmethod
     def param_of(item: pytest.Item) -> CellParam:
-        """Which cell and repetition the item is."""
+        """Return the cell and repetition of the item."""
         from ..plan.cells import CellParam
 
         callspec = getattr(item, "callspec", None)
@@ -230,7 +230,7 @@ class Items:
             names.append("background_load")
 
     def prepare(self) -> None:
-        """Before anything starts, refuse what could not be measured or kept.
+        """Open the sensors and the results folder and kill leftover processes, before the first test starts.
 
         Raises:
             pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, or the
@@ -264,7 +264,7 @@ def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
 
 @contextmanager
 def _refused_at(item: pytest.Item) -> Iterator[None]:
-    """Our errors end the collection of the item's module with their message, without a traceback."""
+    """Turn this package's errors into collection errors, which pytest shows without a traceback."""
     try:
         yield
     except ParallelEnergyError as error:

@@ -68,7 +68,8 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
         return
     try:
         with message_only():
-            experiment.loads.start_marked(experiment.attempt.folder)
+            if experiment.cell.plan.loads:  # else an empty folder would be made
+                experiment.loads.start_marked(experiment.attempt.folder)
         yield Loads(experiment)
     finally:
         experiment.loads.stop()

@@ -192,11 +192,13 @@ class Reporting:
 
     def _conclude(self) -> None:
         """Compare and report the whole run, as the user asked; a suite that asked for nothing does not pay for it."""
-        from ..run.conclusion import conclude, wants_conclusion
+        from ..run.conclusion_settings import wants_conclusion
 
         settings, energy, config = self._collection.settings, self._collection.session, self._collection.config
         if not wants_conclusion(settings):
             return
+        from ..run.conclusion import conclude
+
         shown = config.pluginmanager.has_plugin("terminalreporter")
         width = config.get_terminal_writer().fullwidth if shown else _WIDTH
         try:

@@ -1,4 +1,4 @@
-"""One experiment from set-up to its records: the window around the call, how it ended, and what ends it early."""
+"""The hooks that run one experiment: its window, its outcome, its records, and signals and timeouts that end it."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ __all__ = ["Running"]
 
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _LEAD_S = 0.5
-"""How long before a timeout that ends the process its record is written: a write and a sync take milliseconds."""
+"""The record of a timeout that ends the process is written so long before it: a write and a sync take milliseconds."""
 _REASON_LENGTH = 500
 _BEAT_S = 1.0
-_BEATS_TO_FEEL = 5
-"""A look at a GPU takes milliseconds under the driver's lock, and a temperature changes slowly."""
-_BEATS_TO_KEEP = 10
-"""So many seconds of a crashed attempt's energy may be missing; a snapshot costs about a millisecond."""
+_BEATS_PER_TEMPERATURE = 5
+"""Reading a GPU takes milliseconds under the driver's lock, and temperatures change slowly."""
+_BEATS_PER_RECORD = 10
+"""Up to so many seconds of a crashed attempt's energy are missing; a snapshot costs about a millisecond."""
 
 
 class Running:
-    """Registered once there is an experiment to run, so that other suites do not pass through these hooks.
+    """The hooks around each experiment, registered only if there is one, so that other suites do not pay for them.
 
     Args:
         collection: what is known about the items.
@@ -51,7 +51,7 @@ class Running:
         self._limits: tuple[Limit, ...] = ()
         self._handlers: dict[int, Any] = {}
         self._exit_timer: threading.Timer | None = None
-        self._ready_host = ReadyHost(collection.session, self._tell)
+        self._ready_host = ReadyHost(collection.session, self._print_line)
         self._host_flags: tuple[str, ...] = ()
         self._refusal: str | None = None
         self._ended = threading.Event()
@@ -59,7 +59,7 @@ class Running:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Before a measured test: the host's lock and rest. First of its kind: no timeout counts this time."""
+        """Prepare the host before a measured test; outermost, so that no timeout counts this time."""
         if not self._collection.is_experiment(item) or self._collection.settings.disable:
             return (yield)
         self._refusal, self._host_flags = None, ()
@@ -74,7 +74,7 @@ class Running:
         finally:
             self._ready_host.leave()
 
-    def _tell(self, line: str) -> None:
+    def _print_line(self, line: str) -> None:
         terminal = self._collection.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             terminal.ensure_newline()
@@ -113,7 +113,7 @@ class Running:
         try:
             outcome = yield
         except BaseException:
-            with contextlib.suppress(ParallelEnergyError):  # the test's own failure is the one to tell
+            with contextlib.suppress(ParallelEnergyError):  # report the test's own failure
                 experiment.close_window()
             raise
         with message_only():
@@ -135,7 +135,7 @@ class Running:
             self._experiment = None
             try:
                 _attach_records(experiment, report)
-            except Exception:  # noqa: BLE001 - a fault of ours fails this test, loudly; it must not end hours of others
+            except Exception:  # noqa: BLE001 - an error of the plugin fails this test; it must not end the session
                 report.outcome = "failed"
                 report.longrepr = f"the record could not be made:\n{traceback.format_exc()}"
         return report
@@ -182,35 +182,35 @@ class Running:
             self._heartbeat.start()
 
     def _beat(self) -> None:
-        """Note the temperatures, and now and then the joules so far: SIGKILL and power cuts leave no time for it."""
+        """Note the temperatures, and every ten seconds the joules so far, in case the process is killed."""
         for count in itertools.count(1):
             if self._ended.wait(_BEAT_S):
                 return
             experiment = self._experiment
             if experiment is None:
                 continue
-            if count % _BEATS_TO_FEEL == 0:
+            if count % _BEATS_PER_TEMPERATURE == 0:
                 experiment.attempt.note_temperatures()
-            if count % _BEATS_TO_KEEP == 0:
+            if count % _BEATS_PER_RECORD == 0:
                 with contextlib.suppress(ParallelEnergyError):  # a full disk: the record itself will say so
                     experiment.keep_heartbeat()
 
     def _take_signals(self) -> None:
-        """Make SIGTERM and SIGHUP end the session in order: tear-down, records, JUnit. SIGINT is pytest's own."""
+        """Make SIGTERM and SIGHUP end the session with tear-down, records and JUnit. pytest handles SIGINT."""
         if self._handlers or threading.current_thread() is not threading.main_thread():
             return
         for number in _ENDING_SIGNALS:
             if signal.getsignal(number) == signal.SIG_DFL:
                 self._handlers[number] = signal.signal(number, _end_session)
 
-    # Last of the wrappers, hence the innermost: right after the fixtures' tear-down, before anybody reports.
+    # Last of the wrappers, hence the innermost: it runs right after the fixtures' tear-down, before the reports.
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, Any, Any]:
         """Keep the record of an interrupted experiment, after its fixtures were torn down; close the sensors."""
         try:
             return (yield)
         finally:
-            with contextlib.ExitStack() as last:  # each of these is done whatever becomes of the others
+            with contextlib.ExitStack() as last:  # each of these is done even if another one fails
                 last.callback(self._collection.session.close)
                 last.callback(self._ready_host.leave)
                 last.callback(self._give_signals_back)
@@ -230,7 +230,7 @@ class Running:
         try:
             experiment.finish_interrupted()
         except ParallelEnergyError as error:
-            self._tell(f"the record of {experiment.cell.nodeid} could not be kept: {error}")
+            self._print_line(f"the record of {experiment.cell.nodeid} could not be kept: {error}")
 
     def _give_signals_back(self) -> None:
         for number, handler in self._handlers.items():

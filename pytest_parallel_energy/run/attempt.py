@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import itertools
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
     from .loads import ExperimentLoads
     from .session import Run
 
-__all__ = ["CRASHED", "Attempt", "TrainedWorkload"]
+__all__ = ["Attempt", "TrainedWorkload"]
 
-CRASHED = "the session ended before this attempt did"
+_CRASHED = "the session ended before this attempt did"
 """The reason in the record of an attempt whose process died."""
 
 
@@ -55,9 +57,7 @@ class Attempt:
         cell: the experiment's identity.
         loads: the experiment's background loads.
         number: counts from 1; retries follow.
-        folder: the attempt's own folder.
         host: the machine's facts, with the governor in force now.
-        folder_is_kept: ``False`` for a temporary folder, which goes with the session.
         metrics: numbers that the test recorded.
         flags: remarks for the reader of the record.
     """
@@ -66,9 +66,7 @@ class Attempt:
     cell: ExperimentCell
     loads: ExperimentLoads
     number: int
-    folder: Path
     host: HostPart
-    folder_is_kept: bool = True
     metrics: dict[str, float] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
     window: Window | None = None
@@ -80,10 +78,16 @@ class Attempt:
     trainings: int = 0
     status: Status = Status.PASSED
     reason: str | None = None
+    is_over: bool = False
+    """Whether the final record is being made."""
     record_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat(timespec="milliseconds"))
     started_s: float = field(default_factory=time.monotonic)
     _thermal: ThermalLog = field(init=False)
+    _folder: Path | None = None
+    _folder_is_kept: bool = False
+    """``False`` for a scratch folder, which is removed with the session."""
+    _making_folder: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self._thermal = ThermalLog(self._read_temperatures_c)
@@ -100,38 +104,54 @@ class Attempt:
     ) -> Attempt:
         """Start the first attempt, or a retry after an ``earlier`` one.
 
-        Its folder exists from now on, with a record that says that the attempt did not finish. Under
-        ``--energy-disable`` the folder is a scratch folder and there is no record. Where the results folder cannot be
-        written, the folder is a scratch folder too, and the record says so.
+        From now on a record on the disk says that the attempt did not end. Under ``--energy-disable`` there is none.
 
         Raises:
             RecordError: not even a scratch folder can be made.
         """
-        number = earlier.number + 1 if earlier else 1
-        measured = not cell.settings.disable
-        remarks = list(flags)
-        folder = None
-        if measured:
-            name = cell.id_with(loads.started_identities())
-            label = experiment_label(f"{name}-warmup" if cell.param.warmup else name, cell.param.repetition, number)
-            try:
-                folder = run.open_store().experiment_folder(label)
-            except RecordError as error:
-                remarks.append(f"the logs and files of this attempt were not kept: {error}")
         attempt = cls(
             run=run,
             cell=cell,
             loads=loads,
-            number=number,
-            folder=folder or run.scratch_folder(),
-            folder_is_kept=folder is not None,
-            host=run.host_now() if measured else run.host,
+            number=earlier.number + 1 if earlier else 1,
+            host=run.host if cell.settings.disable else run.host_now(),
             metrics=dict(earlier.metrics) if earlier else {},
-            flags=remarks,
+            flags=list(flags),
         )
-        if measured:
-            attempt.keep(attempt.record(Status.CRASHED, CRASHED, None))
+        if not cell.settings.disable:
+            attempt.keep_unfinished()
         return attempt
+
+    @property
+    def folder(self) -> Path:
+        """The attempt's own folder, made when there is something to keep in it.
+
+        It is a scratch folder under ``--energy-disable``, and also if the results folder cannot be written: a flag of
+        the record says so.
+
+        Raises:
+            RecordError: not even a scratch folder can be made.
+        """
+        with self._making_folder:  # the heartbeat makes it too, for a power trace
+            if self._folder is None:
+                self._folder = self._make_folder()
+                if not (self.is_over or self.cell.settings.disable):
+                    self.keep_unfinished()  # it names the folder from now on
+            return self._folder
+
+    def _make_folder(self) -> Path:
+        cell = self.cell
+        if cell.settings.disable:
+            return self.run.scratch_folder()
+        name = cell.id_with(self.loads.started_identities())
+        label = experiment_label(f"{name}-warmup" if cell.param.warmup else name, cell.param.repetition, self.number)
+        try:
+            folder = self.run.open_store().experiment_folder(label)
+        except RecordError as error:
+            self.flags.append(f"the logs and files of this attempt were not kept: {error}")
+            return self.run.scratch_folder()
+        self._folder_is_kept = True
+        return folder
 
     # --- the window ------------------------------------------------------------------------------------------------
 
@@ -222,6 +242,7 @@ class Attempt:
         store = self.run.open_store()
         cell = self.cell
         window = None if result is None else self.window
+        energy = energy_part(result, self._keep_trace(window))  # first: a trace makes the folder
         attribution = Attribution() if result is None else self.loads.attribution(result, cell.work_and_values)
         return Record(
             record_id=self.record_id,
@@ -236,28 +257,64 @@ class Attempt:
             reason=reason,
             started_at=self.started_at,
             duration_s=time.monotonic() - self.started_s,
-            folder=store.relative(self.folder) if self.folder_is_kept else None,
+            folder=store.relative(self._folder) if self._folder is not None and self._folder_is_kept else None,
             labels=cell.settings.labels(),
             metrics=dict(self.metrics),
             workload=self._workload_part(),
-            energy=energy_part(result, self._keep_trace(window)),
+            energy=energy,
             background=self.loads.parts(),
             attribution=attribution,
             meter=meter_part(window, tuple(self.flags), self._thermal.ends),
             host=self.host,
         )
 
+    def end(self, status: Status, reason: str | None, result: WindowResult | None, *, keep: bool) -> Record:
+        """Return the final record, kept in the attempt's folder as well if ``keep`` is true.
+
+        The folder of an attempt that did not pass is made in any case: there is something to look at.
+
+        Raises:
+            RecordError: not even a scratch folder can be made.
+        """
+        self.is_over = True
+        if keep or status is not Status.PASSED:
+            _ = self.folder
+        record = self.record(status, reason, result)
+        return self.keep(record) if keep else record
+
+    def keep_unfinished(self) -> None:
+        """Write down that the attempt has not ended, with its energy so far, in case this process is killed.
+
+        A disk that does not take it does not stop the measurement.
+        """
+        result = self.energy_so_far() if self.is_open else None
+        reason = f"{_CRASHED}; its last heartbeat" if self.is_open else _CRASHED
+        with contextlib.suppress(RecordError):
+            self.run.journal.write(self.record(Status.CRASHED, reason, result))
+
     def keep(self, record: Record) -> Record:
-        """Write the record into the attempt's folder, where it is found if this process dies.
+        """Write a final record into the folder that it names, where it is found if this process dies.
 
         Returns:
             The record; with a flag if it could not be written, which decides nothing else.
         """
         problem = self.run.open_store().keep_experiment(record)
+        with contextlib.suppress(RecordError):
+            if record.folder is None or problem is not None:
+                self.run.journal.write(record)
+            else:
+                self.run.journal.clear()
         if problem is None:
             return record
         flags = (*record.meter.flags, f"{EXPERIMENT_NAME} was not written: {problem}")
         return dataclasses.replace(record, meter=dataclasses.replace(record.meter, flags=flags))
+
+    def discard(self) -> None:
+        """Remove the attempt's folder and its unfinished record: the test was skipped."""
+        if self._folder is not None and self._folder_is_kept:
+            self.run.open_store().remove_experiment(self._folder)
+        with contextlib.suppress(RecordError):
+            self.run.journal.clear()
 
     def _keep_trace(self, window: Window | None) -> str | None:
         trace = () if window is None else window.trace
@@ -275,7 +332,7 @@ class Attempt:
             if flag not in self.flags:  # a heartbeat meets the same problem every ten seconds
                 self.flags.append(flag)
             return None
-        return self.run.open_store().relative(path) if self.folder_is_kept else None
+        return self.run.open_store().relative(path) if self._folder_is_kept else None
 
     def _workload_part(self) -> WorkloadPart | None:
         cell, trained = self.cell, self.trained

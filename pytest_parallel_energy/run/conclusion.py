@@ -1,9 +1,9 @@
-"""What is done with a run once its records are kept: comparison, gate, baseline, reports."""
+"""The end of a run, once its records are kept: comparison, gate, baseline and reports."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,19 +21,20 @@ from ..reports.writers import ReportTarget, write_report
 from ..statistics.baseline import check_reference, find_path, save_baseline
 from ..statistics.compare import Comparison, comparable, compare_runs, default_threshold
 from ..statistics.stats import INSTALL_HINT, have_scipy
+from .conclusion_settings import compares, on_github
 
 if TYPE_CHECKING:
     from ..plan.settings import Settings
     from ..records.record import HostPart
 
-__all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference", "wants_conclusion"]
+__all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """What the run is compared with, settled before it starts: ``latest`` is another run afterwards.
+    """The run or baseline to compare with, chosen before the run starts, because ``latest`` changes with it.
 
-    ``path`` is ``None`` where there is nothing to compare with yet; ``problem`` says so.
+    ``path`` is ``None`` if there is nothing to compare with yet; ``problem`` says so.
     """
 
     path: Path | None
@@ -49,31 +50,20 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """What the terminal shows below the table, and whether a gate closed."""
+    """The lines that the terminal shows below the table, and whether the comparison failed the run."""
 
     comparison: tuple[Line, ...] = ()
     costs: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
-    """What was written where, one sentence each."""
+    """One sentence per file that was written."""
     annotations: tuple[str, ...] = ()
-    """Workflow commands, to be printed as they are."""
+    """Workflow commands of GitHub, printed unchanged."""
     problems: tuple[str, ...] = ()
     failed: bool = False
 
 
-def wants_conclusion(settings: Settings) -> bool:
-    """Whether the settings ask for anything that this module does."""
-    asked = _compares(settings) or settings.save_baseline is not None or settings.report or factors_of(settings)
-    return bool(asked) or on_github()
-
-
-def on_github(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this runs in a step of GitHub Actions, which shows a summary."""
-    return environ.get("GITHUB_ACTIONS") == "true" and bool(environ.get("GITHUB_STEP_SUMMARY"))
-
-
 def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Reference | None:
-    """What the run will be compared with; ``None`` where no comparison was asked for.
+    """Return what the run will be compared with; ``None`` if the user wants no comparison.
 
     Raises:
         ConfigError: it does not exist and ``--energy-baseline-missing=fail``; a gate or that setting was asked for and
@@ -81,7 +71,7 @@ def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Ref
     """
     if settings.compare_fail and not have_scipy():
         raise ConfigError(f"--energy-compare-fail: {INSTALL_HINT}")
-    if not _compares(settings):
+    if not compares(settings):
         return None
     strict = settings.baseline_missing == "fail"
     try:
@@ -100,19 +90,19 @@ def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Ref
 
 
 def factors_of(settings: Settings) -> Factors:
-    """The user's numbers."""
+    """Return the carbon intensity, price and PUE that the user gave."""
     return Factors(carbon=settings.carbon_intensity, price=settings.price, pue=settings.pue)
 
 
 def conclude(
     settings: Settings, results_dir: Path, folder: Path, reference: Reference | None, *, width: int
 ) -> Conclusion:
-    """Compare, keep the baseline, write the reports. What fails is among the problems; the rest is done.
+    """Compare, save the baseline and write the reports. A step that fails becomes a problem; the others are done.
 
     Args:
-        settings: what the user asked for.
+        settings: the settings of the run.
         results_dir: the folder of all runs.
-        folder: the run's.
+        folder: the folder of this run.
         reference: from :func:`find_reference`.
         width: characters of the terminal.
     """
@@ -143,10 +133,6 @@ def _gate_fails(reference: Reference | None, comparison: Comparison | None) -> b
     return bool(comparison.regressions)
 
 
-def _compares(settings: Settings) -> bool:
-    return settings.compare is not None or bool(settings.compare_fail)
-
-
 def _compared(settings: Settings, folder: Path, reference: Reference | None, problems: list[str]) -> Comparison | None:
     if reference is None or reference.path is None:
         return None
@@ -161,7 +147,7 @@ def _compared(settings: Settings, folder: Path, reference: Reference | None, pro
 
 
 Step = Iterator[str]
-"""Writes something when it is iterated, and says what."""
+"""Writes a file when it is iterated, and yields a sentence about it."""
 
 
 def _baseline_step(settings: Settings, results_dir: Path, report: Report) -> Step:

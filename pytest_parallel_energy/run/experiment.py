@@ -15,7 +15,7 @@ from ..plan.cells import profile_of
 from ..plan.limits import Limit, broken_limits
 from ..processes.controller import controller_has_ended
 from ..records.record import Record, Status
-from .attempt import CRASHED, Attempt
+from .attempt import Attempt
 from .loads import ExperimentLoads
 from .record_parts import energy_part
 
@@ -139,13 +139,12 @@ class Experiment:
         with self._writing:
             self._ended = True
         if self._discarded:
-            self.run.open_store().remove_experiment(attempt.folder)
+            attempt.discard()
             return tuple(self._failed)
         if attempt.status is Status.PASSED and not self.cell.param.warmup and attempt.result is not None:
             self.loads.remember_alone(attempt.result, self.cell.work_and_values)
-        record = attempt.record(attempt.status, attempt.reason, attempt.result)
-        if not self.run.owns_store:  # in case this worker dies before xdist's controller has the record
-            record = attempt.keep(record)
+        # A worker of xdist keeps the record itself, in case it dies before the controller has it.
+        record = attempt.end(attempt.status, attempt.reason, attempt.result, keep=not self.run.owns_store)
         return (*self._failed, record)
 
     def finish_interrupted(self) -> None:
@@ -160,8 +159,7 @@ class Experiment:
         with self._writing:
             attempt = self._attempt
             if not self._ended and attempt is not None and attempt.is_open:
-                reason = f"{CRASHED}; its last heartbeat"
-                attempt.keep(attempt.record(Status.CRASHED, reason, attempt.energy_so_far()))
+                attempt.keep_unfinished()
 
     def record_before_exit(self, status: Status, reason: str) -> None:
         """Keep the attempt as if it ended now, because the process is about to exit without tear-down.
@@ -173,8 +171,7 @@ class Experiment:
         result = attempt.energy_so_far()
         with self._writing:
             self._ended = True
-            record = attempt.record(status, reason, result)
-            attempt.keep(record)
+            record = attempt.end(status, reason, result, keep=True)
         if self.run.owns_store:
             try:
                 self.run.open_store().append(record)
@@ -231,8 +228,7 @@ class Experiment:
             return
         attempt.close_window()
         with self._writing:
-            record = attempt.record(Status(failed.status), failed.reason, attempt.result)
-            self._failed.append(attempt.keep(record))
+            self._failed.append(attempt.end(Status(failed.status), failed.reason, attempt.result, keep=True))
             self.loads.begin_attempt()
             self._attempt = Attempt.begin(self.run, self.cell, self.loads, flags=attempt.flags, earlier=attempt)
         self.open_window()

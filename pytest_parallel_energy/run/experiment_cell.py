@@ -96,11 +96,13 @@ class ExperimentCell:
     @cached_property
     def id(self) -> str:
         """The cell's name in records, with the loads that the markers name."""
-        return self.id_with(())
+        return self._id_of(self._marked_loads)
 
     def id_with(self, started_loads: Sequence[Mapping[str, Any]]) -> str:
         """Return the cell's name, with the loads that the test itself started (their identities) as well."""
-        loads = [*self._marked_loads, *started_loads]
+        return self._id_of([*self._marked_loads, *started_loads]) if started_loads else self.id
+
+    def _id_of(self, loads: Sequence[Mapping[str, Any]]) -> str:
         return cell_id(self._work, self._values, loads, host_class(self.facts.host))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How a run is going, in one line for people and one file for programs."""
+"""The progress of a run, in one line for people and one file for programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["LiveFigures", "Progress"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFigures:
-    """What the open window shows now; ``None`` is unknown."""
+    """The power and energy of the open window now; ``None`` is unknown."""
 
     watts: float | None = None
     joules: float | None = None
@@ -21,7 +21,7 @@ class LiveFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a run stands. Times are of the monotonic clock.
+    """The progress of a run. Times are of the monotonic clock.
 
     Args:
         total: experiments to run; ``None`` is not known yet.
@@ -43,16 +43,16 @@ class Progress:
 
     @classmethod
     def begin(cls, total: int | None, now_s: float | None = None) -> Progress:
-        """A run that begins now."""
+        """Return the progress of a run that begins now."""
         now_s = time.monotonic() if now_s is None else now_s
         return cls(total=total, started_s=now_s, current_started_s=now_s)
 
     def starts(self, nodeid: str, now_s: float) -> Progress:
-        """An experiment starts."""
+        """Return the progress after an experiment has started."""
         return replace(self, current=nodeid, current_started_s=now_s)
 
     def ends(self, joules: float | None, now_s: float) -> Progress:
-        """The current experiment has ended."""
+        """Return the progress after the current experiment has ended."""
         known = self.joules is not None and joules is not None
         return replace(
             self,
@@ -63,7 +63,7 @@ class Progress:
         )
 
     def left_s(self, now_s: float) -> float | None:
-        """Seconds until the last one ends, if the others take as long as those before; ``None`` before the first."""
+        """Return the seconds left, if the others take the mean time of the finished ones; ``None`` before the first."""
         if self.total is None or not self.finished:
             return None
         each_s = self.spent_s / self.finished
@@ -71,7 +71,7 @@ class Progress:
         return max(0.0, (self.total - self.finished) * each_s - running)
 
     def line(self, reading: LiveFigures, now_s: float) -> str:
-        """One line: which of how many, what trains, for how long, watts, joules, time left.
+        """Return one line: number and name of the experiment, elapsed time, watts, joules, time left.
 
         >>> Progress(total=12, finished=2, current="t.py::test_a[lr=0.1-rep0]", spent_s=20.0).line(
         ...     LiveFigures(watts=87.4, joules=612.0), 7.0)
@@ -87,7 +87,7 @@ class Progress:
         return ", ".join(parts) + ("" if left_s is None else f"; about {format_seconds(left_s)} left")
 
     def status(self, reading: LiveFigures, now_s: float, state: str) -> dict[str, Any]:
-        """What ``status.json`` holds; times in seconds, energy in joules, ``None`` where unknown."""
+        """Return the content of ``status.json``: times in seconds, energy in joules, ``None`` if unknown."""
         return {
             "schema_version": 1,
             "state": state,

@@ -1,4 +1,4 @@
-"""What happens before a measured test may begin: the host's lock, rest, the idle leg, the governor."""
+"""The preparation of the host for a measured test: its lock, the governor, the idle power, the cool-down."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["ReadyHost"]
 
 
 class ReadyHost:
-    """Lets one measured test at a time through on this host.
+    """The host, prepared for one measured test at a time.
 
     Args:
-        session: what the experiments share.
-        tell: is given one line when a wait takes long.
+        run: what the experiments share.
+        tell: is called with one line when a wait takes long.
     """
 
-    def __init__(self, session: Run, tell: Callable[[str], None]) -> None:
-        self._session = session
+    def __init__(self, run: Run, tell: Callable[[str], None]) -> None:
+        self._run = run
         self._tell = tell
         self._lock: HostLock | None = None
         self._governor: Governor | None = None
         self._leg_flags: tuple[str, ...] = ()
 
     def enter(self, settings: Settings) -> tuple[str, ...]:
-        """Wait until the test may be measured; gives the flags of its record.
+        """Wait until the test may be measured, and return the remarks for its record.
 
         Raises:
             ParallelEnergyError: another process is measuring, and the settings say not to wait (any longer).
@@ -46,7 +46,7 @@ class ReadyHost:
         return tuple(flags)
 
     def leave(self) -> None:
-        """Put the machine back as it was, and let the next one in."""
+        """Restore the governor and release the lock for the next test."""
         governor, self._governor = self._governor, None
         try:
             if governor is not None:
@@ -59,7 +59,7 @@ class ReadyHost:
         if self._lock is None:
             from ..host.lock import HostLock
 
-            settings = self._session.settings
+            settings = self._run.settings
             self._lock = HostLock(
                 None if settings.host_lock_dir is None else Path(settings.host_lock_dir),
                 mode=settings.host_lock,
@@ -69,19 +69,19 @@ class ReadyHost:
         return self._lock
 
     def _set_governor(self, name: str | None) -> tuple[str, ...]:
-        """The governor that this test asks for, as long as the lock is held: another session may want another."""
+        """Set the governor that this test requires, for as long as the lock is held, and return the remarks."""
         if name is None:
             return ()
         from ..host.governor import Governor
 
-        self._governor = Governor(name, sysfs_root=Path(self._session.settings.sysfs_root))
+        self._governor = Governor(name, sysfs_root=Path(self._run.settings.sysfs_root))
         self._governor.set()
         return () if self._governor.problem is None else (self._governor.problem,)
 
     def _measure_idle(self) -> tuple[str, ...]:
-        """Once a run, before anything of it draws power; an estimate has no idle power of its own to measure."""
-        meter, seconds = self._session.open_meter(), self._session.settings.idle
-        if meter.idle is None and seconds > 0 and self._session.has_measured_sensor:
+        """Measure idle power once per run, before the run draws power; an estimate has no idle power to measure."""
+        meter, seconds = self._run.open_meter(), self._run.settings.idle
+        if meter.idle is None and seconds > 0 and self._run.has_measured_sensor:
             self._leg_flags = meter.measure_idle(seconds).flags()
         return self._leg_flags
 
@@ -89,7 +89,7 @@ class ReadyHost:
         from ..energy.thermal import read_temperatures_c
         from ..host.cooldown import Rest
 
-        meter, root = self._session.open_meter(), Path(self._session.settings.sysfs_root)
+        meter, root = self._run.open_meter(), Path(self._run.settings.sysfs_root)
         idle = meter.idle
         return Rest(
             power_w=meter.mean_power_w,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..records.run_info import RunInfo
     from ..records.store import RunStore
     from ..training.registry import Registry
+    from .attempt_journal import AttemptJournal
     from .experiment_cell import ExperimentCell
     from .legs import LegBook
 
@@ -189,6 +190,17 @@ class Run:
 
         return ExperimentCell(facts=self, nodeid=nodeid, settings=settings, plan=plan, param=param)
 
+    @cached_property
+    def journal(self) -> AttemptJournal:
+        """The file of the attempt in progress, made with the first measured attempt of this process.
+
+        Raises:
+            RecordError: the results folder cannot be written.
+        """
+        from .attempt_journal import AttemptJournal
+
+        return AttemptJournal(self.open_store().experiment_folder("in-progress"))
+
     def code_of(self, file: Path) -> str | None:
         """Return a hash of a file as this session first saw it, 12 hexadecimal digits; ``None`` without a file."""
         if file not in self._codes:
@@ -281,6 +293,8 @@ class Run:
 
     def close(self) -> None:
         """Close the sensors, remove temporary files, and leave the run as a worker does."""
+        if "journal" in self.__dict__:
+            self.__dict__.pop("journal").remove()
         if self._meter is not None:
             self._meter.close()
             self._meter = None

@@ -290,7 +290,7 @@ def test_junit_properties(project):
 
 
 def test_files_of_a_run(project):
-    """The results folder holds what SURFACE promises, and git leaves it alone."""
+    """The results folder holds the documented files, and git ignores it."""
     project.tests(METERED)
     project.run("--energy-name=first", "--energy-tag=who=me").assert_outcomes(passed=1)
     folder = project.run_folder

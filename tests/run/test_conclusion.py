@@ -10,7 +10,8 @@ from pytest_parallel_energy.plan.options import OPTIONS
 from pytest_parallel_energy.plan.settings import Settings
 from pytest_parallel_energy.records.record import HostPart
 from pytest_parallel_energy.records.store import RunStore
-from pytest_parallel_energy.run.conclusion import conclude, find_reference, wants_conclusion
+from pytest_parallel_energy.run.conclusion import conclude, find_reference
+from pytest_parallel_energy.run.conclusion_settings import wants_conclusion
 
 
 @pytest.fixture

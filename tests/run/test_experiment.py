@@ -24,7 +24,8 @@ def call(experiment, clock, seconds=2.0):
 def kept(experiment):
     """The records that another process would find if this one were killed now."""
     experiments = experiment.run.open_store().folder / "experiments"
-    return [json.loads(file.read_text()) for file in sorted(experiments.glob("*/experiment.json"))]
+    texts = [file.read_text() for file in sorted(experiments.glob("*/experiment.json"))]
+    return [json.loads(text) for text in texts if text.strip()]
 
 
 def test_one_attempt_gives_one_record(world):
@@ -62,13 +63,42 @@ def test_no_heartbeat_after_the_end(world):
     """A late heartbeat does not turn a finished attempt into a crashed one."""
     experiment = world.experiment()
     call(experiment, world.clock)
-    before = kept(experiment)
-    experiment.keep_heartbeat()
     (record,) = experiment.finish()
-    experiment.run.open_store().append(record)
+    store = experiment.run.open_store()
+    store.append(record)
     experiment.keep_heartbeat()
-    assert before[0]["status"] == "crashed"
-    assert [found["status"] for found in kept(experiment)] == ["passed"]
+    assert list(store.adopt_unfinished()) == []
+    assert [found.status for found in read_records(store.folder).records] == [Status.PASSED]
+
+
+def test_a_folder_is_made_when_there_is_something_to_keep(world):
+    """A test that passes without training, load or trace leaves one line; a failed one leaves a folder as well."""
+    passes, fails = world.experiment(), world.experiment(nodeid="test_it.py::test_y[rep0]")
+    for experiment in (passes, fails):
+        call(experiment, world.clock)
+    fails.attempt.note(Status.FAILED, "assert 0")
+    store = world.run.open_store()
+    for experiment in (passes, fails):
+        (record,) = experiment.finish()
+        store.append(record)
+    assert (passes.attempt._folder, record.folder) == (None, store.relative(fails.attempt.folder))
+    assert json.loads((fails.attempt.folder / "experiment.json").read_text())["reason"] == "assert 0"
+    world.run.close()
+    assert [folder.name for folder in (store.folder / "experiments").iterdir()] == [fails.attempt.folder.name]
+
+
+def test_a_folder_made_late_keeps_the_energy_of_the_heartbeat(world):
+    """A training that starts in the middle of the call names its folder, and the joules so far stay on the disk."""
+    experiment = world.experiment()
+    experiment.begin()
+    experiment.open_window()
+    world.clock.advance(2.0)
+    folder = experiment.attempt.folder
+    (found,) = kept(experiment)
+    assert (found["folder"], found["energy"]["total_j"]) == (f"experiments/{folder.name}", pytest.approx(200.0))
+    world.clock.advance(1.0)
+    (record,) = experiment.finish()
+    assert record.folder == found["folder"]
 
 
 def test_closing_the_window_closes_forgotten_ones(world):
