@@ -432,7 +432,15 @@ OPTIONS: tuple[Option, ...] = (
         ini="args",
         repeatable=True,
         help="exit with 1 when a cell is worse than in the run compared with, such as total_j:5%% or, where a fall is "
-        "worse, test_accuracy:-2%%; implies --energy-compare",
+        "worse, test_accuracy:-2%%; elbo:-2.0abs is in the quantity's unit; total_j:5%%! asks that the whole interval "
+        "is beyond 5 %%; implies --energy-compare",
+    ),
+    Option(
+        field="compare_inconclusive",
+        default="warn",
+        metavar="warn|fail",
+        parse=_missing,
+        help="what an inconclusive verdict does to the gate of --energy-compare-fail: warn leaves the exit status at 0",
     ),
     Option(
         field="save_baseline",

@@ -52,6 +52,7 @@ class Settings:
     compare: str | None = None
     """A run or baseline; empty for the default."""
     compare_fail: tuple[str, ...] = ()
+    compare_inconclusive: str = "warn"
     save_baseline: str | None = None
     """Its name; empty for the default."""
     baseline_missing: str = "warn"

@@ -78,6 +78,8 @@ class WorkloadPart:
     """CPU seconds of the training and of all its children."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """What the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
+    better: Mapping[str, str] = field(default_factory=dict)
+    """``higher`` or ``lower`` by metric, from the registry; a metric is absent where its entry does not say."""
     flags: tuple[str, ...] = ()
     """What a reader must know: a value that was asked for and not applied, a metric that is no number."""
 
