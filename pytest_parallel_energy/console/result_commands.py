@@ -22,6 +22,7 @@ from ..reports.writers import REPORTS, parse_target, write_report
 from ..run.conclusion import factors_of
 from ..statistics.baseline import find_path
 from ..statistics.compare import Comparison, comparable, compare_runs, default_threshold
+from ..statistics.gate import closing_reasons
 from ..statistics.quantities import Threshold, parse_threshold
 
 __all__ = ["add_commands"]
@@ -47,6 +48,12 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="QUANTITY:CHANGE",
         help="exit with 1 when a cell is worse, such as total_j:5%% or test_accuracy:-2%%",
+    )
+    parser.add_argument(
+        "--inconclusive",
+        choices=("warn", "fail"),
+        default="warn",
+        help="what an inconclusive verdict does to the gate of --fail (default: %(default)s)",
     )
     parser.add_argument("--format", choices=("table", *FORMATS), default="table", help="how to write it")
     _add_places(parser)
@@ -101,7 +108,12 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         text = FORMATS[options.format](found)
     _put(text, options.output, [old, *(records for _, records in new)])
-    return int(bool(options.fail) and any(comparison.regressions for comparison in found))
+    if not options.fail:
+        return 0
+    closed = [reason for one in found for reason in closing_reasons(one, inconclusive=options.inconclusive)]
+    for reason in closed:
+        print(f"the gate is closed: {reason}", file=sys.stderr)  # noqa: T201 - the answer may go into a pipe
+    return int(bool(closed))
 
 
 def _thresholds(quantities: Sequence[str], limits: Sequence[str]) -> list[Threshold]:

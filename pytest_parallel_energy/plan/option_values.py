@@ -179,7 +179,6 @@ def _pue(given: object) -> Factor:
 
 PARSERS: Mapping[str, Callable[[object], Any]] = {
     "baseline": _baseline,
-    "baseline_missing": _one_of(("warn", "fail")),
     "carbon": _carbon,
     "cool_down": _cool_down,
     "count": lambda given: _whole(given, least=0),
@@ -201,6 +200,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "seconds": _seconds,
     "text": _text,
     "threshold": _threshold,
+    "warn_or_fail": _one_of(("warn", "fail")),
     "whole": _whole,
 }
 """The parser of each kind of option; it raises ``ConfigError`` for a value that the option cannot have."""

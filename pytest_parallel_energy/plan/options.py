@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 __all__ = ["MARKERS", "OPTIONS", "Option"]
 
 Kind = Literal[
-    "baseline", "baseline_missing", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
+    "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
     "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ratio", "report",
-    "seconds", "text", "threshold", "whole",
+    "seconds", "text", "threshold", "warn_or_fail", "whole",
 ]  # fmt: skip
 """What an option holds; ``option_values.PARSERS`` has one parser for each."""
 
@@ -249,9 +249,17 @@ OPTIONS: tuple[Option, ...] = (
         "compare_fail",
         "threshold",
         "exit with status 1 when a cell is worse than in the run it is compared with, such as total_j:5%% or,"
-        " where a decrease is worse, test_accuracy:-2%%; implies --energy-compare; may be repeated",
+        " where a decrease is worse, test_accuracy:-2%%; elbo:-2.0abs is in the unit of the quantity; total_j:5%%! "
+        "requires the whole interval beyond 5 %%; implies --energy-compare; may be repeated",
         metavar="QUANTITY:CHANGE",
         repeatable=True,
+    ),
+    Option(
+        "compare_inconclusive",
+        "warn_or_fail",
+        "what an inconclusive verdict does to the gate of --energy-compare-fail: warn leaves the exit status at 0",
+        "warn",
+        "warn|fail",
     ),
     Option(
         "save_baseline",
@@ -262,7 +270,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "baseline_missing",
-        "baseline_missing",
+        "warn_or_fail",
         "what to do when there is no run or baseline to compare with",
         "warn",
         "warn|fail",

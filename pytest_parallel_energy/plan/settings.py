@@ -68,6 +68,7 @@ class Settings:
     compare: str | None = None
     """A run or baseline; empty for the default."""
     compare_fail: tuple[Threshold, ...] = ()
+    compare_inconclusive: Literal["warn", "fail"] = "warn"
     save_baseline: str | None = None
     """The name of the baseline."""
     baseline_missing: Literal["warn", "fail"] = "warn"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -170,11 +172,36 @@ class Reporting:
                     self._conclude()
                 gated = bool(self._collection.settings.compare_fail)
                 failed = self._gate_failed or (gated and not closed.complete)
+                if self._conclusion and self._conclusion.failed:
+                    self._show_closed_gate(self._conclusion)
                 if failed and session.exitstatus == pytest.ExitCode.OK:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
             self._handlers.clear()
+
+    def _show_closed_gate(self, conclusion: Conclusion) -> None:
+        """Count the closed gate as an error: in pytest's last line, its short summary and ``junit.xml``."""
+        from ..reports.junit import add_gate_case
+
+        config = self._collection.config
+        message = "; ".join(conclusion.closed)
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            report = pytest.TestReport(
+                nodeid="energy gate",
+                location=("energy gate", None, "energy gate"),
+                keywords={},
+                outcome="failed",
+                longrepr=f"The energy gate is closed: {message}",
+                when="teardown",
+            )
+            terminal.stats.setdefault("error", []).append(report)
+        if xml_path := config.getoption("xmlpath", None):
+            try:
+                add_gate_case(config.invocation_params.dir / xml_path, message)
+            except ParallelEnergyError as error:
+                self.problems.append(str(error))
 
     def _close(self, exit_status: int) -> Closed:
         """Close the run, whose folder a worker of xdist may have made without a record of it having arrived."""
@@ -210,14 +237,30 @@ class Reporting:
             self.problems.extend(self._conclusion.problems)
             self._gate_failed = self._conclusion.failed
 
-    def pytest_report_collectionfinish(self, config: pytest.Config) -> list[str]:
-        """Report the sensors in use, those left out and why, and where the results go."""
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+        """Print which sensors measure, what was left out and why, where the results go, and what a gate cannot show."""
         collection = self._collection
         if not config.pluginmanager.hasplugin("parallel_energy_running") or not collection.session.has_store:
             return []
         from ..console.listings import header_lines
 
-        return header_lines(collection.session)
+        return [*header_lines(collection.session), *self._gate_warnings(items)]
+
+    def _gate_warnings(self, items: Sequence[pytest.Item]) -> Iterator[str]:
+        """Yield what the gate cannot show with the repeats that will run."""
+        if self._reference is None:
+            return
+        from ..run.conclusion import gate_warnings
+        from ..statistics.grouping import short_name
+
+        counts = Counter(
+            short_name(item.nodeid)
+            for item in items
+            if self._collection.is_experiment(item) and not re.search(r"warmup\d+\]$", item.nodeid)
+        )
+        repeats = min(counts.values(), default=self._collection.settings.repeats)
+        for sentence in gate_warnings(self._collection.settings, self._reference, repeats):
+            yield f"warning: {sentence}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table."""

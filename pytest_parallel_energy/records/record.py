@@ -81,6 +81,8 @@ class WorkloadPart:
     """CPU seconds of the training and of all its children."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Metrics that the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
+    better: Mapping[str, str] = field(default_factory=dict)
+    """``higher`` or ``lower`` by metric, from the registry; a metric is absent where its entry does not say."""
     flags: tuple[str, ...] = ()
     """Remarks: a value that was set and not applied, a metric that is not a number."""
 

@@ -9,19 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..records.codec import encode_value
-from ..statistics import stats
-from ..statistics.compare import Comparison, Row, Verdict
+from ..statistics.compare import Comparison, Row
+from ..statistics.judgement import Verdict
 from ..statistics.quantities import unit_of
 from .layout import Column, Line, fit_columns, format_interval, format_number, shorten, wrap
 
 __all__ = [
     "FORMATS",
+    "change_text",
     "comparison_csv",
     "comparison_json",
     "comparison_lines",
     "comparison_markdown",
     "format_change",
     "format_mean",
+    "interval_text",
 ]
 
 _SEVERITIES = {
@@ -56,6 +58,8 @@ def comparison_lines(comparison: Comparison, *, width: int) -> list[Line]:
     ):
         if names:
             lines += [Line(text=text) for text in wrap(f"{label}: {', '.join(names)}", width, indent="    ")]
+    for remark in comparison.remarks:
+        lines += [Line(text=text) for text in wrap(f"remark: {remark}", width, indent="    ")]
     return [*lines, _verdict_line(rows)]
 
 
@@ -66,11 +70,10 @@ def _table(rows: Sequence[Row], width: int) -> list[Line]:
     columns += [
         _column("old", rows, lambda row: format_mean(row.old_mean, row.quantity)),
         _column("new", rows, lambda row: format_mean(row.new_mean, row.quantity)),
-        _column("change", rows, lambda row: format_change(row.change_ratio), optional=False),
-        _column("95 % interval", rows, _interval),
+        _column("change", rows, change_text, optional=False),
+        _column("95 % interval", rows, interval_text),
         _column("n", rows, lambda row: f"{len(row.old_values)}+{len(row.new_values)}"),
         _column("p", rows, lambda row: format_number(row.p, 2)),
-        _column("effect", rows, _effect, right=False),
     ]
     verdicts = _column("verdict", rows, _verdict_text, right=False, optional=False)
     longest = max(len(row.name) for row in rows)
@@ -106,16 +109,21 @@ def format_mean(value: float | None, quantity: str) -> str:
     return format_interval(value, None, unit).removesuffix(" ± –") if unit else format_number(value)
 
 
-def _interval(row: Row) -> str:
-    found = row.difference
-    if found is None or found.ratio_low is None or found.ratio_high is None:
+def change_text(row: Row) -> str:
+    """Return the change with its sign: in percent, or in the quantity's unit for an absolute threshold."""
+    if row.change is None or not row.change.absolute:
+        return format_change(row.change_ratio)
+    return f"{row.change.value:+.4g}"
+
+
+def interval_text(row: Row) -> str:
+    """Return the 95 % interval of the change; a dash where there are too few values."""
+    change = row.change
+    if change is None or change.low is None or change.high is None:
         return "–"
-    return f"{format_change(found.ratio_low - 1)} to {format_change(found.ratio_high - 1)}"
-
-
-def _effect(row: Row) -> str:
-    delta = row.difference.cliffs_delta if row.difference else None
-    return "–" if delta is None else f"{delta:+.2f} {stats.effect_label(delta)}"
+    if change.absolute:
+        return f"{change.low:+.4g} to {change.high:+.4g}"
+    return f"{format_change(change.low)} to {format_change(change.high)}"
 
 
 def _verdict_text(row: Row) -> str:
@@ -125,16 +133,14 @@ def _verdict_text(row: Row) -> str:
 def _verdict_line(rows: Sequence[Row]) -> Line:
     counts = Counter(row.verdict for row in rows)
     text = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]) or "nothing to compare"
-    worst = (
-        "bad" if counts[Verdict.WORSE] else "good" if counts[Verdict.BETTER] or counts[Verdict.NO_CHANGE] else "warn"
-    )
+    settled = counts[Verdict.BETTER] + counts[Verdict.NO_CHANGE]
+    worst = "bad" if counts[Verdict.WORSE] else "good" if rows and settled == len(rows) else "warn"
     return Line(text=f"verdicts: {text}", severity=worst)
 
 
 def _flat(row: Row) -> dict[str, Any]:
     """A row as names and plain values, the same for CSV and JSON."""
-    found = row.difference
-    names = ("ratio_low", "ratio_high", "welch_p", "mann_whitney_p", "permutation_p", "cliffs_delta")
+    change = row.change
     return {
         "cell": row.cell,
         "name": row.name,
@@ -146,10 +152,15 @@ def _flat(row: Row) -> dict[str, Any]:
         "new_mean": row.new_mean,
         "unknown_n": row.unknown,
         "change_ratio": row.change_ratio,
-        **{name: getattr(found, name) if found else None for name in names},
+        "change_absolute": change.value if change and change.absolute else None,
+        "change_low": change.low if change else None,
+        "change_high": change.high if change else None,
+        "welch_p": change.p if change else None,
         "holm_p": row.p,
+        "old_sessions": row.sessions[0],
+        "new_sessions": row.sessions[1],
         "resolution": row.resolution,
-        "threshold_ratio": -row.threshold.ratio if row.threshold.falls else row.threshold.ratio,
+        "threshold": str(row.threshold),
         "verdict": row.verdict,
         "reason": row.reason,
     }
@@ -167,7 +178,10 @@ def comparison_csv(comparisons: Sequence[Comparison]) -> str:
 
 
 def comparison_json(comparisons: Sequence[Comparison]) -> str:
-    """An object with ``format_version`` first; an unknown value is ``null``."""
+    """Return an object with ``format_version`` first; an unknown value is ``null``.
+
+    Versions of the format: 1, the first; 2, Welch's test on logarithms instead of ranks, absolute changes, sessions.
+    """
     import msgspec
 
     found = [
@@ -176,11 +190,12 @@ def comparison_json(comparisons: Sequence[Comparison]) -> str:
             "new": comparison.new_name,
             "only_old": comparison.only_old,
             "only_new": comparison.only_new,
+            "remarks": comparison.remarks,
             "rows": [_flat(row) for row in comparison.rows],
         }
         for comparison in comparisons
     ]
-    content = {"format_version": 1, "comparisons": found}
+    content = {"format_version": 2, "comparisons": found}
     return msgspec.json.format(encode_value(content), indent=2).decode() + "\n"
 
 
@@ -199,7 +214,7 @@ def comparison_markdown(comparison: Comparison) -> str:
             row.quantity,
             format_mean(row.old_mean, row.quantity),
             format_mean(row.new_mean, row.quantity),
-            format_change(row.change_ratio),
+            change_text(row),
             f"{len(row.old_values)}+{len(row.new_values)}",
             format_number(row.p, 2),
             f"{verdict}{': ' + escape(row.reason) if row.reason else ''}",
@@ -211,6 +226,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     ):
         if names:
             lines += ["", f"{label}: {', '.join(map(escape, names))}"]
+    lines += [line for remark in comparison.remarks for line in ("", escape(remark))]
     return "\n".join([*lines, "", _verdict_line(comparison.rows).text, ""])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .compare_text import format_change
+from .compare_text import change_text
 from .markdown import markdown_report
 from .report import Report
 
@@ -30,7 +30,7 @@ def regression_annotations(report: Report) -> Iterator[str]:
     found = report.comparison.regressions if report.comparison else ()
     shown = found if len(found) <= _MOST_ANNOTATIONS else found[: _MOST_ANNOTATIONS - 1]
     for row in shown:
-        message = f"{row.quantity} {format_change(row.change_ratio)} ({row.reason})"
+        message = f"{row.quantity} {change_text(row)} ({row.reason})"
         yield f"::error title={_property(f'Energy regression in {row.name}')}::{_data(message)}"
     if len(shown) < len(found):
         yield f"::error title=Energy regressions::{len(found) - len(shown)} more are in the report"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +20,18 @@ from ..reports.report import Report
 from ..reports.writers import ReportTarget, write_report
 from ..statistics.baseline import check_reference, find_path, save_baseline
 from ..statistics.compare import Comparison, comparable, compare_runs, default_threshold
+from ..statistics.directions import directed
+from ..statistics.gate import announce_weak_gate, closing_reasons
+from ..statistics.quantities import check_quantities
 from ..statistics.stats import INSTALL_HINT, have_scipy
 from .conclusion_settings import compares, on_github
 
 if TYPE_CHECKING:
     from ..plan.settings import Settings
-    from ..records.record import HostPart
+    from ..records.record import HostPart, Record
+    from ..statistics.quantities import Threshold
 
-__all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference"]
+__all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference", "gate_warnings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,13 @@ class Conclusion:
     annotations: tuple[str, ...] = ()
     """Workflow commands of GitHub, printed unchanged."""
     problems: tuple[str, ...] = ()
-    failed: bool = False
+    closed: tuple[str, ...] = ()
+    """Why the gate closed, one sentence per reason; empty where it stayed open or there is none."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the gate closed."""
+        return bool(self.closed)
 
 
 def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Reference | None:
@@ -67,7 +77,8 @@ def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Ref
 
     Raises:
         ConfigError: it does not exist and ``--energy-baseline-missing=fail``; a gate or that setting was asked for and
-            its records cannot all be read; or a gate was asked for without SciPy.
+            its records cannot all be read; or a gate was asked for without SciPy, or
+            for a quantity that the reference does not have.
     """
     if settings.compare_fail and not have_scipy():
         raise ConfigError(f"--energy-compare-fail: {INSTALL_HINT}")
@@ -86,7 +97,30 @@ def find_reference(settings: Settings, results_dir: Path, host: HostPart) -> Ref
         if strict:
             raise ConfigError(f"--energy-compare: {error}") from error
         return Reference(path=None, problem=f"nothing to compare with: {error}")
-    return Reference(path=path)
+    reference = Reference(path=path)
+    if settings.compare_fail:
+        _gate(settings, reference)
+    return reference
+
+
+def gate_warnings(settings: Settings, reference: Reference, repeats: int) -> tuple[str, ...]:
+    """Return what the gate cannot show against the reference with so many repeats, in sentences.
+
+    Raises:
+        ConfigError: no record of the reference has a quantity of the gate, or its direction is another one.
+        RecordError: the reference cannot be read.
+    """
+    if not settings.compare_fail or reference.path is None:
+        return ()
+    records, thresholds = _gate(settings, reference)
+    return announce_weak_gate(records, thresholds, repeats)
+
+
+def _gate(settings: Settings, reference: Reference) -> tuple[Sequence[Record], list[Threshold]]:
+    records = read_records(reference.path, comparable).records if reference.path else ()
+    thresholds = list(settings.compare_fail)
+    check_quantities(thresholds, records)
+    return records, [directed(threshold, records) for threshold in thresholds]
 
 
 def factors_of(settings: Settings) -> Factors:
@@ -108,6 +142,13 @@ def conclude(
     """
     problems = [reference.problem] if reference and reference.problem else []
     comparison = _compared(settings, folder, reference, problems)
+    closed: tuple[str, ...] = ()
+    if settings.compare_fail and reference is not None and reference.path is not None:
+        closed = (
+            ("there is no comparison",)
+            if comparison is None
+            else closing_reasons(comparison, inconclusive=settings.compare_inconclusive)
+        )
     context = ReportContext(comparison=comparison, factors=factors_of(settings), problems=tuple(problems))
     targets = [target for target in settings.report if target.kind != "term"]
     report = load_report(folder, context, traces=any(target.kind == "html" for target in targets))
@@ -122,15 +163,8 @@ def conclude(
         written=tuple(written),
         annotations=tuple(regression_annotations(report)) if on_github() else (),
         problems=tuple(problems),
-        failed=bool(settings.compare_fail) and _gate_fails(reference, comparison),
+        closed=closed,
     )
-
-
-def _gate_fails(reference: Reference | None, comparison: Comparison | None) -> bool:
-    """Return whether a gate fails: something is worse, or there is a reference and it could not be compared with."""
-    if comparison is None:
-        return reference is not None and reference.path is not None
-    return bool(comparison.regressions)
 
 
 def _compared(settings: Settings, folder: Path, reference: Reference | None, problems: list[str]) -> Comparison | None:
@@ -143,7 +177,11 @@ def _compared(settings: Settings, folder: Path, reference: Reference | None, pro
         problems.append(f"no comparison: {error}")
         return None
     problems += map(str, old.problems)
-    return compare_runs((reference.name, old.records), (folder.name, new.records), thresholds)
+    try:
+        return compare_runs((reference.name, old.records), (folder.name, new.records), thresholds)
+    except ConfigError as error:
+        problems.append(f"no comparison: {error}")
+        return None
 
 
 Step = Iterator[str]

@@ -74,6 +74,7 @@ def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | 
         hyperparameters=dict(values),
         mutated=tuple(param.values),
         seed=seed if isinstance(seed, int) else None,
+        better=dict(workload.better),
     )
 
 

@@ -1,27 +1,22 @@
-"""What a study asks of its cells: alone against co-running, hyperparameters against energy, energy against accuracy."""
+"""Relations among the cells of a study: alone and with a load, hyperparameters and energy, energy and accuracy."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..records.record import LoadReport, Record, Value
 from .grouping import Cell
 from .quantities import value_of
-from .stats import Correlation, correlate
+from .stats import Correlation, correlate, holm
 
 __all__ = [
     "HyperparameterEffect",
     "LoadPair",
-    "better_is_higher",
     "hyperparameter_effects",
     "load_pairs",
     "pareto_front",
 ]
-
-_HIGHER_IS_BETTER = re.compile(r"acc|f1|auc|precision|recall|score|bleu|iou|(^|_)map($|_)|top_?[0-9]", re.IGNORECASE)
-_LOWER_IS_BETTER = re.compile(r"loss|err|perplexity|ppl|mse|mae|wer", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +73,7 @@ class HyperparameterEffect:
     points: tuple[tuple[float, float, Cell], ...]
     """(value, mean joules, cell), one a cell that has both."""
     correlation: Correlation | None
-    """Spearman's, over cells; ``None`` below four of them."""
+    """Spearman's, over cells, p corrected over all effects; ``None`` below four cells."""
 
 
 def load_names(cell: Cell) -> str:
@@ -118,12 +113,24 @@ def load_pairs(cells: Sequence[Cell]) -> tuple[LoadPair, ...]:
 
 
 def hyperparameter_effects(cells: Sequence[Cell]) -> tuple[HyperparameterEffect, ...]:
-    """Each numeric hyperparameter that takes several values among the cells of one workload under one load."""
+    """Return the effect of each numeric hyperparameter that varies among the cells of one workload under one load.
+
+    The p values are corrected together (Holm 1979): with many hyperparameters one of them seems to matter by chance.
+    """
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.sample[0].workload is not None and cell.n:
             groups.setdefault((workload_name(cell), load_names(cell)), []).append(cell)
-    return tuple(_effect(group, name, members) for group, members in groups.items() for name in _varied(members))
+    effects = [_effect(group, name, members) for group, members in groups.items() for name in _varied(members)]
+    correlated = [effect for effect in effects if effect.correlation is not None]
+    p_values = holm([effect.correlation.p for effect in correlated if effect.correlation is not None])
+    corrected = dict(zip(map(id, correlated), p_values, strict=True))
+    return tuple(
+        effect
+        if effect.correlation is None
+        else replace(effect, correlation=replace(effect.correlation, p=corrected[id(effect)]))
+        for effect in effects
+    )
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> frozenset[int]:
@@ -139,17 +146,6 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> frozenset[int]:
             best = points[index][1]
             front.append(index)
     return frozenset(front)
-
-
-def better_is_higher(metric: str) -> bool | None:
-    """Which way a metric is better, by its name; ``None`` where the name does not tell.
-
-    >>> better_is_higher("test_accuracy"), better_is_higher("val_loss"), better_is_higher("x")
-    (True, False, None)
-    """
-    if _LOWER_IS_BETTER.search(metric):
-        return False
-    return True if _HIGHER_IS_BETTER.search(metric) else None
 
 
 def _effect(group: tuple[str, str], name: str, cells: Sequence[Cell]) -> HyperparameterEffect:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import enum
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..records.record import HostPart, Record
+from ..records.record import HostPart, Record, WorkloadPart
 from . import stats
-from .grouping import Cell, all_metrics, group_cells, sample_sd
-from .quantities import Threshold, resolution_of, value_of
+from .directions import directed
+from .grouping import Cell, all_metrics, group_cells
+from .judgement import Change, Evidence, Verdict, change_of, judge
+from .quantities import QUANTITIES, Threshold, check_quantities, offset_j, resolution_of, value_of
+from .session_effects import ONE_SESSION, drift_remarks
 
 __all__ = ["Comparison", "Row", "Verdict", "comparable", "compare_runs", "default_threshold"]
 
 _DEFAULT_RATIO = 0.05
 """Change below which two means count as the same where no threshold was given."""
-
-
-class Verdict(enum.StrEnum):
-    """What a comparison of two cells says."""
-
-    WORSE = "worse"
-    BETTER = "better"
-    NO_CHANGE = "no change"
-    INCONCLUSIVE = "inconclusive"
-    NOT_COMPARABLE = "not comparable"
-    NOT_TESTED = "not tested"
-    """SciPy is not installed."""
+_BARE = WorkloadPart(repository="", model="", hyperparameters={})
+_CONCLUSIVE = {Verdict.WORSE, Verdict.BETTER, Verdict.NO_CHANGE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +33,23 @@ class Row:
     new_values: tuple[float, ...]
     unknown: int = 0
     """Attempts that passed without a value of this quantity."""
-    change_ratio: float | None = None
-    """Relative change of the mean: 0.05 is 5 % more."""
-    difference: stats.Difference | None = None
+    change: Change | None = None
+    """``None`` where one run has no value, or where a percentage has no meaning."""
     p: float | None = None
-    """Mann-Whitney's, corrected by Holm over the cells of this quantity."""
+    """Welch's test, corrected by Holm over all cells and quantities of the comparison."""
+    sessions: tuple[int, int] = (1, 1)
+    """Sessions that the older and the newer values are from."""
     resolution: float | None = None
     """Smallest difference that the sensors can tell, in the quantity's unit."""
     threshold: Threshold
     verdict: Verdict = Verdict.INCONCLUSIVE
     reason: str = ""
     """What stands behind the verdict, in a few words."""
+
+    @property
+    def change_ratio(self) -> float | None:
+        """Relative change: 0.05 is 5 % more; ``None`` where it is unknown or has no meaning."""
+        return None if self.change is None or self.change.absolute else self.change.value
 
     @property
     def old_mean(self) -> float | None:
@@ -73,6 +71,13 @@ class Comparison:
     rows: tuple[Row, ...]
     only_old: tuple[str, ...] = ()
     only_new: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What a reader must know about the comparison as a whole, in sentences."""
+
+    @property
+    def inconclusive(self) -> tuple[Row, ...]:
+        """The rows that say nothing about the threshold: neither worse, better nor unchanged."""
+        return tuple(row for row in self.rows if row.verdict not in _CONCLUSIVE)
 
     @property
     def regressions(self) -> tuple[Row, ...]:
@@ -88,27 +93,51 @@ class _Pair:
     """Why the two cannot be compared; empty when they can."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A row before its verdict, with the values that are tested: of repeats, or the means of sessions."""
+
+    row: Row
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+
+
 def compare_runs(
     old: tuple[str, Sequence[Record]], new: tuple[str, Sequence[Record]], thresholds: Sequence[Threshold]
 ) -> Comparison:
-    """The newer run against the older one, for each threshold's quantity.
+    """Compare the newer run with the older one, for each threshold's quantity.
 
     Args:
         old: a name and the records.
         new: a name and the records.
-        thresholds: one a quantity.
+        thresholds: one per quantity.
+
+    Raises:
+        ConfigError: no record has a threshold's quantity, or the direction in which it is worse is unknown or is not
+            that of the registry.
     """
+    records = (*old[1], *new[1])
+    if records:
+        check_quantities(thresholds, records)
+    wanted = [directed(threshold, records) for threshold in thresholds] if records else []
     pairs, only_old, only_new = _matched(group_cells(old[1]), group_cells(new[1]))
-    rows = tuple(row for threshold in thresholds for row in _family(pairs, threshold))
-    return Comparison(old_name=old[0], new_name=new[0], rows=rows, only_old=only_old, only_new=only_new)
+    drafts = [draft for threshold in wanted for pair in pairs if (draft := _draft(pair, threshold)) is not None]
+    rows = _family(drafts)
+    remarks = [ONE_SESSION] if any(row.change and row.sessions == (1, 1) for row in rows) else []
+    remarks += drift_remarks([(row.name, row.old_values) for row in rows], "older")
+    remarks += drift_remarks([(row.name, row.new_values) for row in rows], "newer")
+    return Comparison(
+        old_name=old[0], new_name=new[0], rows=rows, only_old=only_old, only_new=only_new, remarks=tuple(remarks)
+    )
 
 
 def comparable(record: Record) -> Record:
     """What a comparison needs of a record: about a fifth of its memory, which counts from 100 000 of them on."""
+    workload = record.workload
     return replace(
         record,
         metrics=all_metrics(record),
-        workload=None,
+        workload=replace(_BARE, better=workload.better) if workload and workload.better else None,
         background=(),
         labels={},
         energy=replace(record.energy, windows=(), domains=tuple(d for d in record.energy.domains if d.counted)),
@@ -116,8 +145,8 @@ def comparable(record: Record) -> Record:
 
 
 def default_threshold(quantity: str) -> Threshold:
-    """Five percent more is worse."""
-    return Threshold(quantity=quantity, ratio=_DEFAULT_RATIO)
+    """Return a threshold of five percent: more is worse, except for metrics, whose direction their records have."""
+    return Threshold(quantity=quantity, limit=_DEFAULT_RATIO, falls=False if quantity in QUANTITIES else None)
 
 
 def _matched(old: Sequence[Cell], new: Sequence[Cell]) -> tuple[list[_Pair], tuple[str, ...], tuple[str, ...]]:
@@ -152,112 +181,94 @@ def _host_name(host: HostPart) -> str:
     return host.hostname or host.machine_id or "unknown"
 
 
-def _family(pairs: Sequence[_Pair], threshold: Threshold) -> list[Row]:
-    """The rows of one quantity, their p values corrected together."""
-    drafts = [_draft(pair, threshold) for pair in pairs]
-    rows = [row for row in drafts if row.old_values or row.new_values or row.unknown]
-    tested = [i for i, row in enumerate(rows) if row.difference and row.difference.mann_whitney_p is not None]
-    p_values = stats.holm([rows[i].difference.mann_whitney_p or 0.0 for i in tested])  # type: ignore[union-attr]
-    for index, p in zip(tested, p_values, strict=True):
-        rows[index] = replace(rows[index], p=p)
-    return [row if row.verdict is Verdict.NOT_COMPARABLE else _judged(row, len(tested)) for row in rows]
+def _family(drafts: Sequence[_Draft]) -> tuple[Row, ...]:
+    """Return the judged rows, their p values corrected together (Holm 1979).
+
+    A constant that stayed the same is not a test, and does not weaken the others.
+    """
+    tested = [
+        i
+        for i, draft in enumerate(drafts)
+        if draft.row.verdict is not Verdict.NOT_COMPARABLE
+        and (change := draft.row.change) is not None
+        and change.limit_p is not None
+        and not (change.constant and change.value == 0)
+    ]
+    p_values = stats.holm([drafts[i].row.change.limit_p for i in tested])  # type: ignore[union-attr,misc]
+    corrected = dict(zip(tested, p_values, strict=True))
+    return tuple(_judged(draft, corrected.get(i), max(len(tested), 1)) for i, draft in enumerate(drafts))
 
 
-def _draft(pair: _Pair, threshold: Threshold) -> Row:
+def _judged(draft: _Draft, p: float | None, family: int) -> Row:
+    row = replace(draft.row, p=p)
+    if row.verdict is Verdict.NOT_COMPARABLE:
+        return row
+    verdict, reason = judge(
+        Evidence(
+            old=draft.old,
+            new=draft.new,
+            threshold=row.threshold,
+            change=row.change,
+            p=p,
+            family=family,
+            resolution=row.resolution,
+            sessions=max(row.sessions) > 1,
+        )
+    )
+    if row.unknown:
+        reason += f"; {row.unknown} {'attempt' if row.unknown == 1 else 'attempts'} without a value"
+    return replace(row, verdict=verdict, reason=reason)
+
+
+def _draft(pair: _Pair, threshold: Threshold) -> _Draft | None:
+    """Return the values and their change; ``None`` where no attempt has or lacks a value."""
     quantity = threshold.quantity
-    found = [[value_of(record, quantity) for record in cell.passed] for cell in (pair.old, pair.new)]
-    old, new = (tuple(value for value in values if value is not None) for values in found)
+    found = [[(record.run_id, value_of(record, quantity)) for record in cell.passed] for cell in (pair.old, pair.new)]
+    old, new = ([(run, value) for run, value in values if value is not None] for values in found)
+    unknown = sum(value is None for values in found for _, value in values)
+    if not (old or new or unknown):
+        return None
+    sessions = (len({run for run, _ in old}) or 1, len({run for run, _ in new}) or 1)
     row = Row(
         cell=pair.new.cell,
         name=pair.new.name,
         quantity=quantity,
-        old_values=old,
-        new_values=new,
-        unknown=sum(value is None for values in found for value in values),
+        old_values=tuple(value for _, value in old),
+        new_values=tuple(value for _, value in new),
+        unknown=unknown,
+        sessions=sessions,
         threshold=threshold,
     )
-    if old and new and statistics.fmean(old) != 0:
-        row = replace(row, change_ratio=statistics.fmean(new) / statistics.fmean(old) - 1)
+    several = max(sessions) > 1
+    before, after = (_session_means(old), _session_means(new)) if several else (row.old_values, row.new_values)
+    if before and after:
+        row = replace(row, change=change_of(before, after, threshold, sessions=several))
     if pair.obstacle:
-        return replace(row, verdict=Verdict.NOT_COMPARABLE, reason=pair.obstacle)
-    if old and new and stats.have_scipy():
-        row = replace(row, difference=stats.difference(old, new))
-    return replace(row, resolution=_resolution((*pair.old.passed, *pair.new.passed), quantity))
+        row = replace(row, verdict=Verdict.NOT_COMPARABLE, reason=pair.obstacle)
+    return _Draft(row=replace(row, resolution=_resolution(pair, quantity)), old=before, new=after)
 
 
-def _resolution(records: Sequence[Record], quantity: str) -> float | None:
-    """The coarsest of both sides; unknown where one is."""
-    found = [resolution_of(record, quantity) for record in records if value_of(record, quantity) is not None]
-    known = [value for value in found if value is not None]
-    return max(known) if known and len(known) == len(found) else None
+def _session_means(values: Sequence[tuple[str, float]]) -> tuple[float, ...]:
+    """Return the mean of each session: repeats of one session share what differs between sessions.
+
+    Taking them as independent is the error called pseudoreplication (Hurlbert 1984, Ecological Monographs 54:187).
+    """
+    by_run: dict[str, list[float]] = {}
+    for run, value in values:
+        by_run.setdefault(run, []).append(value)
+    return tuple(statistics.fmean(found) for found in by_run.values())
 
 
-def _judged(row: Row, family: int) -> Row:
-    verdict, reason = _verdict(row, family)
-    return replace(row, verdict=verdict, reason=reason)
+def _resolution(pair: _Pair, quantity: str) -> float | None:
+    """Return the coarsest resolution of both sides, and what a constant offset adds where their lengths differ.
 
-
-def _verdict(row: Row, family: int) -> tuple[Verdict, str]:
-    """The verdict and its reason. ``worse`` and ``better`` need p, the threshold and the sensors' resolution."""
-    obstacle = _obstacle(row, family)
-    if obstacle is not None:
-        return obstacle
-    change, limit = row.change_ratio or 0.0, row.threshold.ratio
-    significant = row.p is not None and row.p <= stats.ALPHA
-    if abs(change) < limit:
-        return (Verdict.NO_CHANGE, _within(row)) if significant or _inside(row) else _too_noisy(row)
-    if not significant:
-        return _too_noisy(row)
-    if row.resolution is None:
-        return Verdict.INCONCLUSIVE, "the sensors' resolution is unknown"
-    if abs((row.new_mean or 0.0) - (row.old_mean or 0.0)) <= row.resolution:
-        return Verdict.INCONCLUSIVE, f"below the sensors' resolution of {row.resolution:.3g}"
-    worse = (change < 0) == row.threshold.falls
-    return (Verdict.WORSE if worse else Verdict.BETTER), f"p = {row.p:.2g}, threshold {row.threshold}"
-
-
-def _obstacle(row: Row, family: int) -> tuple[Verdict, str] | None:
-    """What makes a test impossible, where something does."""
-    if not row.old_values or not row.new_values:
-        return Verdict.INCONCLUSIVE, "no value in " + ("the older run" if not row.old_values else "the newer run")
-    if row.change_ratio is None:
-        return Verdict.INCONCLUSIVE, "the older mean is 0"
-    if not stats.have_scipy():
-        return Verdict.NOT_TESTED, stats.INSTALL_HINT
-    n_old, n_new = len(row.old_values), len(row.new_values)
-    if stats.smallest_p(n_old, n_new) * max(family, 1) > stats.ALPHA and not _constant(row):
-        need = stats.repeats_for_p(max(family, 1))
-        return Verdict.INCONCLUSIVE, f"n too small: {n_old} and {n_new}, need {need}"
-    return None
-
-
-def _constant(row: Row) -> bool:
-    """Both sides are one and the same value throughout, as a deterministic metric is."""
-    return len({*row.old_values, *row.new_values}) == 1 and min(len(row.old_values), len(row.new_values)) > 1
-
-
-def _inside(row: Row) -> bool:
-    """Whether the interval of the ratio lies within the threshold: evidence for no change, not lack of evidence."""
-    if _constant(row):
-        return True
-    found = row.difference
-    if found is None or found.ratio_low is None or found.ratio_high is None:
-        return False
-    return 1 - row.threshold.ratio < found.ratio_low and found.ratio_high < 1 + row.threshold.ratio
-
-
-def _cv_ratio(values: Sequence[float]) -> float:
-    mean = abs(statistics.fmean(values))
-    return sample_sd(values) / mean if mean else 0.0
-
-
-def _within(row: Row) -> str:
-    return f"within {row.threshold.ratio * 100:.4g} %"
-
-
-def _too_noisy(row: Row) -> tuple[Verdict, str]:
-    """The spread hides a change of the threshold's size: how many repeats would show it."""
-    spreads = [_cv_ratio(values) for values in (row.old_values, row.new_values) if len(values) > 1]
-    need = stats.repeats_for_spread(max(spreads, default=0.0), row.threshold.ratio)
-    enough = min(len(row.old_values), len(row.new_values))
-    return Verdict.INCONCLUSIVE, f"too noisy: need {max(need, enough + 1)}"
+    ``None`` where a record's resolution is unknown.
+    """
+    found = []
+    for cell in (pair.old, pair.new):
+        known = [record for record in cell.passed if value_of(record, quantity) is not None]
+        found += [resolution_of(record, quantity) for record in known]
+    values = [value for value in found if value is not None]
+    if not values or len(values) < len(found):
+        return None
+    return max(values) + offset_j(pair.old.passed, pair.new.passed, quantity)

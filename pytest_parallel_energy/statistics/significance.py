@@ -1,4 +1,4 @@
-"""Tests of two samples, and the size of an effect: exact for few values, and quick for ten thousand cells."""
+"""The test of the gate: Welch's t test, on logarithms for relative changes and on the values for absolute ones."""
 
 from __future__ import annotations
 
@@ -6,116 +6,114 @@ import functools
 import itertools
 import math
 import statistics
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .grouping import sample_sd
 
-__all__ = ["cliffs_delta", "mann_whitney_p", "permutation_p", "welch_p"]
+__all__ = ["Welch", "pooled_t", "smallest_p", "spearman_p", "welch"]
 
-_MOST_PERMUTATIONS = 10_000
-_MOST_PERMUTED = 200
-"""Values above which a permutation test of means is Welch's test to two digits, and is left out."""
+_MOST_EXACT = 8
+"""Pairs up to which all orders are counted: 8! = 40 320."""
+_MOST_PERMUTED = 30
+_PERMUTATIONS = 10_000
 _SEED = 20_240_229
 """Random permutations are the same in each report of the same records."""
 
 
-def welch_p(first: Sequence[float], second: Sequence[float]) -> float:
-    """Welch's test, two-sided, with Welch-Satterthwaite degrees of freedom; not for two constants."""
-    from scipy import special
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welch:
+    """The difference of two means, with what is needed to test it against any value."""
 
-    errors = [sample_sd(values) ** 2 / len(values) for values in (first, second)]
-    degrees = sum(errors) ** 2 / sum(e * e / (len(v) - 1) for v, e in zip((first, second), errors, strict=True))
-    t = (statistics.fmean(first) - statistics.fmean(second)) / math.sqrt(sum(errors))
-    return float(2 * special.stdtr(degrees, -abs(t)))
+    difference: float
+    """Mean of the second sample minus mean of the first."""
+    error: float
+    """Standard error of the difference, above 0."""
+    degrees: float
+    """Degrees of freedom (Welch-Satterthwaite)."""
 
+    def p(self, shift: float = 0.0) -> float:
+        """Return the two-sided p value of the hypothesis that the true difference is ``shift``."""
+        from scipy import special
 
-def mann_whitney_p(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Two-sided: exact for up to 30 values a side without ties, and for up to 10 000 arrangements with them."""
-    pooled = (*first, *second)
-    if len(set(pooled)) == 1:
-        return 1.0
-    ranks = _ranks(pooled)
-    ties = len(set(pooled)) < len(pooled)
-    if ties and math.comb(len(pooled), len(first)) <= _MOST_PERMUTATIONS:
-        return permutation_p(ranks[: len(first)], ranks[len(first) :])
-    u = sum(ranks[: len(first)]) - len(first) * (len(first) + 1) / 2
-    if ties or max(len(first), len(second)) > 30:  # noqa: PLR2004 - the same to 3 digits by then
-        return _asymptotic_p(u, ranks, (len(first), len(second)))
-    counts = _u_counts(len(first), len(second))
-    below = round(min(u, len(first) * len(second) - u))
-    return min(1.0, 2 * sum(counts[: below + 1]) / sum(counts))
+        return float(2 * special.stdtr(self.degrees, -abs(self.difference - shift) / self.error))
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the difference: it holds 0 exactly where ``p()`` is above 0.05."""
+        from scipy import special
+
+        half = float(special.stdtrit(self.degrees, 0.975)) * self.error
+        return self.difference - half, self.difference + half
 
 
-def _asymptotic_p(u: float, ranks: Sequence[float], sizes: tuple[int, int]) -> float:
-    """The normal approximation with correction for ties and continuity (Lehmann 1975, Nonparametrics, 1.4)."""
-    n, m = sizes
-    total = n + m
-    tied = sum(count**3 - count for count in Counter(ranks).values())
-    sd = math.sqrt(n * m / 12 * ((total + 1) - tied / (total * (total - 1))))
-    z = max(abs(u - n * m / 2) - 0.5, 0.0) / sd
-    return math.erfc(z / math.sqrt(2))
+def welch(first: Sequence[float], second: Sequence[float]) -> Welch | None:
+    """Return Welch's comparison of two samples; ``None`` below two values in one, or without any spread.
 
-
-@functools.lru_cache(maxsize=256)
-def _u_counts(n: int, m: int) -> tuple[int, ...]:
-    """In how many arrangements of ``n`` and ``m`` different values U is 0, 1, … n * m (Mann and Whitney 1947)."""
-    counts = [1] + [0] * (n * m)
-    for i in range(1, n + 1):  # times (1 - q**(m + i)) / (1 - q**i): the Gaussian binomial coefficient
-        for k in range(n * m, m + i - 1, -1):
-            counts[k] -= counts[k - m - i]
-        for k in range(i, n * m + 1):
-            counts[k] += counts[k - i]
-    return tuple(counts)
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    start = 0
-    for _, group in itertools.groupby(order, key=values.__getitem__):
-        members = list(group)
-        for index in members:
-            ranks[index] = start + (len(members) + 1) / 2
-        start += len(members)
-    return ranks
-
-
-def permutation_p(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Of the difference of means: the sum of the first sample tells arrangements apart just as well."""
-    import numpy as np
-
-    size, total = len(first), len(first) + len(second)
-    if total > _MOST_PERMUTED:
+    Source: Welch 1947 (Biometrika 34:28); degrees of freedom by Satterthwaite 1946 (Biometrics Bulletin 2:110).
+    """
+    if min(len(first), len(second)) < 2:  # noqa: PLR2004 - one value has no spread
         return None
-    pooled = np.asarray([*first, *second], dtype=float)
-    exact = math.comb(total, size) <= _MOST_PERMUTATIONS
-    sums = _arrangements(total, size, exact=exact) @ pooled
-    centre = pooled.sum() * size / total
-    # a hair of tolerance: arrangements that are equal but for rounding count as equal
-    observed = abs(pooled[:size].sum() - centre) - 1e-10 * abs(pooled).sum()
-    extreme = int((abs(sums - centre) >= observed).sum())
-    return extreme / len(sums) if exact else (extreme + 1) / (len(sums) + 1)
+    errors = [sample_sd(values) ** 2 / len(values) for values in (first, second)]
+    # below rounding: equal values whose mean is not exactly their value
+    scale = max(abs(value) for value in (*first, *second))
+    if math.sqrt(sum(errors)) <= 1e-12 * max(scale, 1e-300):
+        return None
+    degrees = sum(errors) ** 2 / sum(e * e / (len(v) - 1) for v, e in zip((first, second), errors, strict=True))
+    difference = statistics.fmean(second) - statistics.fmean(first)
+    return Welch(difference=difference, error=math.sqrt(sum(errors)), degrees=degrees)
 
 
-@functools.lru_cache(maxsize=4)
-def _arrangements(total: int, size: int, *, exact: bool) -> Any:
-    """One row an arrangement: 1 where a value belongs to the first sample. A product with the values gives all sums."""
+def pooled_t(first: Sequence[float], second: Sequence[float]) -> Welch | None:
+    """Return Student's comparison with one variance for both samples, one of which may have a single value.
+
+    For the means of sessions: a single new session is as uncertain as each session of the baseline is.
+    ``None`` without any spread. Source: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.3.
+    """
+    samples = [values for values in (first, second) if len(values) > 1]
+    degrees = len(first) + len(second) - 2
+    squares = sum(sample_sd(values) ** 2 * (len(values) - 1) for values in samples)
+    if degrees < 1 or squares <= 0:
+        return None
+    error = math.sqrt(squares / degrees * (1 / len(first) + 1 / len(second)))
+    return Welch(difference=statistics.fmean(second) - statistics.fmean(first), error=error, degrees=degrees)
+
+
+def smallest_p(n_first: int, n_second: int) -> float:
+    """Return the two-sided p value of two constants that differ: 2 over the number of arrangements of their values.
+
+    It is the exact permutation test at full separation, for samples without a spread of their own.
+
+    >>> [round(smallest_p(n, n), 3) for n in (3, 4, 5)]
+    [0.1, 0.029, 0.008]
+    """
+    return min(1.0, 2 / math.comb(n_first + n_second, n_first))
+
+
+def spearman_p(first: Sequence[float], second: Sequence[float], rho: float) -> float:
+    """Return the two-sided p value of Spearman's ``rho`` for four pairs or more.
+
+    Exact over all orders up to 8 pairs, over 10 000 seeded random orders up to 30, by Student's t above
+    (Kendall and Gibbons 1990, Rank Correlation Methods, chapter 4): t is far too small for few pairs.
+    """
+    import numpy as np
+    from scipy import stats
+
+    n = len(first)
+    if n > _MOST_PERMUTED:
+        return float(stats.spearmanr(first, second).pvalue)
+    ranks = [stats.rankdata(values) - (n + 1) / 2 for values in (first, second)]
+    norm = math.sqrt(float(ranks[0] @ ranks[0]) * float(ranks[1] @ ranks[1]))
+    found = np.abs(ranks[1][_orders(n)] @ ranks[0]) / norm
+    extreme = int((found >= abs(rho) - 1e-9).sum())
+    return extreme / len(found) if n <= _MOST_EXACT else (extreme + 1) / (len(found) + 1)
+
+
+@functools.lru_cache(maxsize=32)
+def _orders(n: int) -> Any:
+    """Return orders of ``n`` places as rows: all of them, or random ones where there are too many."""
     import numpy as np
 
-    if exact:
-        chosen = np.array(list(itertools.combinations(range(total), size)))
-    else:
-        chosen = np.random.default_rng(_SEED).random((_MOST_PERMUTATIONS - 1, total)).argsort(axis=1)[:, :size]
-    rows = np.zeros((len(chosen), total))
-    np.put_along_axis(rows, chosen, 1.0, axis=1)
-    return rows
-
-
-def cliffs_delta(first: Sequence[float], second: Sequence[float]) -> float:
-    """From the sum of ranks, so that the cost does not grow with the product of the sizes."""
-    ranks = _ranks((*first, *second))
-    larger = sum(ranks[len(first) :]) - len(second) * (len(second) + 1) / 2  # Mann-Whitney's U
-    return 2 * larger / (len(first) * len(second)) - 1
+    if n <= _MOST_EXACT:
+        return np.array(list(itertools.permutations(range(n))))
+    return np.random.default_rng(_SEED + n).random((_PERMUTATIONS, n)).argsort(axis=1)

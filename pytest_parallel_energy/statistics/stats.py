@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .grouping import sample_sd, t_quantile
-from .significance import cliffs_delta, mann_whitney_p, permutation_p, welch_p
+from .significance import spearman_p
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,17 +24,11 @@ __all__ = [
     "ALPHA",
     "INSTALL_HINT",
     "Correlation",
-    "Difference",
     "Summary",
     "correlate",
     "describe",
-    "difference",
-    "effect_label",
     "have_scipy",
     "holm",
-    "repeats_for_p",
-    "repeats_for_spread",
-    "smallest_p",
 ]
 
 ALPHA = 0.05
@@ -52,6 +45,8 @@ _OUTLIER_Z = 3.5
 """Modified z-score above which a value is flagged (Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers)."""
 _MAD_TO_SD = 0.6745
 """Median absolute deviation of a normal distribution, in standard deviations (same source)."""
+_MEAN_DEVIATION_TO_SD = 1.253314
+"""Standard deviation of a normal distribution in mean absolute deviations: the square root of pi / 2 (same source)."""
 _LEAST_FOR_SHAPE = 4
 """Values below which neither outliers nor a shape can be told."""
 
@@ -83,26 +78,6 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """A second sample against a first; needs the extra ``report``, and two values in each for most fields."""
-
-    ratio: float | None
-    """Mean of the second over mean of the first; ``None`` where the first is 0."""
-    ratio_low: float | None
-    ratio_high: float | None
-    """Upper end of the 95 % interval of the ratio: bootstrap, below eight values in one of them Student's of the
-    logarithm; from two positive values in each on."""
-    welch_p: float | None
-    mann_whitney_p: float | None
-    """Two-sided; exact without ties, else exact by permutation of ranks or asymptotic with tie correction."""
-    permutation_p: float | None
-    """Two-sided, of the difference of means: all permutations up to 10 000 of them, else 10 000 random ones; ``None``
-    above 200 values, where it equals Welch's."""
-    cliffs_delta: float | None
-    """-1 to 1: share of pairs in which the second is larger, less the share in which it is smaller."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
     """Spearman's rank correlation over cells."""
 
@@ -130,7 +105,9 @@ def describe(values: Sequence[float]) -> Summary:
 
 
 def outliers(values: Sequence[float]) -> tuple[int, ...]:
-    """Positions of the values whose modified z-score is above 3.5; none in fewer than four values.
+    """Return the positions of the values whose modified z-score is above 3.5; none in fewer than four values.
+
+    Where more than half of the values are equal, the mean absolute deviation stands in for the median one, which is 0.
 
     >>> outliers([10.0, 10.1, 9.9, 10.0, 14.0])
     (4,)
@@ -138,44 +115,9 @@ def outliers(values: Sequence[float]) -> tuple[int, ...]:
     if len(values) < _LEAST_FOR_SHAPE:
         return ()
     median = statistics.median(values)
-    mad = statistics.median(abs(value - median) for value in values)
-    if mad == 0:
-        return ()
-    return tuple(i for i, value in enumerate(values) if _MAD_TO_SD * abs(value - median) / mad > _OUTLIER_Z)
-
-
-def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """The second sample against the first, one value or more in each.
-
-    Raises:
-        ModuleNotFoundError: the extra ``report`` is not installed (see :func:`have_scipy`).
-    """
-    mean_first = statistics.fmean(first)
-    ratio = statistics.fmean(second) / mean_first if mean_first else None
-    few = min(len(first), len(second)) < 2  # noqa: PLR2004 - one value has no spread
-    constant = len(set(first)) == 1 and len(set(second)) == 1
-    low, high = (None, None) if few or ratio is None else _ratio_interval(first, second)
-    return Difference(
-        ratio=ratio,
-        ratio_low=low,
-        ratio_high=high,
-        welch_p=None if few or constant else welch_p(first, second),
-        mann_whitney_p=None if few else mann_whitney_p(first, second),
-        permutation_p=None if few else permutation_p(first, second),
-        cliffs_delta=None if few else cliffs_delta(first, second),
-    )
-
-
-def effect_label(delta: float) -> str:
-    """Cliff's delta in words (Romano et al. 2006: 0.147, 0.33, 0.474).
-
-    >>> effect_label(-0.2)
-    'small'
-    """
-    for limit, label in ((0.147, "negligible"), (0.33, "small"), (0.474, "medium")):
-        if abs(delta) < limit:
-            return label
-    return "large"
+    distances = [abs(value - median) for value in values]
+    sd = statistics.median(distances) / _MAD_TO_SD or statistics.fmean(distances) * _MEAN_DEVIATION_TO_SD
+    return tuple(i for i, distance in enumerate(distances) if distance > _OUTLIER_Z * sd) if sd else ()
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -192,43 +134,14 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(corrected)
 
 
-def smallest_p(n_first: int, n_second: int) -> float:
-    """The smallest two-sided p that an exact rank or permutation test can give: 2 over the number of arrangements.
-
-    >>> [round(smallest_p(n, n), 3) for n in (3, 4, 5)]
-    [0.1, 0.029, 0.008]
-    """
-    return min(1.0, 2 / math.comb(n_first + n_second, n_first))
-
-
-def repeats_for_p(family: int, alpha: float = ALPHA) -> int:
-    """Repeats in each of two cells from which on a test can fire at all among ``family`` of them.
-
-    >>> repeats_for_p(1), repeats_for_p(100)
-    (4, 8)
-    """
-    return next(n for n in itertools.count(2) if smallest_p(n, n) * family <= alpha)
-
-
-def repeats_for_spread(cv_ratio: float, threshold_ratio: float) -> int:
-    """Repeats in each of two cells that show a change of ``threshold_ratio`` with power 0.8 at level 0.05, 2 or more.
-
-    ``2 (1.96 + 0.84)² (CV / change)²``, the normal approximation for two means (NIST/SEMATECH e-Handbook, 7.2.2.2).
-
-    >>> repeats_for_spread(0.05, 0.05)
-    16
-    """
-    return max(2, math.ceil(2 * (1.96 + 0.84) ** 2 * (cv_ratio / threshold_ratio) ** 2))
-
-
 def correlate(first: Sequence[float], second: Sequence[float]) -> Correlation | None:
-    """Spearman's correlation, one value a cell; ``None`` below four pairs, for a constant, or without SciPy."""
+    """Return Spearman's correlation; ``None`` below four pairs, for a constant, or without SciPy."""
     if not have_scipy() or len(first) < _LEAST_FOR_SHAPE or min(len(set(first)), len(set(second))) == 1:
         return None
     from scipy import stats
 
-    found = stats.spearmanr(first, second)
-    return Correlation(rho=float(found.statistic), p=float(found.pvalue), n=len(first))
+    rho = float(stats.spearmanr(first, second).statistic)
+    return Correlation(rho=rho, p=spearman_p(first, second, rho), n=len(first))
 
 
 def _shapiro_p(values: Sequence[float]) -> float | None:
@@ -284,29 +197,3 @@ def _mean_interval(values: Sequence[float], sd: float) -> tuple[float, float]:
         half = t_quantile(len(values) - 1) * sd / math.sqrt(len(values))
         return mean - half, mean + half
     return _quantiles(_bootstrap_means(values), _tails(len(values)))
-
-
-def _ratio_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float | None, float | None]:
-    import numpy as np
-
-    if min(*first, *second) <= 0:
-        return None, None
-    smaller, larger = sorted((len(first), len(second)))
-    if smaller < _LEAST_RESAMPLED or larger > _MOST_RESAMPLED:
-        return _log_ratio_interval(first, second)
-    below = _bootstrap_means(first)
-    ratios = np.roll(_bootstrap_means(second), 1) / below  # rolled: equal sizes share their draws, samples must not
-    return _quantiles(ratios, _tails(smaller))
-
-
-def _log_ratio_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """From the standard error of the logarithm of a ratio of means (delta method), with Welch's degrees of freedom."""
-    from scipy import special
-
-    means = [statistics.fmean(values) for values in (first, second)]
-    errors = [sample_sd(v) ** 2 / (m * m * len(v)) for v, m in zip((first, second), means, strict=True)]
-    if sum(errors) == 0:
-        return means[1] / means[0], means[1] / means[0]
-    degrees = sum(errors) ** 2 / sum(e * e / (len(v) - 1) for v, e in zip((first, second), errors, strict=True))
-    half = float(special.stdtrit(degrees, 0.975)) * math.sqrt(sum(errors))
-    return means[1] / means[0] * math.exp(-half), means[1] / means[0] * math.exp(half)

@@ -177,14 +177,16 @@ class _Common:
         described = _overlay(self.hyperparameters, overrides.entries() if overrides else {})
         published = self._build(described)
         self._refuse_unknown_placeholders(published)
-        patterns, files = {}, {}
+        patterns, files, better = {}, {}, {}
         if "performance_metrics" in fields:
-            metrics = fields["performance_metrics"].object(("log_patterns", "files"))
+            metrics = fields["performance_metrics"].object(("log_patterns", "files", "better"))
             files = {name: read_metric_file(place) for name, place in _members(metrics, "files").items()}
             for name in files:
                 if name in _members(metrics, "log_patterns"):
                     metrics["files"].child(name, None).fail("the metric has a log pattern too", "remove one of them")
             patterns = {name: read_pattern(one) for name, one in _members(metrics, "log_patterns").items()}
+            directions = metrics["better"].object((*patterns, *files)) if "better" in metrics else {}
+            better = {name: one.one_of(("higher", "lower")) for name, one in directions.items()}
         profiles = {name: self._profile(one, model, described) for name, one in _members(fields, "profiles").items()}
         self._test_patterns(model, patterns, published)
         return Workload(
@@ -206,6 +208,7 @@ class _Common:
             metric_files=files,
             required_metrics=self._required_metrics(model, [*patterns, *files]),
             after=fields["after"].text() if "after" in fields else None,
+            better=better,
         )
 
     def _build(self, described: _Fields) -> dict[str, Hyperparameter]:

@@ -101,6 +101,8 @@ class Workload:
     """Metric patterns."""
     metric_files: Mapping[str, MetricFile] = field(default_factory=dict)
     """Metrics that are read from files in the output folder."""
+    better: Mapping[str, str] = field(default_factory=dict)
+    """``higher`` or ``lower`` by metric; a metric is absent where the registry does not say."""
     required_metrics: tuple[str, ...] | None = None
     """Metrics without which a run has failed; ``None``: at least one of those that are registered."""
     after: str | None = None

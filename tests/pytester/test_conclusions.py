@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -32,10 +33,37 @@ def test_a_worse_run_closes_the_gate(study):
     """Against a saved baseline a worse metric gives exit status 1, a section that says which, and no traceback."""
     study("--energy-save-baseline=main").assert_outcomes(passed=5)
     result = study("--energy-compare=main", "--energy-compare-fail=answer:5%", answer=50.0)
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=5, errors=1)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*= energy compared =*", "baseline main -> *", "*+19.0 %*worse*", "verdicts: 1 worse"])
+    result.stdout.fnmatch_lines(["ERROR energy gate*1 regression (test_a)*", "*5 passed, 1 error in *"])
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_closed_gate_is_in_junit_xml(project, study):
+    """A closed gate is a failed test case of its own beside those of the tests."""
+    study("--energy-save-baseline")
+    study("--energy-compare-fail=answer:5%", "--junit-xml=junit.xml", answer=50.0)
+    suite = ET.parse(project.path / "junit.xml").getroot().find("testsuite")
+    assert (suite.get("tests"), suite.get("failures")) == ("6", "1")
+    (case,) = [case for case in suite if case.get("name") == "gate"]
+    assert "1 regression (test_a)" in case.find("failure").get("message")
+
+
+def test_a_gate_that_cannot_fail_is_announced(study):
+    """One repeat cannot fail a gate: the run says so before it starts, and fails at its end where that is asked for."""
+    study("--energy-save-baseline")
+    result = study("-k", "rep0", "--energy-compare-fail=answer:5%", "--energy-compare-inconclusive=fail")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["warning: the gate answer:5% cannot fail*", "*1 inconclusive verdict*"])
+
+
+def test_a_misspelled_quantity_is_refused_before_the_run(study):
+    """A gate for a quantity that the baseline does not have is a usage error with the nearest name."""
+    study("--energy-save-baseline")
+    result = study("--energy-compare-fail=anser:5%")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: no record has a quantity 'anser'*did you mean 'answer'*"])
 
 
 def test_the_same_run_keeps_it_open(study):

@@ -76,6 +76,7 @@ def _attempt(make_record, draw, number, *, lr, load, repetition):
             model="resnet20",
             hyperparameters={"learning_rate": lr, "epochs": 2},
             metrics={"test_accuracy": 0.9 - 0.1 * abs(math.log10(lr) + 2)},
+            better={"test_accuracy": "higher"},
         ),
         meter=MeterPart(flags=("idle leg not measured",)),
     )

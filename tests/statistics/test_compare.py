@@ -3,18 +3,29 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
+import re
+from dataclasses import replace
 
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.plan.limits import broken_limits, energy_limit, power_limit
-from pytest_parallel_energy.records.record import DomainEnergy, HostPart, Status, WindowResult
+from pytest_parallel_energy.records.record import (
+    Attribution,
+    DomainEnergy,
+    HostPart,
+    Status,
+    WindowResult,
+    WorkloadPart,
+)
 from pytest_parallel_energy.records.store import RunStore
 from pytest_parallel_energy.reports.compare_text import FORMATS, comparison_lines
 from pytest_parallel_energy.statistics import stats
 from pytest_parallel_energy.statistics.baseline import find_run, save_baseline
-from pytest_parallel_energy.statistics.compare import Verdict, compare_runs
-from pytest_parallel_energy.statistics.quantities import parse_threshold
+from pytest_parallel_energy.statistics.compare import Verdict, compare_runs, default_threshold
+from pytest_parallel_energy.statistics.gate import announce_weak_gate, closing_reasons
+from pytest_parallel_energy.statistics.quantities import parse_threshold, resolution_of
 
 FIVE_PERCENT = (parse_threshold("total_j:5%"),)
 TIGHT = [100.0, 100.4, 99.7, 100.2, 99.9]
@@ -42,7 +53,9 @@ def run(make_record):
 
     def make(values, name="run", **fields):
         options = {name: fields.pop(name) for name in ("interval_s", "quality") if name in fields}
-        return name, [make_record(energy=_energy(v, **options), repetition=i, **fields) for i, v in enumerate(values)]
+        return name, [
+            make_record(**{"energy": _energy(v, **options), "repetition": i} | fields) for i, v in enumerate(values)
+        ]
 
     return make
 
@@ -53,13 +66,12 @@ def _only(old, new, thresholds=FIVE_PERCENT):
 
 
 def test_a_clear_rise_is_worse(run):
-    """Five quiet repeats that rise by 10 % are worse, with p, effect and interval beside it."""
+    """Five quiet repeats that rise by 10 % are worse, with their p value and an interval that holds the change."""
     row = _only(run(TIGHT), run([value * 1.1 for value in TIGHT]))
     assert row.verdict is Verdict.WORSE
     assert row.change_ratio == pytest.approx(0.1)
-    assert row.p == pytest.approx(2 / 252)
-    assert row.difference.cliffs_delta == 1.0
-    assert row.difference.ratio_low < 1.1 < row.difference.ratio_high
+    assert row.p < 1e-6
+    assert row.change.low < 0.1 < row.change.high
 
 
 def test_a_clear_fall_is_better(run):
@@ -89,24 +101,184 @@ def test_a_significant_change_below_the_threshold_is_no_change(run):
     assert row.verdict is Verdict.NO_CHANGE
 
 
-def test_three_repeats_can_never_fire(run):
-    """With three against three no test can reach 5 %, and the verdict says how many would do."""
-    row = _only(run(TIGHT[:3]), run([value * 2 for value in TIGHT[:3]]))
-    assert row.verdict is Verdict.INCONCLUSIVE
-    assert row.reason == "n too small: 3 and 3, need 4"
+def test_three_repeats_can_fire(run):
+    """Three quiet repeats in each run show a rise of 10 %."""
+    row = _only(run(TIGHT[:3]), run([value * 1.1 for value in TIGHT[:3]]))
+    assert row.verdict is Verdict.WORSE
+
+
+def test_twenty_cells_of_five_repeats_can_fire(make_record):
+    """Twenty cells that all rise by 50 % are all worse, although Holm corrects for twenty tests."""
+    old, new = (
+        (name, [make_record(energy=_energy(v * factor), lr=i) for i in range(20) for v in TIGHT])
+        for name, factor in (("a", 1), ("b", 1.5))
+    )
+    found = compare_runs(old, new, FIVE_PERCENT)
+    assert len(found.regressions) == 20
 
 
 def test_one_repeat_is_inconclusive(run):
-    """A single pair of numbers proves nothing."""
-    assert _only(run([100.0]), run([200.0])).reason == "n too small: 1 and 1, need 4"
+    """A single pair of numbers proves nothing, and the verdict says so."""
+    assert _only(run([100.0]), run([200.0])).reason == "n too small: 1 and 1, need 3 or more"
+    assert _only(run([100.0]), run([100.0])).verdict is Verdict.INCONCLUSIVE
+
+
+def test_one_disturbed_reading_is_not_an_improvement(run):
+    """Nine values near 100 with one at 200 against nine near 103: the interval holds 0, so nothing is better."""
+    old = [100.0, 100.3, 99.8, 100.1, 99.9, 100.2, 99.7, 100.0, 200.0]
+    row = _only(run(old), run([103.0, 103.2, 102.9, 103.1, 102.8, 103.3, 103.0, 103.1, 102.9]))
+    assert row.verdict is Verdict.INCONCLUSIVE
+    assert row.change.low < 0 < row.change.high
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_verdict_contradicts_its_interval(run, seed):
+    """Whatever the spread, a verdict is on the side of the interval, and no change lies inside the threshold."""
+    draw = random.Random(seed)
+    for n in (2, 3, 5, 12):
+        old, new = ([draw.gauss(mean, draw.choice([0.5, 2, 8])) for _ in range(n)] for mean in (100, 100 + 2 * seed))
+        row = _only(run(old), run(new))
+        if row.verdict is Verdict.WORSE:
+            assert row.change.low > 0
+            assert row.change.value >= 0.05
+        elif row.verdict is Verdict.BETTER:
+            assert row.change.high < 0
+        elif row.verdict is Verdict.NO_CHANGE:
+            assert -0.05 < row.change.low <= row.change.high < 0.05
+
+
+def test_certain_but_wide_is_not_no_change(run):
+    """A certain change whose interval reaches beyond the threshold is inconclusive, not unchanged."""
+    row = _only(run([98.0, 101.0, 99.0, 102.0, 100.0]), run([102.0, 105.0, 103.0, 106.0, 104.0]))
+    assert row.change.low > 0
+    assert row.change.high > 0.05
+    assert row.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_threshold_can_be_of_the_near_end(run):
+    """A change of 6 % that is known to 2 % passes ``5%`` and does not pass ``5%!``, one of 20 % passes both."""
+    spread = [97.5, 101.5, 99.0, 102.0, 100.0]
+    for factor, near_end in ((1.06, Verdict.INCONCLUSIVE), (1.2, Verdict.WORSE)):
+        new = run([value * factor for value in spread])
+        assert _only(run(spread), new).verdict is Verdict.WORSE
+        assert _only(run(spread), new, [parse_threshold("total_j:5%!")]).verdict is near_end
+
+
+def test_all_quantities_are_one_family(run):
+    """The correction is over cells and quantities together: two quantities double the smallest p."""
+    old, new = run(TIGHT), run([value * 1.02 for value in TIGHT])
+    (alone,) = compare_runs(old, new, FIVE_PERCENT).rows
+    both = compare_runs(old, new, [*FIVE_PERCENT, parse_threshold("mean_w:5%")]).rows
+    assert [row.p for row in both] == pytest.approx([2 * alone.p, 2 * alone.p])
+
+
+def _metric(run, values, better=None, name="elbo"):
+    """Records that report a metric, with the direction that the registry gives it."""
+    part = WorkloadPart(repository="r", model="m", hyperparameters={}, better={name: better} if better else {})
+    return "run", [record for v in values for record in run([1.0], metrics={name: v}, workload=part)[1]]
+
+
+def test_a_fall_of_a_negative_quantity_is_worse(run):
+    """From -100 to -120 the evidence bound fell by 20 % of its size: worse, not better."""
+    old, new = _metric(run, [-v for v in TIGHT]), _metric(run, [-1.2 * v for v in TIGHT])
+    row = _only(old, new, [parse_threshold("elbo:-5%")])
+    assert row.verdict is Verdict.WORSE
+    assert row.change_ratio == pytest.approx(-0.2)
+    assert row.change.low < -0.2 < row.change.high < 0
+
+
+def test_a_percentage_is_refused_where_the_sign_changes(run):
+    """From -1 to 1 there is no percentage; the reason names a threshold in the quantity's unit, which works."""
+    old, new = _metric(run, [-1.0, -1.1, -0.9, -1.0]), _metric(run, [1.0, 1.1, 0.9, 1.0])
+    row = _only(old, new, [parse_threshold("elbo:5%")])
+    assert row.verdict is Verdict.INCONCLUSIVE
+    assert "elbo:2.0abs" in row.reason
+    row = _only(old, new, [parse_threshold("elbo:-0.5abs")])
+    assert row.verdict is Verdict.BETTER
+    assert row.change.value == pytest.approx(2.0)
+    assert row.change_ratio is None
+
+
+def test_the_registry_knows_the_direction(run):
+    """A metric that is better higher is worse when it falls, whatever its name has in it."""
+    old = _metric(run, [0.9 * v for v in TIGHT], "higher", "answer_accuracy")
+    new = _metric(run, [0.7 * v for v in TIGHT], "higher", "answer_accuracy")
+    assert _only(old, new, [default_threshold("answer_accuracy")]).verdict is Verdict.WORSE
+    with pytest.raises(ConfigError, match="'answer_accuracy' is better higher: use 'answer_accuracy:-5%'"):
+        compare_runs(old, new, [parse_threshold("answer_accuracy:5%")])
+
+
+def test_an_unknown_direction_is_asked_for(run):
+    """Without a registry entry no name decides what is worse."""
+    records = _metric(run, TIGHT, name="test_accuracy")
+    with pytest.raises(ConfigError, match="unknown whether more or less of 'test_accuracy' is worse"):
+        compare_runs(records, records, [default_threshold("test_accuracy")])
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("second", "seconds"), ("acuracy", "accuracy")])
+def test_an_unknown_quantity_is_an_error(run, wrong, right):
+    """A quantity that no record has is refused with the nearest, and not compared as missing."""
+    records = _metric(run, TIGHT, name="accuracy")
+    with pytest.raises(ConfigError, match=f"did you mean '{right}'"):
+        compare_runs(records, records, [parse_threshold(f"{wrong}:5%")])
+
+
+def test_sessions_are_blocks(run):
+    """Sessions that differ by 3 % widen the interval: a new session 5 % above four quiet ones is not yet worse."""
+    levels = [1.0, 1.03, 0.97, 1.01]
+    old = [r for i, level in enumerate(levels) for r in run([v * level for v in TIGHT], run_id=f"s{i}")[1]]
+    row = _only(("old", old), run([v * 1.05 for v in TIGHT]))
+    assert row.sessions == (4, 1)
+    assert row.verdict is Verdict.INCONCLUSIVE
+    pooled = [replace(record, run_id="one") for record in old]
+    assert _only(("old", pooled), run([v * 1.05 for v in TIGHT])).verdict is Verdict.INCONCLUSIVE
+    assert _only(("old", old), run([v * 1.3 for v in TIGHT])).verdict is Verdict.WORSE
+
+
+def test_one_session_each_is_a_remark(run):
+    """A comparison of two single sessions says what its interval does not hold, and drifting repeats are named."""
+    drifting = [100.0 + i for i in range(12)]
+    found = compare_runs(run(drifting), run(TIGHT), FIVE_PERCENT)
+    assert "each run is one session" in found.remarks[0]
+    assert "in the older run drift" in found.remarks[1]
+    assert any("remark: each run is one session" in line.text for line in comparison_lines(found, width=200))
+
+
+def test_the_offset_of_a_card_counts_where_lengths_differ(run):
+    """Integrated GPU power has an offset: 10 s more of it are 59 J that no run can tell from a regression."""
+    card = DomainEnergy(
+        name="g", kind="gpu", joules=9.0, u95_j=9.0, quality="integrated", mean_w=9.0, update_interval_s=0.1
+    )
+
+    def lasting(seconds, factor):
+        part = WindowResult(window_s=seconds, quality="integrated", domains=(card,))
+        return "run", [run([1.0], energy=replace(part, total_j=v * factor))[1][0] for v in TIGHT]
+
+    row = _only(lasting(10.0, 1.0), lasting(20.0, 1.5))
+    assert row.resolution == pytest.approx(0.9 + 59)
+    assert row.verdict is Verdict.INCONCLUSIVE
+    assert "resolution" in row.reason
+
+
+def test_a_part_has_the_resolution_of_its_own_sensors(make_record):
+    """The joules of the CPU are not made uncertain by the GPU, a share by half of its own interval is."""
+    parts = [
+        DomainEnergy(name="p", kind="cpu", joules=9.0, quality="counter", mean_w=100.0, update_interval_s=0.01),
+        DomainEnergy(name="g", kind="gpu", joules=9.0, quality="counter", mean_w=100.0, update_interval_s=0.1),
+    ]
+    energy = WindowResult(window_s=10.0, total_j=18.0, cpu_j=9.0, gpu_j=9.0, quality="counter", domains=tuple(parts))
+    shares = Attribution(foreground_j=8.0, low_j=6.0, high_j=10.0)
+    record = make_record(energy=energy, attribution=shares)
+    found = {name: resolution_of(record, name) for name in ("cpu_j", "gpu_j", "total_j", "foreground_j", "seconds")}
+    assert found == pytest.approx({"cpu_j": 1.0, "gpu_j": 10.0, "total_j": 11.0, "foreground_j": 13.0, "seconds": 0.0})
 
 
 def test_noise_is_inconclusive_and_says_how_many(run):
     """A spread that hides 5 % is not called no change."""
     row = _only(run([80.0, 120.0, 95.0, 110.0, 90.0]), run([85.0, 118.0, 99.0, 104.0, 92.0]))
     assert row.verdict is Verdict.INCONCLUSIVE
-    assert row.reason.startswith("too noisy: need ")
-    assert int(row.reason.split()[-1]) > 50
+    found = re.fullmatch(r"too noisy: need (\d+) to show 10 %", row.reason)
+    assert int(found[1]) > 50
 
 
 def test_a_change_below_the_resolution_is_inconclusive(run):
@@ -125,13 +297,21 @@ def test_a_model_cannot_tell_ten_percent(run):
     assert _only(old, run([v * 1.5 for v in TIGHT], quality="estimated")).verdict is Verdict.WORSE
 
 
-def test_many_cells_need_more_repeats(run, make_record):
-    """Holm's correction: what is sure for one cell is not sure for the luckiest of a hundred."""
-    old = ("a", [make_record(energy=_energy(v), lr=i) for i in range(100) for v in TIGHT])
-    new = ("b", [make_record(energy=_energy(v * 1.1), lr=i) for i in range(100) for v in TIGHT])
-    rows = compare_runs(old, new, FIVE_PERCENT).rows
+def test_many_cells_need_more_repeats(make_record):
+    """Holm's correction: what is certain for one cell is not certain for the luckiest of a hundred."""
+    noisy = [95.0, 105.0, 100.0, 98.0, 102.0]
+
+    def runs(cells):
+        return [
+            (name, [make_record(energy=_energy(v * factor), lr=i) for i in range(cells) for v in noisy])
+            for name, factor in (("a", 1), ("b", 1.1))
+        ]
+
+    assert _only(*runs(1)).verdict is Verdict.WORSE
+    rows = compare_runs(*runs(100), FIVE_PERCENT).rows
     assert {row.verdict for row in rows} == {Verdict.INCONCLUSIVE}
-    assert rows[0].reason == "n too small: 5 and 5, need 8"
+    needs = [int(re.search(r"need (\d+)", row.reason)[1]) for row in rows]
+    assert min(needs) > 5
 
 
 def test_another_machine_is_not_comparable(run):
@@ -162,7 +342,7 @@ def test_missing_energy_is_inconclusive(run, make_record):
     """A run without a sensor cannot regress: no value is no 0."""
     row = _only(run(TIGHT), ("b", [make_record(None) for _ in range(5)]))
     assert row.verdict is Verdict.INCONCLUSIVE
-    assert row.reason == "no value in the newer run"
+    assert row.reason == "no value in the newer run; 5 attempts without a value"
     assert row.unknown == 5
     assert row.change_ratio is None
 
@@ -190,12 +370,58 @@ def test_without_scipy_changes_are_shown_untested(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "total_j", "total_j:", ":5%", "total_j:0", "total_j:x%", "totl_j:5%", "total_j:5%%", "total_j:nan"]
+    "wrong",
+    [
+        "",
+        "total_j",
+        "total_j:",
+        ":5%",
+        "total_j:0",
+        "total_j:x%",
+        "totl_j:5%",
+        "total_j:5%%",
+        "total_j:nan",
+        "total_j:5!%",
+    ],
 )
 def test_a_wrong_threshold_is_refused(wrong):
     """What is no threshold is an error that shows one."""
     with pytest.raises(ConfigError, match=r"threshold|known"):
         parse_threshold(wrong)
+
+
+def test_a_gate_closes_for_each_of_its_reasons(run):
+    """A regression, a cell that is missing and a run without anything to compare each close the gate."""
+    same = run(TIGHT, lr=1)
+    both = ("old", [*same[1], *run(TIGHT, lr=2, nodeid="t.py::test_b[lr=2]")[1]])
+    assert closing_reasons(compare_runs(same, same, FIVE_PERCENT)) == ()
+    (missing,) = closing_reasons(compare_runs(both, same, FIVE_PERCENT))
+    assert missing == "1 cell of old not measured in run (test_b[lr=2])"
+    (worse,) = closing_reasons(compare_runs(same, run([v * 2 for v in TIGHT], lr=1), FIVE_PERCENT))
+    assert worse.startswith("1 regression (test_resnet20[lr=1]")
+    assert "nothing to compare" in closing_reasons(compare_runs(same, ("new", []), FIVE_PERCENT))[-1]
+    assert "nothing to compare" in closing_reasons(compare_runs(("a", []), ("b", []), FIVE_PERCENT))[-1]
+    other = run(TIGHT, lr=1, host=HostPart(machine_id="machine-b"))
+    assert "nothing to compare" in closing_reasons(compare_runs(same, other, FIVE_PERCENT))[-1]
+
+
+def test_an_inconclusive_verdict_closes_the_gate_on_request(run):
+    """One repeat proves nothing: by default a warning, with ``fail`` a closed gate."""
+    found = compare_runs(run([100.0]), run([100.0]), FIVE_PERCENT)
+    assert closing_reasons(found) == ()
+    assert closing_reasons(found, inconclusive="fail") == ("1 inconclusive verdict",)
+
+
+def test_a_gate_that_cannot_fail_is_announced(run, make_record):
+    """Before the run it is said that one repeat cannot fail, and from which change on a noisy gate can."""
+    (sentence,) = announce_weak_gate(run(TIGHT)[1], FIVE_PERCENT, 1)
+    assert sentence.startswith("the gate total_j:5% cannot fail")
+    assert "--energy-repeats=" in sentence
+    noisy = [make_record(energy=_energy(v), lr=i) for i in range(20) for v in (90.0, 108.0, 101.0, 97.0, 104.0)]
+    (sentence,) = announce_weak_gate(noisy, FIVE_PERCENT, 5)
+    need = int(re.search(r"--energy-repeats=(\d+)", sentence)[1])
+    assert need > 5
+    assert announce_weak_gate(run(TIGHT)[1], FIVE_PERCENT, 5) == ()
 
 
 def test_the_table_fits_and_counts(run, make_record):
@@ -218,7 +444,7 @@ def test_each_format_holds_the_verdict(run):
     content = json.loads(FORMATS["json"]([comparison]))
     assert row["verdict"] == content["comparisons"][0]["rows"][0]["verdict"] == "worse"
     assert float(row["holm_p"]) == content["comparisons"][0]["rows"][0]["holm_p"]
-    assert content["format_version"] == 1
+    assert content["format_version"] == 2
     text = FORMATS["md"]([comparison])
     assert "**worse**" in text
     assert "lr=0.0123\\]" in text

@@ -11,13 +11,13 @@ from typing import Any
 from ...records.record import Record
 from ...records.trace import Trace, thin
 from ...statistics.analysis import (
-    better_is_higher,
     hyperparameter_effects,
     load_names,
     load_pairs,
     pareto_front,
     workload_name,
 )
+from ...statistics.directions import better_is_higher
 from ...statistics.grouping import Cell
 from ..layout import format_number
 from ..report import Report
@@ -141,7 +141,8 @@ def hyperparameter_charts(cells: Sequence[Cell]) -> Iterator[Chart]:
 def pareto_charts(cells: Sequence[Cell], labels: Sequence[str]) -> Iterator[Chart]:
     """Energy against accuracy, one chart a workload: another workload's accuracy is another thing. At most a dozen.
 
-    The metric is the one that most of the workload's cells report, preferring one whose name says that more is better.
+    The metric is the one that most of the workload's cells report among those whose direction the registry knows; there
+    is no front without a known direction.
     """
     groups: dict[str, list[tuple[Cell, str]]] = {}
     for cell, label in zip(cells, labels, strict=True):
@@ -152,7 +153,7 @@ def pareto_charts(cells: Sequence[Cell], labels: Sequence[str]) -> Iterator[Char
 
 
 def _pareto_chart(workload: str, members: Sequence[tuple[Cell, str]]) -> Chart | None:
-    metric = _chosen_metric([cell for cell, _ in members])
+    metric, higher = _chosen_metric([cell for cell, _ in members])
     if metric is None:
         return None
     found = [(cell, label, cell.energy().value, cell.metrics().get(metric)) for cell, label in members if cell.n]
@@ -161,7 +162,7 @@ def _pareto_chart(workload: str, members: Sequence[tuple[Cell, str]]) -> Chart |
     ]
     if len(known) < _LEAST_POINTS:
         return None
-    sign = 1.0 if better_is_higher(metric) is not False else -1.0
+    sign = 1.0 if higher else -1.0
     front = pareto_front([(joules, sign * value) for _, _, joules, value in known])
     unit, factor = _unit([joules for _, _, joules, _ in known])
     rows = [
@@ -319,13 +320,14 @@ def _rho(effect: Any) -> str:
     return f"{effect.load}: Spearman's rho {found.rho:+.2f}, p {format_number(found.p, 2)}, {found.n} cells"
 
 
-def _chosen_metric(cells: Sequence[Cell]) -> str | None:
+def _chosen_metric(cells: Sequence[Cell]) -> tuple[str | None, bool | None]:
+    """Return the metric that most cells report, and whether more of it is better; those that are come first."""
     counts: dict[str, int] = {}
     for cell in cells:
         for name, value in cell.metrics().items():
             if value is not None and math.isfinite(value):
                 counts[name] = counts.get(name, 0) + 1
-    ranked = sorted(
-        counts, key=lambda name: (better_is_higher(name) is not True, better_is_higher(name) is None, -counts[name])
-    )
-    return ranked[0] if ranked else None
+    directions = {name: better_is_higher(name, (cell.sample[0] for cell in cells)) for name in counts}
+    known = [name for name in counts if directions[name] is not None]
+    ranked = sorted(known, key=lambda name: (not directions[name], -counts[name]))
+    return (ranked[0], directions[ranked[0]]) if ranked else (None, None)

@@ -233,8 +233,11 @@ def _summary(report: Report, cells: Sequence[Cell]) -> str:
         ("worst quality", quality, f"quality quality-{quality}"),
     ]
     if report.comparison is not None:
-        worse = len(report.comparison.regressions)
-        tiles.append(("regressions", str(worse), "bad" if worse else "good"))
+        worse, open_rows = len(report.comparison.regressions), len(report.comparison.inconclusive)
+        settled = bool(report.comparison.rows) and not open_rows  # "0 regressions" is good news only where tests spoke
+        tiles.append(("regressions", str(worse), "bad" if worse else "good" if settled else "warn"))
+        if open_rows:
+            tiles.append(("inconclusive verdicts", str(open_rows), "warn"))
     shown = "".join(
         f'<div><dt>{name}</dt><dd class="{style}">{html.escape(text)}</dd></div>' for name, text, style in tiles
     )
@@ -260,7 +263,8 @@ def _unmatched(report: Report) -> str:
     if comparison is None:
         return ""
     found = [("only in the older run", comparison.only_old), ("only in the newer run", comparison.only_new)]
-    return "".join(f"<p>{label}: {html.escape(', '.join(names))}</p>" for label, names in found if names)
+    remarks = "".join(f'<p class="note">{html.escape(remark)}</p>' for remark in comparison.remarks)
+    return remarks + "".join(f"<p>{label}: {html.escape(', '.join(names))}</p>" for label, names in found if names)
 
 
 def _environment(report: Report) -> Iterator[str]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from ...records.record import Record
 from ...statistics.analysis import hyperparameter_effects, load_pairs
-from ...statistics.compare import Comparison, Verdict
+from ...statistics.compare import Comparison
 from ...statistics.grouping import Cell
+from ...statistics.judgement import Verdict
 from ...units import format_joules, format_seconds
-from ..compare_text import format_change, format_mean
+from ..compare_text import change_text, format_mean, interval_text
 from ..layout import format_interval, format_number, format_share
 from ..load_lines import exit_codes, level
 from ..remarks import remarks
@@ -200,17 +201,13 @@ def comparison_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
     rows = []
     for row in comparison.rows:
         name = names.get(row.cell, row.name)
-        interval = ""
-        if row.difference and row.difference.ratio_low is not None and row.difference.ratio_high is not None:
-            low, high = row.difference.ratio_low - 1, row.difference.ratio_high - 1
-            interval = f"{format_change(low)} to {format_change(high)}"
         rows.append((
             Value(text=name, sort=name, link=f"cell-{row.cell}" if row.cell in names else ""),
             _plain(row.quantity),
             _number(row.old_mean, format_mean(row.old_mean, row.quantity)),
             _number(row.new_mean, format_mean(row.new_mean, row.quantity)),
-            _number(row.change_ratio, format_change(row.change_ratio)),
-            _plain(interval or "–", "whole"),
+            _number(row.change.value if row.change else None, change_text(row)),
+            _plain(interval_text(row), "whole"),
             _number(row.p, format_number(row.p, 2)),
             _plain(f"{row.verdict}{f' ({row.reason})' if row.reason else ''}", styles.get(row.verdict, "warn")),
         ))  # fmt: skip
@@ -261,7 +258,7 @@ def correlation_table(cells: Sequence[Cell]) -> Table:
             _number(found.rho if found else None, f"{found.rho:+.2f}" if found else "–"),
             _number(found.p if found else None, format_number(found.p if found else None, 2)),
         ))  # fmt: skip
-    heads = ("hyperparameter", "workload", "load", "cells", "Spearman's rho", "p")
+    heads = ("hyperparameter", "workload", "load", "cells", "Spearman's rho", "p (Holm)")
     return Table(key="correlations", caption="Hyperparameters against energy", heads=heads, rows=tuple(rows))
 
 
