@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,8 +120,8 @@ class Supervision:
     lifetime_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.grace_s < 0:
-            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be 0 s or more, not {self.grace_s}")
+        if not 0 <= self.grace_s < math.inf:
+            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be a finite 0 s or more, not {self.grace_s}")
         if not 0 < self.intensity <= 1:
             raise ConfigError(f"the intensity is a share above 0, up to 1, not {self.intensity}")
         if self.target_gpu_percent is not None and not 0 < self.target_gpu_percent <= 100:  # noqa: PLR2004 - percent

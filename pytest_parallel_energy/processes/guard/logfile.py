@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import collections
 import os
-import re
+
+from .pattern import PatternSearch
 
 __all__ = ["Pump", "RingLog"]
 
 _CHUNK_BYTES = 1 << 20
-_LINE_KEPT_BYTES = 1 << 14
 
 
 class RingLog:
@@ -36,7 +36,7 @@ class RingLog:
             return -1
 
     def write(self, data: bytes) -> None:
-        """Keep ``data``; never raises for a disk's sake."""
+        """Keep ``data``, and count what the disk refuses as lost."""
         head = data[: max(0, self._limit_bytes - self._written_bytes)]
         if head:
             self._store(head)
@@ -56,7 +56,7 @@ class RingLog:
             self.lost_bytes += len(data) - done
 
     def tail(self, limit_bytes: int) -> bytes:
-        """The last ``limit_bytes`` of what came, also when the disk took none of it."""
+        """Return the last ``limit_bytes`` of what was written, also when the disk took none of it."""
         return b"".join(self._tail)[-limit_bytes:]
 
     def close(self) -> None:
@@ -73,22 +73,18 @@ class RingLog:
 
 
 class Pump:
-    """Moves what the load prints from its pipe to the log of the moment, and looks for a pattern in it."""
+    """A pump that moves what the load prints from its pipe to the present log, and looks for a pattern in it."""
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
         self.log: RingLog | None = None
         self.total_bytes = 0
-        self._pattern: re.Pattern[bytes] | None = None
-        self._line = b""
-
-    def seek_pattern(self, pattern: str) -> None:
-        """Look for a regular expression from now on; it is matched within lines."""
-        self._pattern = re.compile(pattern.encode())
+        self.search: PatternSearch | None = None
+        """The search for the readiness pattern, where there is one."""
 
     def move(self) -> bool:
-        """Move what is there, one mebibyte at most; ``True`` when the pattern was seen."""
+        """Move what is there, one mebibyte at most; return ``True`` when the pattern was seen."""
         try:
             data = os.read(self.fd, _CHUNK_BYTES)
         except BlockingIOError:
@@ -96,17 +92,10 @@ class Pump:
         self.total_bytes += len(data)
         if self.log is not None:
             self.log.write(data)
-        if self._pattern is None:
-            return False
-        lines = self._line + data
-        self._line = lines[lines.rfind(b"\n") + 1 :][-_LINE_KEPT_BYTES:]
-        found = self._pattern.search(lines) is not None
-        if found:
-            self._pattern = None
-        return found
+        return self.search is not None and self.search.feed(data)
 
     def drain(self) -> bool:
-        """Move everything that is there, 64 MiB at most (a flood has no end); ``True`` when the pattern was seen."""
+        """Move all that is there, 64 MiB at most (a flood has no end); return ``True`` when the pattern was seen."""
         found = False
         for _ in range(64):
             before = self.total_bytes
