@@ -59,7 +59,7 @@ def test_governor_is_restored_after_a_kill(cpus, number):
         assert set(read_governors(cpus).values()) == {"performance"}
         os.killpg(process.pid, number)
     eventually(lambda: read_governors(cpus) == USERS_CHOICE)
-    assert [path.name for path in cpus.iterdir()] == ["devices"]
+    eventually(lambda: [path.name for path in cpus.iterdir()] == ["devices"])
 
 
 def test_a_forgotten_governor_is_not_the_users_choice(cpus):

@@ -1,4 +1,4 @@
-"""What holds the load's processes: a PID namespace, else a cgroup, else only the list of children.
+"""Containers for the load's processes: a PID namespace, else a cgroup, else only the list of children.
 
 The choice is made by really trying, in a child that ends at once: what a distribution, a security module or a
 container runtime allows cannot be told from version numbers.
@@ -39,7 +39,7 @@ _MOST_SHARED = 1000  # entries of the host's folder; each is a mount
 
 
 class Container(NamedTuple):
-    """What was chosen."""
+    """The container that was chosen."""
 
     kind: str
     """``namespace``, ``cgroup`` or ``subreaper``."""
@@ -47,15 +47,15 @@ class Container(NamedTuple):
     cgroup: str = ""
     """Folder of the group, for the kind ``cgroup``."""
     refused: tuple[str, ...] = ()
-    """Why a better kind could not be had, one sentence each."""
+    """Why a better kind is not available, one sentence each."""
 
 
 def choose(wanted: str, owner: str) -> Container:
-    """The best container that works here.
+    """Return the best container that works here.
 
     Args:
         wanted: ``auto``, or one kind. A kind that is asked for and does not work raises.
-        owner: the cookie of whom it is for.
+        owner: the cookie of its owner.
 
     Raises:
         OSError: the one kind asked for does not work here.
@@ -82,7 +82,7 @@ def choose(wanted: str, owner: str) -> Container:
 
 
 def _try_namespace(_owner: str) -> str:
-    """Empty for a namespace as root, ``user`` for one inside an own user namespace."""
+    """Return an empty text for a namespace as root, ``user`` for one inside a user namespace of its own."""
     reason = ""
     for found in ("", _USER) if os.geteuid() == 0 else (_USER,):
         reason = _in_child(functools.partial(_whole_namespace, user=found == _USER))
@@ -99,7 +99,7 @@ def _whole_namespace(*, user: bool) -> None:
 
 
 def _in_child(action: Callable[[], None]) -> str:
-    """Why ``action`` fails when a child does it; empty when it succeeds."""
+    """Return why ``action`` fails in a child process; empty when it succeeds."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -120,7 +120,7 @@ def _in_child(action: Callable[[], None]) -> str:
 
 
 def enter_namespace(*, user: bool) -> None:
-    """Let the next child of this process be PID 1 of a new namespace.
+    """Make the next child of this process PID 1 of a new namespace.
 
     With ``user`` this process enters a user namespace in which it has its own uid and gid, and the right to do so.
     """
@@ -183,7 +183,7 @@ def clear_shared_memory() -> None:
 
 
 def _try_cgroup(owner: str) -> str:
-    """Folder of a group that a process of ours can really join."""
+    """Return the folder of a group that a child of this process really could join."""
     folder = cgroup.create(owner)
     reason = _in_child(functools.partial(cgroup.join, folder))
     if reason:

@@ -69,7 +69,7 @@ class Gpus:
         return min(free, default=None)
 
     def total_bytes(self) -> int | None:
-        """Memory of the smallest of them."""
+        """Return the memory of the smallest of them."""
         totals = []
         for device in self._devices:
             memory = _Memory()

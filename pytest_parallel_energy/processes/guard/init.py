@@ -36,30 +36,14 @@ from .messages import (
     Thaw,
 )
 from .procfs import descendants
-from .spawn import spawn
+from .spawn import InitPipes, spawn
 
-__all__ = ["Init", "InitPipes", "run_init"]
+__all__ = ["Init", "run_init"]
 
 _CLEAN_AT_ONCE_S = 0.5
 """How long the init waits without listening for processes that a round left behind, before it looks now and then."""
 _CLEAN_AGAIN_S = 0.05
 _WORTH_A_FLAG_S = 2.0
-
-
-class InitPipes:
-    """The descriptors of an init; each is 10 or more.
-
-    Args:
-        control: the owner's pipe, watched only.
-        guard: a pidfd of the guard, −1 where the kernel refuses one; the end of ``orders`` then says the same.
-        lifelines: descriptors whose hang-up or readability means that the owner is gone.
-    """
-
-    def __init__(self, *, control: int, guard: int, lifelines: list[int], orders: int, reports: int) -> None:
-        self.control, self.guard, self.lifelines = control, guard, lifelines
-        self.orders, self.reports = orders, reports
-        self.wake_read = self.output = -1
-        self.marks_read = self.marks = self.answers = self.answers_write = -1
 
 
 def run_init(spec: dict[str, Any], pipes: InitPipes, container: Container) -> NoReturn:

@@ -9,8 +9,9 @@ import signal
 from typing import Any, NamedTuple
 
 from .container import Container, enter_namespace
-from .init import InitPipes, run_init
+from .init import run_init
 from .kernel import make_high, open_pidfd, set_parent_death_signal
+from .spawn import InitPipes
 
 __all__ = ["Launched", "launch", "wake_pipe"]
 

@@ -20,7 +20,7 @@ class RingLog:
 
     def __init__(self, path: str, *, limit_bytes: int, tail_bytes: int) -> None:
         self.lost_bytes = 0
-        """What the disk refused."""
+        """Bytes that the disk refused."""
         self._limit_bytes = limit_bytes
         self._tail_bytes = tail_bytes
         self._written_bytes = 0

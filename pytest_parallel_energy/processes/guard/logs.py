@@ -53,7 +53,7 @@ class Logs:
 
     @property
     def lost_bytes(self) -> int:
-        """What the disk did not take."""
+        """Bytes that the disk refused."""
         return self._lost_bytes + (self.pump.log.lost_bytes if self.pump.log is not None else 0)
 
     def tail(self) -> bytes:

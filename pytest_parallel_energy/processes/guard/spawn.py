@@ -8,19 +8,32 @@ import resource
 import signal
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from . import cgroup
 from .kernel import restore_signals, set_parent_death_signal
 
-if TYPE_CHECKING:
-    from .init import InitPipes
-
-__all__ = ["spawn"]
+__all__ = ["InitPipes", "spawn"]
 
 _MARKS_FD, _ANSWERS_FD = 3, 4
 _CANNOT_EXECUTE = 127
 _PID = struct.Struct("i")
+
+
+class InitPipes:
+    """The descriptors of an init; each is 10 or more.
+
+    Args:
+        control: the owner's pipe, watched only.
+        guard: a pidfd of the guard, −1 where the kernel refuses one; the end of ``orders`` then says the same.
+        lifelines: descriptors whose hang-up or readability means that the owner is gone.
+    """
+
+    def __init__(self, *, control: int, guard: int, lifelines: list[int], orders: int, reports: int) -> None:
+        self.control, self.guard, self.lifelines = control, guard, lifelines
+        self.orders, self.reports = orders, reports
+        self.wake_read = self.output = -1
+        self.marks_read = self.marks = self.answers = self.answers_write = -1
 
 
 def spawn(spec: dict[str, Any], pipes: InitPipes, group: str) -> tuple[int, str]:
