@@ -386,3 +386,54 @@ def test_gone_and_dead_processes_are_not_stopped():
         pulse.beat(1.0, pids, paced=False)
     zombie.wait()
     assert pulse.stalled_s == 0
+
+
+def test_remains_that_end_slowly_end_no_load():
+    """A round's processes that SIGKILL does not end at once put the next round off, and the init still listens."""
+    from pytest_parallel_energy.processes.guard.container import Container
+    from pytest_parallel_energy.processes.guard.init import Init
+    from pytest_parallel_energy.processes.guard.lines import LineReader, send
+    from pytest_parallel_energy.processes.guard.messages import (
+        AnswerScript,
+        InitArmed,
+        RemainsKilled,
+        RoundRequested,
+    )
+    from pytest_parallel_energy.processes.guard.spawn import InitPipes
+
+    (control, control_write), (orders, orders_write), (reports, reports_write) = (os.pipe() for _ in range(3))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for fd in (control_write, orders_write, reports):
+                os.close(fd)
+            pipes = InitPipes(control=control, guard=-1, lifelines=[control], orders=orders, reports=reports_write)
+            pipes.marks_read, pipes.marks = os.pipe()
+            pipes.wake_read, _wake = os.pipe()
+            pipes.answers, pipes.answers_write = os.pipe()
+            began_s = time.monotonic()
+
+            def kill(_pid, *, spare, deadline_s):  # as in the kernel's D state: nothing happens for 2.3 s
+                time.sleep(max(0.0, min(0.05, deadline_s - time.monotonic())))
+                return time.monotonic() - began_s > 2.3
+
+            init = Init({}, pipes, Container(kind="subreaper"), kill)
+            init.prepare()
+            os.write(pipes.marks, b"ready\n")
+            init.run()
+        finally:
+            os._exit(0)
+    for fd in (control, orders, reports_write):
+        os.close(fd)
+    reader = LineReader(reports)
+    heard = [*reader.read()]
+    assert send(orders_write, AnswerScript(text="it listens"))
+    while not heard or not isinstance(heard[-1], RoundRequested):
+        heard += reader.read()
+        assert not reader.ended
+    assert [type(report) for report in heard] == [InitArmed, RemainsKilled, RoundRequested]
+    assert heard[1].seconds > 2
+    os.close(orders_write)  # the guard is gone
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    for fd in (control_write, reports):
+        os.close(fd)

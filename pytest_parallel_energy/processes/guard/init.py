@@ -69,9 +69,23 @@ def run_init(spec: dict[str, Any], pipes: InitPipes, container: Container) -> No
 
 
 class Init:
-    """One init; see :func:`run_init`."""
+    """One init; see :func:`run_init`.
 
-    def __init__(self, spec: dict[str, Any], pipes: InitPipes, container: Container) -> None:
+    Args:
+        spec: the owner's specification.
+        pipes: its descriptors.
+        container: what isolates the processes.
+        kill: kills everything below a process, as :func:`kill_below` does.
+    """
+
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        pipes: InitPipes,
+        container: Container,
+        kill: Callable[..., bool] = kill_below,
+    ) -> None:
+        self._kill = kill
         self._spec = spec
         self._pipes = pipes
         self._container = container
@@ -152,7 +166,7 @@ class Init:
 
     def _clean(self, patience_s: float) -> None:
         # Between two tries the init listens: processes in the kernel's D state may take minutes to end.
-        if not kill_below(os.getpid(), spare=self._leader, deadline_s=time.monotonic() + patience_s):
+        if not self._kill(os.getpid(), spare=self._leader, deadline_s=time.monotonic() + patience_s):
             return
         if self._container.kind == "namespace":
             clear_shared_memory()

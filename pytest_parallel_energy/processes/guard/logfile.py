@@ -6,6 +6,7 @@ A disk that is full or slow to refuse stops neither the load nor the guard: what
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 
 from .pattern import PatternSearch
@@ -68,7 +69,8 @@ class RingLog:
                 self._store(b"\n[... %d bytes left out ...]\n" % left_out_bytes)
             self._store(tail)
         if self._fd >= 0:
-            os.close(self._fd)
+            with contextlib.suppress(OSError):  # a network file system may report here what it refused (close(2))
+                os.close(self._fd)
             self._fd = -1
 
 

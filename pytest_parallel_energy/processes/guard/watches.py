@@ -1,4 +1,4 @@
-"""What the guard waits for: file descriptors and moments in time, each with the function to call."""
+"""Watched file descriptors and moments in time, each with the function to call."""
 
 from __future__ import annotations
 
