@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import signal
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,24 +56,12 @@ def spawn(spec: dict[str, Any], pipes: InitPipes, group: str) -> tuple[int, str]
     go, go_write = os.pipe()
     leader = os.fork()
     if leader == 0:
-        status = _CANNOT_EXECUTE
-        try:
-            signal.set_wakeup_fd(-1)  # the init's: a signal that arrives here is not for the init
-            os.setsid()
-            pid = os.fork()
-            if pid == 0:
-                os.close(go_write)
-                os.read(go, 1)  # its parent is the init only once the leader has ended
-                _become(spec, pipes, group)
-            os.write(write, _PID.pack(pid))
-            status = 0
-        except BaseException as error:  # noqa: BLE001 - a forked child must never return into its parent's program
-            os.write(write, str(getattr(error, "strerror", None) or error).encode())
-        os._exit(status)
+        os.close(go_write)
+        _lead(write, go, functools.partial(_become, spec, pipes, group))
     os.close(write)
     os.close(go)
     _, status = os.waitpid(leader, 0)
-    os.close(go_write)
+    os.close(go_write)  # from now on the command's parent is this process: it may begin
     with os.fdopen(read, "rb") as answer:
         text = answer.read()
     if status:
@@ -81,6 +71,23 @@ def spawn(spec: dict[str, Any], pipes: InitPipes, group: str) -> tuple[int, str]
         os.waitpid(pid, 0)
         return 0, reason
     return pid, ""
+
+
+def _lead(answer: int, go: int, become: Callable[[], NoReturn]) -> NoReturn:
+    """Lead a new session, fork the command into it, and end; the answer is the command's pid, or a reason."""
+    status = _CANNOT_EXECUTE
+    try:
+        signal.set_wakeup_fd(-1)  # the init's: a signal that arrives here is not for the init
+        os.setsid()
+        pid = os.fork()
+        if pid == 0:
+            os.read(go, 1)
+            become()
+        os.write(answer, _PID.pack(pid))
+        status = 0
+    except BaseException as error:  # noqa: BLE001 - a forked child must never return into its parent's program
+        os.write(answer, str(getattr(error, "strerror", None) or error).encode())
+    os._exit(status)
 
 
 def _become(spec: dict[str, Any], pipes: InitPipes, group: str) -> NoReturn:
