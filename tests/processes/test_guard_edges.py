@@ -72,7 +72,7 @@ def test_no_byte_code_is_written_where_python_writes_none(tmp_path):
 def test_byte_code_goes_where_python_puts_it(tmp_path):
     """The guard keeps its byte code in the folder that its owner uses for it."""
     code = "with start_supervised(Command(argv=('true',))) as child: child.wait(20)"
-    result = run(code, env={"PYTHONPYCACHEPREFIX": str(tmp_path)})
+    result = run(code, env={"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""})
     assert result.returncode == 0, result.stderr
     assert list(tmp_path.rglob("core.*.pyc"))
 
