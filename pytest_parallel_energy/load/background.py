@@ -3,7 +3,7 @@
 ::
 
     with BackgroundLoad(Command(argv=("python", "train.py")), name="neighbour", folder=Path("load")) as load:
-        ...  # it was seen to work; what happens here happens beside it
+        ...  # it was seen to work; what happens here runs alongside it
     print(load.report())
 """
 
@@ -35,16 +35,16 @@ _OOM_SCORE_ADJ = 500  # halfway: the load goes before pytest and the training un
 
 
 class BackgroundLoad:
-    """One background load.
+    """A background load.
 
     Args:
-        command: one round of it.
-        name: for people and records.
-        folder: gets ``loop.sh`` and one ``round-N.log`` a round; made when it is not there.
-        settings: how it is run.
+        command: what each round runs.
+        name: stands in messages and records.
+        folder: gets ``loop.sh`` and one ``round-N.log`` per round; created if missing.
+        settings: the conditions under which it runs.
 
     Raises:
-        ConfigError: a share of GPU memory is asked for where none can be enforced.
+        ConfigError: ``gpu_memory_fraction`` is set where no limit can be enforced.
     """
 
     def __init__(self, command: Command, *, name: str, folder: Path, settings: LoadSettings | None = None) -> None:
@@ -55,13 +55,13 @@ class BackgroundLoad:
             **memory_environment(self.settings.gpu_memory_fraction, {**os.environ, **command.env}),
         }
         self.command = replace(command, cwd=(command.cwd or Path.cwd()).absolute(), env=env)
-        """One round, as it is run: with the variables that its devices and its share of memory ask for."""
+        """The command of a round, with the variables that select its devices and limit its GPU memory."""
         self.name = name
         self.log_dir = folder.absolute()
         """The folder of ``round-N.log``."""
         self._child: Supervised | None = None
         self._outcome: Outcome | None = None
-        self._asked_to_end = False  # known before the outcome is: another thread may ask for trouble meanwhile
+        self._asked_to_end = False  # known before the outcome is: another thread may call trouble() meanwhile
         self._before: GuardStatus | None = None
         self._opened: tuple[float, float] | None = None
         self._closed: tuple[float, float] | None = None
@@ -70,7 +70,7 @@ class BackgroundLoad:
 
     @property
     def script(self) -> Path:
-        """The loop script: readable, runnable by hand, and what runs."""
+        """The loop script, which is what really runs; a user can read it and run it by hand."""
         return self.log_dir / "loop.sh"
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -80,13 +80,13 @@ class BackgroundLoad:
 
         Raises:
             LoadError: the command cannot be found or executed; or it did not become ready in time, or loops in vain.
-                The message ends with the tail of its log; nothing is left running.
-            ConfigError: the command holds what no script can say.
+                The message ends with the tail of its log. No process is left running.
+            ConfigError: the command contains a value that a shell script cannot hold.
         """
         if self._child is not None:
-            raise LoadError(f"the background load {self.name!r} was started before; make a new one to run it again")
+            raise LoadError(f"the background load {self.name!r} was started before; create a new one to run it again")
         self._write_script(self._find_program())
-        # the script sets its rounds' variables itself; who looks at the GPUs must know which are the load's
+        # the script exports the variables of its rounds itself; the guard must know which GPUs are the load's
         devices = {name: self.command.env[name] for name in DEVICE_VARIABLES if name in self.command.env}
         env = {"PARALLEL_ENERGY_SUPERVISED": "1", **devices}
         try:
@@ -124,7 +124,7 @@ class BackgroundLoad:
         )
 
     def _find_program(self) -> str:
-        """The program as the script names it: a path, so that neither a shell's builtin nor a function runs instead."""
+        """Return the path of the program: the shell would run a builtin or a function of the same name instead."""
         program, cwd = self.command.argv[0], self.command.cwd
         if cwd is None or not cwd.is_dir():
             raise LoadError(f"the background load {self.name!r} cannot run in {str(cwd)!r}: there is no such folder")
@@ -150,7 +150,7 @@ class BackgroundLoad:
         if child.vain:
             return self._in_vain(child.vain)
         if not child.alive:
-            return f"the background load {self.name!r} was ended before it was ready"
+            return f"the background load {self.name!r} was stopped before it was ready"
         status = child.status()
         tail = status.tail.strip() if status is not None else ""
         used = "" if status is None else f" It has used {status.cpu_s:.1f} s of CPU."
@@ -163,9 +163,9 @@ class BackgroundLoad:
         return f"the background load {self.name!r} loops in vain: {why}"
 
     def trouble(self) -> str | None:
-        """What has gone wrong with it by itself, ``None`` for nothing: for who waits for a long test beside it.
+        """Return what went wrong with the load while a test runs alongside it; ``None`` for nothing.
 
-        Only what the guard has said unasked counts, so that asking disturbs no measurement.
+        It reads only what the guard has already sent, so that the call does not disturb a measurement.
         """
         child = self._child
         if child is None or self._asked_to_end or child.ready_s is None:
@@ -175,7 +175,7 @@ class BackgroundLoad:
         return self._in_vain(child.vain) if child.vain and not self._asked_to_end else None
 
     def stop(self) -> LoadReport:
-        """End it, and give its report; a second call gives the report again."""
+        """Stop the load and return its report; a second call returns the report again."""
         self._asked_to_end = True
         if self._child is not None and self._outcome is None:
             self._outcome = self._child.stop()
@@ -192,18 +192,18 @@ class BackgroundLoad:
     # --- the window -----------------------------------------------------------------------------------------------
 
     def begin_attempt(self) -> None:
-        """Rounds, times and CPU seconds count from now: what was before belongs to the attempt before."""
+        """Count rounds, times and CPU seconds from now on: those before belong to the previous attempt."""
         self._before = self._status()
 
     def window_opened(self) -> None:
-        """From now on it counts whether the load runs."""
+        """Begin to count for how much of the measurement window the load runs."""
         if self._child is not None:
             self._child.freeze_batch()
         self._opened, self._closed = self._mark(), None
         self._batches_before = len(self.report().batch_sizes)
 
     def window_closed(self) -> None:
-        """The coverage stays what it is now."""
+        """Keep the coverage as it is now, and flag batch sizes that changed during the window."""
         if self._closed is None:
             self._closed = self._mark()
             changed = self.report().batch_sizes[max(0, self._batches_before - 1) :]
@@ -212,7 +212,7 @@ class BackgroundLoad:
                 self._window_flags = (f"its batch size changed during the window: {words}",)
 
     def _mark(self) -> tuple[float, float]:
-        """The monotonic clock, and the seconds that the load has run up to now."""
+        """Return the monotonic clock, and the seconds that the load has run up to now."""
         status = self._status()
         if status is None:
             return time.monotonic(), 0.0
@@ -221,7 +221,7 @@ class BackgroundLoad:
 
     @property
     def coverage_ratio(self) -> float | None:
-        """Share of the window during which a round ran, 0 to 1, up to now or its end; ``None`` before it opened."""
+        """Share of the window during which a round ran, 0 to 1, up to now or its end; ``None`` before it opens."""
         if self._opened is None or self._is_lost():
             return None
         now_s, ran_s = self._closed or self._mark()
@@ -231,10 +231,10 @@ class BackgroundLoad:
         return min(1.0, max(0.0, (ran_s - ran_before_s) / (now_s - opened_s)))
 
     def check_coverage(self) -> None:
-        """Nothing, when the load ran as much of the window as it must.
+        """Check that the load ran for enough of the window.
 
         Raises:
-            LoadError: it ran less, or its guard was killed, so that nobody knows.
+            LoadError: it ran for less, or its guard was killed, so that the coverage is unknown.
         """
         least_ratio = self.settings.coverage_min_ratio
         if not least_ratio or self._opened is None:
@@ -242,7 +242,7 @@ class BackgroundLoad:
         ratio = self.coverage_ratio
         status = self._status()
         if ratio is None or status is None:
-            raise LoadError(f"the background load {self.name!r} was killed from outside; nobody knows how long it ran")
+            raise LoadError(f"the background load {self.name!r} was killed externally; how long it ran is unknown")
         if ratio < least_ratio:
             gap = "" if status.gap_s is None else f", longest gap {status.gap_s:.1f} s"
             stall = f", stopped by a signal for {status.stalled_s:.1f} s" if status.stalled_s else ""
@@ -271,7 +271,7 @@ class BackgroundLoad:
         """Rounds that ended with exit code 0.
 
         Raises:
-            LoadError: its guard was killed, so that nobody knows.
+            LoadError: its guard was killed, so that the number is unknown.
         """
         status = self._known_status()
         return 0 if status is None else status.completed
@@ -281,16 +281,16 @@ class BackgroundLoad:
         """Rounds that ended with another exit code.
 
         Raises:
-            LoadError: its guard was killed, so that nobody knows.
+            LoadError: its guard was killed, so that the number is unknown.
         """
         status = self._known_status()
         return 0 if status is None else status.failed
 
     def _known_status(self) -> GuardStatus | None:
-        """Its figures; ``None`` before it was started."""
+        """Return its figures; ``None`` before it was started."""
         status = self._status()
         if status is None and self._child is not None:
-            raise LoadError(f"the background load {self.name!r} was killed from outside; nobody knows its rounds")
+            raise LoadError(f"the background load {self.name!r} was killed externally; its rounds are unknown")
         return self._of_attempt(status)
 
     def _of_attempt(self, status: GuardStatus | None) -> GuardStatus | None:
@@ -303,7 +303,7 @@ class BackgroundLoad:
         return () if status is None else status.pids
 
     def report(self) -> LoadReport:
-        """All that is known up to now."""
+        """Return everything that is known up to now."""
         status = None if self._child is None else self._child.status(spans=True)
         of_attempt, child, outcome = self._of_attempt(status), self._child, self._outcome
         return LoadReport(
@@ -321,7 +321,7 @@ class BackgroundLoad:
         )
 
     def _spans_in_window(self, status: GuardStatus | None) -> tuple[tuple[float, float], ...]:
-        """The rounds that touch the window, in seconds since it opened."""
+        """Return begin and end of the rounds that overlap the window, in seconds since it opened."""
         if status is None or self._opened is None:
             return ()
         opened_s = self._opened[0]
@@ -332,9 +332,9 @@ class BackgroundLoad:
     def _flags(self, status: GuardStatus | None) -> tuple[str, ...]:
         flags = [*self._window_flags, *(() if status is None else status.flags)]
         if self.settings.devices and not self.settings.nvml and not DRIVER.exists():
-            flags.append(f"it was given the devices {self.settings.devices}, and no NVIDIA driver is loaded here")
+            flags.append(f"it was given the devices {self.settings.devices}, but no NVIDIA driver is loaded here")
         if status is not None and status.lost_log_bytes:
-            flags.append(f"the disk did not take {status.lost_log_bytes} bytes of its log")
+            flags.append(f"the disk refused {status.lost_log_bytes} bytes of its log")
         if self._outcome is not None:
             flags += [flag for flag in self._outcome.flags if flag not in flags]
             flags += [f"could not be killed: {process}" for process in self._outcome.stuck]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,8 +94,8 @@ class LoadSettings:
             raise ConfigError(f"the intensity of a load is a share above 0, up to 1, not {self.intensity}")
         if self.target_gpu_utilisation is not None:
             self._check_target(self.target_gpu_utilisation)
-        if self.grace_s < 0:
-            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be 0 s or more, not {self.grace_s}")
+        if not 0 <= self.grace_s < math.inf:
+            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be a finite 0 s or more, not {self.grace_s}")
 
     def _check_target(self, target_percent: float) -> None:
         if not 0 < target_percent <= 100:  # noqa: PLR2004 - percent

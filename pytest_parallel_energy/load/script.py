@@ -1,8 +1,8 @@
-"""The loop script: what a person can read, run by hand, and what really runs.
+"""The loop script, which is what really runs; a user can read it and run it by hand.
 
-Each value stands in single quotes, so that the shell interprets none of it. Under supervision the script tells by
-descriptor 3 when it is ready for a round and how one ended, and waits on descriptor 4 to be let go; by hand it writes
-``by-hand-N.log`` files itself, so that it leaves the recorded logs alone.
+Each value stands in single quotes, so that the shell interprets none of it. Under supervision the script writes to
+descriptor 3 when it is ready for a round and how a round ended, and reads from descriptor 4 when it may begin; by hand
+it writes ``by-hand-N.log`` files itself, so that the recorded logs stay as they are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SCRIPT = """\
 #!/bin/sh
 # Background load: {title}
 # Written by pytest-parallel-energy, which runs this very file. It trains again and again until it is stopped.
-# By hand: sh {script}    (Ctrl-C ends it; each round's output goes to by-hand-N.log beside this file)
+# By hand: sh {script}    (Ctrl-C stops it; the output of each round goes to by-hand-N.log next to this file)
 here={here}
 cd -- {cwd} || exit 125
 {exports}
@@ -53,22 +53,22 @@ done
 
 
 def loop_script(command: Command, *, name: str, folder: Path, batch: AutoBatch | None = None) -> str:
-    """The text of ``loop.sh``.
+    """Return the text of ``loop.sh``.
 
     Args:
         command: one round; ``cwd`` must be set.
-        name: of the load, for people.
-        folder: where the script and its logs are.
-        batch: the argument that each round gets anew; ``None`` for none.
+        name: the load's name, for readers.
+        folder: the folder of the script and its logs.
+        batch: the argument that is filled in anew for each round; ``None`` for none.
 
     Raises:
-        ConfigError: a variable's name is none that a shell could export, or its value holds a NUL.
+        ConfigError: a shell cannot export the name of a variable, or its value contains a NUL character.
     """
     for variable, value in command.env.items():
         if not _NAME.fullmatch(variable):
             raise ConfigError(f"{variable!r} cannot be the name of an environment variable: letters, digits and _ only")
         if "\0" in value:
-            raise ConfigError(f"the value of the environment variable {variable} holds a NUL character")
+            raise ConfigError(f"the value of the environment variable {variable} contains a NUL character")
     exports = [f"export {variable}={shlex.quote(value)}" for variable, value in sorted(command.env.items())]
     return _SCRIPT.format(
         title=" ".join(name.split()),
@@ -82,7 +82,7 @@ def loop_script(command: Command, *, name: str, folder: Path, batch: AutoBatch |
 
 
 def _word(argument: str, batch: AutoBatch | None) -> str:
-    """An argument as the shell must read it; the batch size is the one thing that it may fill in."""
+    """Return an argument as the shell must read it; the shell may fill in nothing but the batch size."""
     if batch is None or not argument.endswith(batch.placeholder):
         return shlex.quote(argument)
     before = argument.removesuffix(batch.placeholder)
@@ -90,5 +90,5 @@ def _word(argument: str, batch: AutoBatch | None) -> str:
 
 
 def _one_line(text: str) -> str:
-    # A comment ends with its line: a folder's name must not get out of it.
+    # A comment ends with its line: the rest of a folder's name would be run as a command.
     return text.replace("\n", "?")

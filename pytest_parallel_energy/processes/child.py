@@ -8,30 +8,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import math
 import os
-import select
-import signal
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from ..errors import ProcessError
 from .command import Command
-from .controller import duplicate_controller_pidfd
 from .cookie import VARIABLE, Cookie
-from .guard.lines import LineReader, send
-from .outcome import GuardStatus, Outcome
+from .guard.messages import (
+    BecameReady,
+    FreezeBatch,
+    LoadEnded,
+    LoadStarted,
+    LoopsInVain,
+    Start,
+    StartFailed,
+    StatusAnswer,
+    StatusRequest,
+    Stop,
+)
+from .guard_link import GuardLink, check_proc
+from .outcome import GuardStatus, Outcome, Stopped
 from .rules import Supervision
 
 __all__ = ["Supervised", "start_supervised"]
 
-_GUARD = Path(__file__).parent / "guard" / "__main__.py"
 _START_TIMEOUT_S = 30.0
 _ANSWER_TIMEOUT_S = 10.0
 _STUCK_S = 5.0
@@ -45,12 +53,13 @@ def start_supervised(command: Command, supervision: Supervision | None = None) -
     runs in its own session, with ``/dev/null`` as standard input.
 
     Raises:
-        ProcessError: this is not Linux; or the command cannot be executed; or its folder, its log's folder or the
-            container asked for cannot be had. Nothing is left running then.
+        ProcessError: this is not Linux, or ``/proc`` is missing; or the command cannot be executed; or its folder, its
+            log's folder or the requested container is not available. Nothing is left running then.
     """
     supervision = supervision or Supervision()
     if sys.platform != "linux":
         raise ProcessError(f"supervised processes need Linux; this is {sys.platform}")
+    check_proc()
     cwd = (command.cwd or Path.cwd()).absolute()
     if not cwd.is_dir():
         raise ProcessError(f"the command {command.shell_line()!r} cannot run in {str(cwd)!r}: there is no such folder")
@@ -74,19 +83,19 @@ class Supervised:
     """
 
     STOP_MARGIN_S = 6.0
-    """What a stop may take beyond its grace before the guard itself is ended."""
+    """Seconds that a stop may take beyond its grace before the guard itself is killed."""
 
     def __init__(self, command: Command, supervision: Supervision, cwd: Path) -> None:
         self.command = command
         self.supervision = supervision
         self.pid: int | None = None
-        """The command's pid; ``None`` when it ended before anybody could see it."""
+        """The command's pid; ``None`` when it ended before the guard could see it."""
         self.init_pid: int | None = None
         """Pid of the process that holds the command's."""
         self.container = ""
-        """What holds its processes: ``namespace``, ``cgroup`` or ``subreaper``."""
+        """What isolates its processes: ``namespace``, ``cgroup`` or ``subreaper``."""
         self.refused: tuple[str, ...] = ()
-        """Why a better container could not be had."""
+        """Why a better container is not available."""
         self.ready_s: float | None = None
         """Seconds from the start until it was ready; ``None`` before."""
         self.vain: str | None = None
@@ -98,11 +107,19 @@ class Supervised:
         self._failure = ""
         self._answers: dict[int, dict[str, Any]] = {}
         self._question = 0
-        self._init_fd = -1
-        self._cookie = Cookie.mine()
+        self._forced = False
         self._began_s = time.monotonic()
-        self._start_guard()
-        self._say({"do": "start", "spec": self._spec(cwd)})
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            LoadStarted: self._take_start,
+            StartFailed: self._take_failure,
+            BecameReady: self._take_ready,
+            LoopsInVain: self._take_vain,
+            StatusAnswer: self._take_answer,
+            LoadEnded: self._take_end,
+        }
+        cookie = Cookie.mine()
+        self._guard = GuardLink(str(cookie))
+        self._say(Start(spec=_spec(command, supervision, cwd, cookie)))
 
     @property
     def guard_pid(self) -> int:
@@ -121,51 +138,10 @@ class Supervised:
         self._listen(0)
         return self.ready_s is not None
 
-    def _start_guard(self) -> None:
-        control, self._control = os.pipe()
-        events, guard_events = os.pipe()
-        watched = _watched_pidfds()
-        passed = (control, guard_events, *watched)
-        try:
-            self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD), *map(str, passed)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={**os.environ, VARIABLE: str(self._cookie)},
-                pass_fds=passed,
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(self._control)
-            os.close(events)
-            raise ProcessError(f"the guard {sys.executable} {_GUARD} could not be started: {error}") from error
-        finally:
-            for fd in passed:
-                os.close(fd)
-        os.set_blocking(events, False)
-        self._events = LineReader(events)
-
-    def _spec(self, cwd: Path) -> dict[str, Any]:
-        spec = dataclasses.asdict(self.supervision)
-        rounds = spec.pop("rounds")
-        log = self.supervision.log
-        return {
-            **spec,
-            "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
-            "marks": rounds is not None,
-            "log": os.devnull if log is None else str(log.absolute()),
-            "owner": str(self._cookie),
-            "argv": list(self.command.argv),
-            "cwd": str(cwd),
-            "env": {**os.environ, **self.command.env, VARIABLE: str(self._cookie)},
-        }
-
-    def _say(self, message: dict[str, Any]) -> None:
+    def _say(self, message: Start | StatusRequest | FreezeBatch | Stop) -> None:
         with self._lock:
             if self.outcome is None:
-                send(self._control, message)  # a guard that is gone is noticed by the end of its events
+                self._guard.send(message)
 
     def _has_ended(self) -> bool:
         return self.outcome is not None
@@ -173,98 +149,88 @@ class Supervised:
     # --- listening ------------------------------------------------------------------------------------------------
 
     def _listen(self, timeout_s: float) -> None:
-        """Take in what the guard has said; where it has said nothing, wait for it, ``timeout_s`` or 1 s at most.
+        """Handle the events of the guard; where there are none, wait for them, ``timeout_s`` or 1 s at most.
 
         The lock is not held while waiting: another thread may ask, or stop the child, meanwhile.
         """
         if self._hear() or timeout_s <= 0 or self._has_ended() or os.getpid() != self._owner_pid:
             return
-        poll = select.poll()
-        poll.register(self._events.fd, select.POLLIN)
-        poll.poll(min(timeout_s, _SLICE_S) * 1e3)
+        self._guard.wait_for_events(min(timeout_s, _SLICE_S))
         self._hear()
 
     def _hear(self) -> bool:
-        """Take in what has been said up to now; whether there was anything."""
+        """Handle the events that have arrived; return whether there were any."""
         heard = False
         with self._lock:
             while self.outcome is None and os.getpid() == self._owner_pid:
-                messages = self._events.read()
-                for message in messages:
-                    self._take(message)
-                if self._events.ended and not self._has_ended():
+                events = self._guard.read()
+                for event in events:
+                    self._handlers[type(event)](event)
+                if self._guard.ended and not self._has_ended():
                     self._take_loss()
-                if not messages:
+                if not events:
                     break
                 heard = True
         return heard
 
-    def _take(self, message: dict[str, Any]) -> None:
-        kind = message["event"]
-        if kind == "status":
-            self._answers[message["id"]] = message
-        elif kind == "started":
-            self.pid, self.init_pid = message["pid"], message["init"]
-            self.container, self.refused = message["container"], tuple(message["refused"])
-            with contextlib.suppress(OSError):
-                self._init_fd = os.pidfd_open(message["init"])
-        elif kind == "ready":
-            self.ready_s = message["ready_s"]
-        elif kind == "failed":
-            self._failure = message["reason"]
-        elif kind == "vain":
-            self.vain = (
-                f"{message['rounds']} rounds in a row failed or ended at once (last exit code {message['code']}); "
-                f"its log ends with:\n{message['tail'].strip() or '(nothing)'}"
-            )
-        elif kind == "ended":
-            self._end(
-                Outcome(
-                    exit_code=message["code"],
-                    stopped=message["stopped"],
-                    seconds=message["seconds"] or 0.0,
-                    cpu_s=message["cpu_s"],
-                    container=message["container"],
-                    stuck=tuple(message["stuck"]),
-                    flags=tuple(message["flags"]),
-                    status=_status(message),
-                )
-            )
+    def _take_start(self, event: LoadStarted) -> None:
+        self.pid, self.init_pid = event.pid, event.init
+        self.container, self.refused = event.container, tuple(event.refused)
+        self._guard.watch_init(event.init)
+
+    def _take_failure(self, event: StartFailed) -> None:
+        self._failure = event.reason
+
+    def _take_ready(self, event: BecameReady) -> None:
+        self.ready_s = event.ready_s
+
+    def _take_vain(self, event: LoopsInVain) -> None:
+        self.vain = (
+            f"{event.rounds} rounds in a row failed or ended at once (last exit code {event.code}); "
+            f"its log ends with:\n{event.tail.strip() or '(nothing)'}"
+        )
+
+    def _take_answer(self, event: StatusAnswer) -> None:
+        self._answers[event.id] = event.figures
+
+    def _take_end(self, event: LoadEnded) -> None:
+        outcome = Outcome(
+            exit_code=event.code,
+            stopped=event.stopped,  # type: ignore[arg-type]
+            seconds=event.seconds or 0.0,
+            cpu_s=None if event.figures is None else event.figures["cpu_s"],
+            container=event.container,
+            stuck=tuple(event.stuck),
+            flags=tuple(event.flags),
+            status=None if event.figures is None else _status(event.figures),
+        )
+        self._end(outcome)
 
     def _take_loss(self) -> None:
-        """The guard ended without a word. The init has seen it, and kills; be sure that it is done."""
-        if self._init_fd >= 0:
-            poll = select.poll()
-            poll.register(self._init_fd, select.POLLIN)
-            if not poll.poll(_STUCK_S * 1e3):
-                with contextlib.suppress(OSError):
-                    signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
-                poll.poll(_STUCK_S * 1e3)
-        self._end(
-            Outcome(
-                exit_code=None,
-                stopped="lost",
-                seconds=time.monotonic() - self._began_s,
-                cpu_s=None,
-                container=self.container,
-                flags=("the guard was killed, and its load with it",),
-            )
+        """Note that the guard ended without its last event; make sure that the init has killed the load."""
+        self._guard.end_init()
+        if self._forced:
+            self._end(self._unseen("forced", "its guard did not answer, and was killed with its load"))
+        else:
+            self._end(self._unseen("lost", "the guard was killed, and its load with it"))
+
+    def _unseen(self, stopped: Stopped, flag: str) -> Outcome:
+        return Outcome(
+            exit_code=None,
+            stopped=stopped,
+            seconds=time.monotonic() - self._began_s,
+            cpu_s=None,
+            container=self.container,
+            flags=(flag,),
         )
 
     def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        os.close(self._control)
-        os.close(self._events.fd)
-        if self._init_fd >= 0:
-            os.close(self._init_fd)
+        self._guard.close()
         if outcome.stuck:
-            self._guard.returncode = 0  # it goes on trying; waiting for it could take for ever
-            return
-        try:
-            self._guard.wait(_STUCK_S)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            self._guard.wait()
+            self._guard.leave()  # it continues to kill; waiting for it could take for ever
+        else:
+            self._guard.reap()
 
     # --- what a user does -----------------------------------------------------------------------------------------
 
@@ -285,7 +251,7 @@ class Supervised:
                 raise ProcessError(f"{self.command.shell_line()!r} did not start within {_START_TIMEOUT_S:.0f} s")
 
     def await_ready(self, timeout_s: float) -> bool:
-        """Whether it became ready within ``timeout_s``; ``False`` also when it ended, or loops in vain."""
+        """Wait until it is ready; return ``False`` after ``timeout_s``, or when it ended or loops in vain."""
         deadline_s = time.monotonic() + timeout_s
         while self.ready_s is None:
             if self.vain or self.outcome is not None or time.monotonic() >= deadline_s:
@@ -294,40 +260,40 @@ class Supervised:
         return True
 
     def status(self, *, spans: bool = False) -> GuardStatus | None:
-        """Its figures now, or the last ones once it has ended; ``None`` when its guard was killed.
+        """Return its figures now, or the last ones once it has ended; ``None`` when its guard was killed.
 
         Args:
             spans: whether ``spans_s`` is wanted of a child that still runs; else it is empty.
 
         Raises:
-            ProcessError: the guard does not answer (it was stopped by somebody).
+            ProcessError: the guard does not answer (a signal stopped it).
         """
         if self._has_ended():
             return self._last_status()
         with self._lock:
             self._question += 1
             question = self._question
-        self._say({"do": "status", "id": question, "spans": spans})
+        self._say(StatusRequest(id=question, spans=spans))
         deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
         while question not in self._answers and not self._has_ended():
             self._listen(deadline_s - time.monotonic())
             if time.monotonic() > deadline_s:
                 raise ProcessError(
                     f"the process {self.guard_pid}, which guards {self.command.shell_line()!r}, has not answered for "
-                    f"{_ANSWER_TIMEOUT_S:.0f} s; did somebody stop it? kill -CONT {self.guard_pid} wakes it"
+                    f"{_ANSWER_TIMEOUT_S:.0f} s; if a signal stopped it, kill -CONT {self.guard_pid} wakes it"
                 )
         answer = self._answers.pop(question, None)
         return self._last_status() if answer is None else _status(answer)
 
     def freeze_batch(self) -> None:
-        """From now on a fitted batch size may only shrink."""
-        self._say({"do": "freeze_batch"})
+        """Let a fitted batch size only shrink from now on."""
+        self._say(FreezeBatch())
 
     def _last_status(self) -> GuardStatus | None:
         return None if self.outcome is None else self.outcome.status
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
-        """How it ended; ``None`` when it still runs after ``timeout_s`` (``None`` waits for ever)."""
+        """Wait until it ends, and return how; ``None`` when it runs after ``timeout_s`` (``None`` waits for ever)."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while self.outcome is None:
             left_s = 3600.0 if deadline_s is None else deadline_s - time.monotonic()
@@ -337,26 +303,31 @@ class Supervised:
         return self.outcome
 
     def stop(self, grace_s: float | None = None) -> Outcome:
-        """End it: SIGTERM, the grace, SIGKILL; return when nothing is left.
+        """Stop it with SIGTERM, the grace and SIGKILL; return when nothing is left.
 
         The grace is kept by the guard: when Ctrl-C interrupts this call, the load still gets its grace and then ends.
         Whatever else interrupts it (a timeout) is followed by other tests: the grace is over then.
 
         Args:
-            grace_s: instead of that of the supervision.
+            grace_s: 0 or more, instead of that of the supervision.
+
+        Raises:
+            ProcessError: this is a fork of the owner; or the guard cannot be ended.
         """
         if os.getpid() != self._owner_pid:
             raise ProcessError("only the process that started a child can stop it; this one is a fork of it")
         grace_s = self.supervision.grace_s if grace_s is None else grace_s
+        if not 0 <= grace_s < math.inf:
+            raise ProcessError(f"the grace between SIGTERM and SIGKILL must be 0 s or more and finite, not {grace_s}")
         if self.alive:
-            self._say({"do": "stop", "grace_s": grace_s})
+            self._say(Stop(grace_s=grace_s))
             try:
                 outcome = self.wait(grace_s + self.STOP_MARGIN_S)
             except KeyboardInterrupt:
-                self.abandon()
+                self.abandon(grace=True)
                 raise
             except BaseException:
-                self._kill_init()
+                self._guard.kill_init()
                 self.abandon()
                 raise
             if outcome is None:
@@ -366,39 +337,26 @@ class Supervised:
         return self.outcome
 
     def _force(self) -> None:
-        """The guard does not do its work: somebody stopped it. Wake it; else end the init, and the guard."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._guard.pid, signal.SIGCONT)
+        """Wake a guard that a signal stopped; where it still does not answer, kill the init and the guard."""
+        self._guard.wake()
         if self.wait(_STUCK_S) is None:
-            self._kill_init()
+            self._forced = True
+            self._guard.kill_init()
             self._guard.kill()
             self.wait(2 * _STUCK_S)
 
-    def _kill_init(self) -> None:
-        """What the init holds ends with it."""
-        if self._init_fd >= 0:
-            with contextlib.suppress(OSError):
-                signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
+    def abandon(self, *, grace: bool = False) -> None:
+        """Close the connection without waiting: the guard kills the child at once.
 
-    def abandon(self) -> None:
-        """Let go of it without waiting: the guard ends it, after the grace if a stop was asked for, else at once."""
+        Args:
+            grace: whether a stop was asked for before; the guard then keeps its grace.
+        """
         with self._lock:
             if self.outcome is None and os.getpid() == self._owner_pid:
-                self.outcome = Outcome(
-                    exit_code=None,
-                    stopped="lost",
-                    seconds=time.monotonic() - self._began_s,
-                    cpu_s=None,
-                    container=self.container,
-                    flags=("nobody waited for its end",),
-                )
-                os.close(self._control)
-                os.close(self._events.fd)
-                if self._init_fd >= 0:
-                    os.close(self._init_fd)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._guard.wait(0)
-                self._guard.returncode = self._guard.returncode or 0  # it outlives this object on purpose
+                flag = "pytest did not wait for its end"
+                self.outcome = self._unseen("lost" if grace else "forced", flag)
+                self._guard.close()
+                self._guard.leave()
 
     def __enter__(self) -> Self:
         return self
@@ -410,23 +368,25 @@ class Supervised:
             self.stop()
 
 
-def _status(message: dict[str, Any]) -> GuardStatus:
-    fields: dict[str, Any] = {}
-    for field in dataclasses.fields(GuardStatus):
-        value = message[field.name]
-        fields[field.name] = _tuples(value)
-    return GuardStatus(**fields)
+def _spec(command: Command, supervision: Supervision, cwd: Path, cookie: Cookie) -> dict[str, Any]:
+    """Return what the guard needs to know, as JSON can hold it."""
+    spec = dataclasses.asdict(supervision)
+    rounds = spec.pop("rounds")
+    return {
+        **spec,
+        "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
+        "marks": rounds is not None,
+        "log": os.devnull if supervision.log is None else str(supervision.log.absolute()),
+        "owner": str(cookie),
+        "argv": list(command.argv),
+        "cwd": str(cwd),
+        "env": {**os.environ, **command.env, VARIABLE: str(cookie)},
+    }
+
+
+def _status(figures: dict[str, Any]) -> GuardStatus:
+    return GuardStatus(**{name: _tuples(value) for name, value in figures.items()})
 
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _watched_pidfds() -> list[int]:
-    """Return pidfds of this process and, in a worker of pytest-xdist, of its controller; none where unsupported."""
-    try:
-        fds = [os.pidfd_open(os.getpid())]
-    except OSError:
-        return []
-    controller = duplicate_controller_pidfd()
-    return fds if controller is None else [*fds, controller]

@@ -1,4 +1,4 @@
-"""What to run: an argument list with its folder and environment, as a value."""
+"""A command: an argument list with its folder and environment, as a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Command"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command: never a shell line, always an argument list.
+    """A command: always an argument list, never a shell line.
 
     Args:
         argv: the program and its arguments, at least one; values are passed literally.
@@ -37,7 +37,7 @@ class Command:
                 raise ConfigError(f"the argument {argument!r} holds a NUL character, which no program can be given")
 
     def shell_line(self) -> str:
-        """The command as a person would type it, every value quoted.
+        """Return the command as a person would type it, with every value quoted.
 
         >>> Command(argv=("train", "--name", "a b")).shell_line()
         "train --name 'a b'"

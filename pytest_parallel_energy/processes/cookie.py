@@ -1,6 +1,6 @@
-"""The mark that every process of a session carries in its environment, and who set it.
+"""The cookie: the mark that every process of a session carries in its environment, with the session's owner.
 
-A pid alone is no identity: numbers are used again. The owner's pid counts together with its start time, and only
+A pid alone is not an identity: numbers are used again. The owner's pid counts together with its start time, and only
 inside the PID namespace in which it was read.
 """
 
@@ -25,7 +25,7 @@ _FIELDS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cookie:
-    """Who started a process.
+    """The identity of the process that started another one.
 
     Args:
         owner_pid: pid of the owner.
@@ -41,7 +41,7 @@ class Cookie:
 
     @classmethod
     def mine(cls) -> Cookie:
-        """A new cookie of this process."""
+        """Return a new cookie of this process."""
         stat = read_stat("self")
         return cls(
             owner_pid=os.getpid(),
@@ -52,7 +52,7 @@ class Cookie:
 
     @classmethod
     def parse(cls, text: str) -> Cookie | None:
-        """The cookie written as ``text``; ``None`` when it is none of ours.
+        """Return the cookie written as ``text``; ``None`` when it is something else.
 
         >>> Cookie.parse("12 3400 pid:[4026531836] ab12").owner_pid
         12
@@ -68,16 +68,16 @@ class Cookie:
         return f"{self.owner_pid} {self.owner_start_ticks} {self.pid_namespace} {self.token}"
 
     def owner_lives(self) -> bool:
-        """Whether the very process that set this cookie is still there; a zombie is not."""
+        """Return whether the very process that set this cookie is still alive; a zombie is not."""
         stat = read_stat(self.owner_pid)
         return stat is not None and stat.start_ticks == self.owner_start_ticks and stat.state not in "ZX"
 
 
 def own_pid_namespace() -> str:
-    """The PID namespace of this process, with the realm where one is set.
+    """Return the PID namespace of this process, with the realm where one is set.
 
-    A realm (a word) parts the sessions of one machine: those of another realm are left alone. Tests of the sweep set
-    it, so that suites that run side by side do not sweep each other's.
+    A realm (a word) separates the sessions of one machine: those of another realm are left alone. Tests set it, so that
+    concurrent test suites do not kill each other's processes.
     """
     realm = "".join(os.environ.get(REALM_VARIABLE, "").split())
     try:

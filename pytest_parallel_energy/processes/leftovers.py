@@ -1,12 +1,11 @@
-"""Processes of sessions that are gone: found by their cookie, and ended.
+"""Leftover processes of sessions that are gone: found by their cookie, and killed.
 
 Guard and init leave nothing behind by themselves. This is the net below them, for a session whose guard and init were
-killed together (somebody's ``kill -9`` of everything named python, the kernel short of memory).
+killed together (``kill -9`` of everything named python, or the kernel short of memory).
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import select
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from .cookie import VARIABLE, Cookie, own_pid_namespace
 from .guard import cgroup
+from .guard.kernel import open_pidfd
 from .guard.procfs import all_pids, descendants, environment, read_stat
 
 __all__ = ["Leftover", "find_leftovers", "sweep_leftovers"]
@@ -25,13 +25,14 @@ __all__ = ["Leftover", "find_leftovers", "sweep_leftovers"]
 _PASSES = 20
 _PATIENCE_S = 1.0
 _PAUSE_S = 0.05
+_LOOK_S = 0.005
 _GUARD = "guard/__main__.py"
 _ARGUMENTS_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """One process of a session that is gone."""
+    """A process of a session that is gone."""
 
     pid: int
     start_ticks: int
@@ -43,7 +44,7 @@ class Leftover:
 
 
 def find_leftovers() -> tuple[Leftover, ...]:
-    """The processes of dead sessions on this machine, as far as this user may see them; empty when there are none.
+    """Return the processes of dead sessions on this machine, as far as this user may see them.
 
     A process counts when its environment holds a cookie of this PID namespace whose owner is gone (pid *and* start
     time), when it is a member of a cgroup that was made for such an owner, or when it is a descendant of one that does.
@@ -61,7 +62,7 @@ def find_leftovers() -> tuple[Leftover, ...]:
 
 
 def _of_the_dead(text: str) -> Cookie | None:
-    """The cookie written as ``text``, when it is one of this PID namespace whose owner is gone."""
+    """Return the cookie written as ``text``, when it is one of this PID namespace whose owner is gone."""
     cookie = Cookie.parse(text)
     if cookie is None or cookie.pid_namespace != own_pid_namespace() or cookie.owner_lives():
         return None
@@ -87,7 +88,7 @@ def _leftover(pid: int, cookie: Cookie) -> Leftover | None:
 
 
 def sweep_leftovers(*, timeout_s: float = 5.0) -> tuple[tuple[Leftover, ...], tuple[Leftover, ...]]:
-    """End what dead sessions left behind, with SIGKILL.
+    """Kill leftover processes of dead sessions.
 
     A session that died this very moment has a guard at work, which gets a second for it.
 
@@ -95,40 +96,52 @@ def sweep_leftovers(*, timeout_s: float = 5.0) -> tuple[tuple[Leftover, ...], tu
         timeout_s: how long to wait for them to be gone.
 
     Returns:
-        Those that were ended, and those that are still there (another user's, or not to be killed).
+        Those that were killed, and those that are still there (of another user, or in the D state).
     """
     deadline_s = time.monotonic() + timeout_s
     seen: dict[tuple[int, int], Leftover] = {}
     patient_until_s = time.monotonic() + _PATIENCE_S
-    while any(_GUARD in one.command for one in find_leftovers()) and time.monotonic() < patient_until_s:
+    while any(_GUARD in leftover.command for leftover in find_leftovers()) and time.monotonic() < patient_until_s:
         time.sleep(_PAUSE_S)
     for _ in range(_PASSES):  # what forks while it is looked at is found in the next pass
         found = find_leftovers()
         if not found:
             break
-        seen |= {(one.pid, one.start_ticks): one for one in found}
-        for one in found:
-            _kill(one, deadline_s)
+        seen |= {(leftover.pid, leftover.start_ticks): leftover for leftover in found}
+        for leftover in found:
+            _kill(leftover, deadline_s)
         if time.monotonic() > deadline_s:
             break
     for folder, _cookie in _groups_of_the_dead():
         cgroup.remove(folder)
-    left = {(one.pid, one.start_ticks) for one in find_leftovers()} if seen else set()
-    ended = tuple(one for key, one in seen.items() if key not in left)
-    return ended, tuple(one for key, one in seen.items() if key in left)
+    left = {(leftover.pid, leftover.start_ticks) for leftover in find_leftovers()} if seen else set()
+    killed = tuple(leftover for key, leftover in seen.items() if key not in left)
+    return killed, tuple(leftover for key, leftover in seen.items() if key in left)
 
 
 def _kill(leftover: Leftover, deadline_s: float) -> None:
-    """SIGKILL to that very process: the descriptor holds it while its start time is read again."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        fd = os.pidfd_open(leftover.pid)
-        try:
-            stat = read_stat(leftover.pid)
-            if stat is None or stat.start_ticks != leftover.start_ticks:
-                return
+    """Send SIGKILL to that very process, and wait until it has ended."""
+    fd = open_pidfd(leftover.pid)  # holds the process while its start time is read again
+    try:
+        if not _is_there(leftover):
+            return
+        if fd >= 0:
             signal.pidfd_send_signal(fd, signal.SIGKILL)
             poll = select.poll()
             poll.register(fd, select.POLLIN)
             poll.poll(max(0.0, deadline_s - time.monotonic()) * 1e3)
-        finally:
+            return
+        # Where the kernel or a seccomp filter refuses pidfds, a reused pid within these microseconds is the risk.
+        os.kill(leftover.pid, signal.SIGKILL)
+        while _is_there(leftover) and time.monotonic() < deadline_s:
+            time.sleep(_LOOK_S)
+    except (ProcessLookupError, PermissionError):
+        return
+    finally:
+        if fd >= 0:
             os.close(fd)
+
+
+def _is_there(leftover: Leftover) -> bool:
+    stat = read_stat(leftover.pid)
+    return stat is not None and stat.start_ticks == leftover.start_ticks and stat.state not in "ZX"

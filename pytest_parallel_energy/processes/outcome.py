@@ -23,29 +23,30 @@ class GuardStatus:
     completed: int
     failed: int
     exit_codes: tuple[int, ...]
-    """Of the first 1000 rounds that ended; a signal that ended a plain command counts negative."""
+    """Exit codes of the first 1000 rounds; a signal that ended a plain command counts negative."""
     spans_s: tuple[tuple[float, float], ...]
-    """Begin and end of each of the first 500 rounds on the monotonic clock; empty where nobody asked."""
+    """Begin and end of each of the first 500 rounds on the monotonic clock; empty unless requested."""
     ran_s: float
-    """During which a round ran, in all."""
+    """Time during which a round ran, in total."""
     gap_s: float | None
     """Longest time between two rounds; ``None`` before the second."""
     ended_s: float
-    """During which the rounds ran that have ended."""
+    """Time of the rounds that have ended."""
     longest_s: float | None
     shortest_s: float | None
     batch_sizes: tuple[int, ...]
     """All batch sizes of a load whose batch is fitted, in order, each change once."""
     share_ran: float | None
-    """Share of the time during which it was let run, where an intensity or a target was asked for."""
+    """Share of the time during which it was allowed to run; ``None`` without an intensity or a target."""
     stalled_s: float
-    """During which all its processes were stopped, and not by its guard."""
+    """Time during which all its processes were stopped, and not by its guard."""
     memory_bytes: int | None
-    """Most resident memory seen, shared pages counted in each process; ``None`` before the first look (1 s)."""
+    """Most resident memory seen, shared pages counted in each process; ``None`` before the first look (1 s), and for a
+    command that runs once."""
     gpu_memory_bytes: int | None
     """Most GPU memory that it held; ``None`` without an NVIDIA GPU, or before the first look."""
     gpu_percent: float | None
-    """Mean GPU utilisation of its processes, per device; ``None`` where the driver tells none."""
+    """Mean GPU utilisation of its processes, per device; ``None`` where the driver reports none."""
     gpu_u95_percent: float | None
     """Half-width of the 95 % interval of that mean, from the scatter of its readings."""
     cpu_s: float
@@ -56,18 +57,18 @@ class GuardStatus:
     """All its processes now, as its owner (and NVML) sees them."""
     log_bytes: int
     lost_log_bytes: int
-    """What the disk did not take."""
+    """Bytes that the disk refused."""
     tail: str
     flags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a supervised child ended. Nothing of it is left, unless ``stuck`` names it.
+    """The end of a supervised child. No process of it is left, unless ``stuck`` names it.
 
-    ``exit_code`` is that of its first process; negative for the signal that ended it; ``None`` when nobody could see.
+    ``exit_code`` is that of its first process; negative for the signal that ended it; ``None`` when it is not known.
     ``stopped`` is ``exited`` (by itself), ``graceful`` (after SIGTERM), ``forced`` (SIGKILL was needed) or ``lost``
-    (its guard was killed, and the rest with it).
+    (its guard was killed, and the rest with it; or pytest did not wait for the end of its grace).
     """
 
     exit_code: int | None

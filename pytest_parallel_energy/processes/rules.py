@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ Container = Literal["auto", "namespace", "cgroup", "subreaper"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """When a child counts as ready.
+    """The condition under which a child counts as ready.
 
     Args:
         kind: ``started`` (at once), ``seconds``, ``pattern``, ``port`` or ``activity``.
@@ -55,17 +56,17 @@ class Ready:
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ConfigError(f"readiness by pattern: {self.pattern!r} is no regular expression: {error}") from error
+            raise ConfigError(f"readiness by pattern: {self.pattern!r} is not a regular expression: {error}") from error
 
     def __str__(self) -> str:
-        """As people write it: ``started``, ``pattern:epoch 1``, ``port:8080``, ``20 s``."""
+        """Return it as a user writes it: ``started``, ``pattern:epoch 1``, ``port:8080``, ``20 s``."""
         values = {"pattern": f"pattern:{self.pattern}", "port": f"port:{self.port}", "seconds": f"{self.seconds:g} s"}
         return values.get(self.kind, self.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRules:
-    """How the rounds of a loop script are judged.
+    """The rules by which the rounds of a loop script are judged.
 
     Args:
         min_round_s: a round that ends sooner did nothing, whatever its exit code says.
@@ -82,14 +83,14 @@ class RoundRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervision:
-    """How one child is supervised.
+    """The rules for one child.
 
     Args:
         log: the file that gets its output; with ``rounds`` the folder of ``round-N.log``. ``None`` keeps nothing.
         rounds: ``None`` for a command that runs once; for a loop script, how its rounds are judged.
         ready: when it counts as ready.
-        container: ``auto`` takes the best that works; one kind takes that or fails.
-        grace_s: between SIGTERM and SIGKILL in an orderly stop, 0 or more.
+        container: ``auto`` takes the best that works; any other kind takes that one or fails.
+        grace_s: seconds between SIGTERM and SIGKILL in an orderly stop, 0 or more, finite.
         log_limit_bytes: size of one log file, beside
         log_tail_bytes: … its last part, which is kept in any case.
         oom_score_adj: −1000 to 1000; above 0 the kernel ends this child rather than others when memory is short.
@@ -119,8 +120,8 @@ class Supervision:
     lifetime_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.grace_s < 0:
-            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be 0 s or more, not {self.grace_s}")
+        if not 0 <= self.grace_s < math.inf:
+            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be a finite 0 s or more, not {self.grace_s}")
         if not 0 < self.intensity <= 1:
             raise ConfigError(f"the intensity is a share above 0, up to 1, not {self.intensity}")
         if self.target_gpu_percent is not None and not 0 < self.target_gpu_percent <= 100:  # noqa: PLR2004 - percent

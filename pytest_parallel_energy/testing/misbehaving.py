@@ -4,7 +4,7 @@
 what is left. Everything here is bounded: the worst is a few hundred processes.
 
 >>> sorted(MISBEHAVING)[:3]
-['chain-fork', 'crash', 'daemon']
+['backtrack', 'chain-fork', 'crash']
 """
 
 from __future__ import annotations
@@ -83,6 +83,21 @@ def _plain() -> None:
     deadline_s = time.monotonic() + _LONG_S
     while time.monotonic() < deadline_s:
         sum(range(10_000))
+
+
+def _own_group() -> None:
+    """Lead a process group of its own, as job control and many launchers do, with one child in it."""
+    os.setpgrp()
+    _fork_sleeper()
+    _sleep()
+
+
+def _backtrack() -> None:
+    """Print lines on which a pattern such as ``^(a+)+$`` takes for ever."""
+    deadline_s = time.monotonic() + _LONG_S
+    while time.monotonic() < deadline_s:
+        os.write(1, b"a" * 40 + b"b\n")
+        time.sleep(0.01)
 
 
 def _tree() -> None:
@@ -278,6 +293,8 @@ MISBEHAVING: Mapping[str, Callable[[], None]] = {
     "shared-memory": _shared_memory,
     "kill-parent": _kill_parent,
     "keep-descriptors": _keep_descriptors,
+    "own-group": _own_group,
+    "backtrack": _backtrack,
 }
 """Each kind with the function that is it; the first line of its docstring says what it does."""
 

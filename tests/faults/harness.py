@@ -37,6 +37,7 @@ PROCESSES = {
     "bomb": 151,
     "setsid-bomb": 151,
     "keep-descriptors": 2,
+    "own-group": 2,
     "crash": 0,
     "exit-at-once": 0,
     "kill-parent": 0,
@@ -81,7 +82,7 @@ def make_load():
     return BackgroundLoad(
         Command(argv=tuple(CASE["argv"])), name="fault", folder=FOLDER / "load",
         settings=LoadSettings(
-            ready=Ready(kind=CASE["ready"], pattern="never seen"), container=CASE["container"], grace_s=CASE["grace_s"],
+            ready=Ready(kind=CASE["ready"], pattern="^(a+)+$"), container=CASE["container"], grace_s=CASE["grace_s"],
             max_processes=None, rounds=RoundRules(vain_after=10**6),
         ),
     )

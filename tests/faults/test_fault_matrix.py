@@ -84,6 +84,13 @@ def test_nothing_is_left_by_the_plugin(trigger, tmp_path):
     assert survivors == []
 
 
+def test_nothing_is_left_by_a_pattern_that_backtracks(tmp_path):
+    """A readiness pattern that takes for ever on the load's output does not keep guard and load alive."""
+    survivors, seconds = run_case("sigkill-before-ready", "backtrack", "auto", tmp_path)
+    assert survivors == []
+    assert seconds < 2.0
+
+
 def test_harness_sees_what_is_left(tmp_path):
     """The proof is worth something: a daemon that nobody guards is found."""
     body = """

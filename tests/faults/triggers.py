@@ -55,6 +55,12 @@ def kill_and_leave_a_zombie(run: Run) -> None:
     run.process.poll = lambda: None  # type: ignore[method-assign]  # nobody collects it until the end
 
 
+def kill_before_ready(run: Run) -> None:
+    time.sleep(1.0)  # the guard reads what the load prints, and looks for its pattern
+    run.look()
+    os.kill(run.process.pid, signal.SIGKILL)
+
+
 def kill_guard(run: Run) -> set[int]:
     os.kill(run.told["guard"], signal.SIGKILL)
     return {run.process.pid}
@@ -133,6 +139,7 @@ TRIGGERS: dict[str, Trigger] = {
     "execv": Trigger(case=doing(EXEC), act=nothing, wait_for="go"),
     "forked-child-keeps-descriptors": Trigger(case=doing(FORK), act=spare_fork, wait_for="forked", shoots=True),
     "sigkill-within-100ms": Trigger(case=waiting(), act=kill_within_100_ms, wait_for="starting"),
+    "sigkill-before-ready": Trigger(case=waiting(ready="pattern"), act=kill_before_ready, wait_for="starting"),
     "xdist-worker-killed": Trigger(case=waiting(xdist=True, options=("--maxfail=1",)), act=kill_worker),
     "xdist-group-killed": Trigger(case=waiting(xdist=True), act=kill_group, shoots=True),
     "xdist-controller-killed": Trigger(case=waiting(xdist=True), act=kill_controller),

@@ -233,7 +233,7 @@ def test_a_load_killed_from_outside_is_not_covered(tmp_path):
         eventually(lambda: not load.alive)
         load.window_closed()
         assert load.coverage_ratio is None
-        with pytest.raises(LoadError, match="killed from outside"):
+        with pytest.raises(LoadError, match="killed externally"):
             load.check_coverage()
     assert load.report().stop == "lost"
 
@@ -282,7 +282,7 @@ def test_a_guard_that_was_killed_is_told(tmp_path):
     with BackgroundLoad(python("import time; time.sleep(60)"), name="n", folder=tmp_path, settings=AT_ONCE) as load:
         os.kill(load._child.guard_pid, signal.SIGKILL)
         assert eventually(load.trouble) == "the background load 'n' has ended"
-        with pytest.raises(LoadError, match="nobody knows its rounds"):
+        with pytest.raises(LoadError, match="its rounds are unknown"):
             _ = load.rounds_completed
     report = load.report()
     assert (report.rounds_completed, report.rounds_failed, report.stop) == (None, None, "lost")

@@ -17,6 +17,7 @@ from pytest_parallel_energy.processes.guard.batch import Batch, free_ram_bytes, 
 from pytest_parallel_energy.processes.guard.duty import Duty, LevelTally
 from pytest_parallel_energy.processes.guard.lines import LineReader, LineWriter
 from pytest_parallel_energy.processes.guard.logfile import RingLog
+from pytest_parallel_energy.processes.guard.messages import LoopsInVain
 from pytest_parallel_energy.processes.guard.procfs import descendants
 from pytest_parallel_energy.processes.guard.rounds import Rounds
 
@@ -148,7 +149,7 @@ def test_a_full_pipe_cuts_no_line():
     os.set_blocking(read, False)
     os.set_blocking(write, False)
     reader, writer = LineReader(read), LineWriter(write)
-    messages = [{"number": number, "text": "x" * 50_000} for number in range(5)]
+    messages = [LoopsInVain(rounds=number, code=1, tail="x" * 50_000) for number in range(5)]
     for message in messages:
         writer.send(message)
     assert writer.pending

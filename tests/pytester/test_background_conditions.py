@@ -111,7 +111,7 @@ def test_two(background_load):
         ("intensity=0.5, target_gpu_utilisation=60", "*an intensity or a target_gpu_utilisation, not both*"),
         ("devices='gpu0'", "*background_load(devices='gpu0'): 'gpu0' names no GPU*"),
         ("ready='soon'", "*background_load(ready='soon'): readiness cannot be 'soon'*"),
-        ("ready='pattern:('", "*readiness by pattern: '(' is no regular expression: missing )*"),
+        ("ready='pattern:('", "*readiness by pattern: '(' is not a regular expression: missing )*"),
         ("gpu_memory_fraction=0.5, epochs=1", "*gpu_memory_fraction=0.5 cannot be enforced: there is no NVIDIA GPU*"),
         ("batch_size='auto'", "*toy/net has no hyperparameter batch_size*"),
         ("target_gpu_utilisation=60", "*target_gpu_utilisation=60 cannot be held: there is no NVIDIA GPU*"),

@@ -11,4 +11,4 @@ if __name__ == "__main__":
     # At the end of the path: nothing of ours may shadow the standard library.
     sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
     status = importlib.import_module("guard.core").main(sys.argv[1:])
-    os._exit(status)  # nothing is left to tidy up, and a tidy interpreter would take ten milliseconds to say so
+    os._exit(status)  # a regular exit of the interpreter would take ten milliseconds

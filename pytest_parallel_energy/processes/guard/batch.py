@@ -1,8 +1,8 @@
 """The batch size of a load, fitted to the memory that is free before each round.
 
-The size that was asked for is the ceiling: the load starts before the training under measurement, whose need nobody
-knows yet, and must not take the memory that this one will want. Below it the size follows the memory, down and up to
-the window, and only down after it: it is part of the measured condition.
+The size that was asked for is the ceiling: the load starts before the training under measurement, whose need is
+not known yet, and must not take the memory that this one will want. Below it the size follows the memory, down and
+up to the window, and only down after it: it is part of the measured condition.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WORDS = re.compile(
 
 
 class Batch:
-    """One load's batch size.
+    """The batch size of one load.
 
     Args:
         first: the size asked for, 1 or more: the ceiling.
@@ -37,7 +37,7 @@ class Batch:
         self._held: dict[int, int] = {}
 
     def fit(self, free_bytes: int | None) -> int:
-        """The size for the next round, with ``free_bytes`` free while the load holds nothing (``None``: unknown)."""
+        """Return the size for the next round, with ``free_bytes`` free between rounds (``None``: unknown)."""
         if free_bytes is None or not self._held:
             return self.size
         fixed, slope = self._line()
@@ -47,7 +47,7 @@ class Batch:
         return self.size
 
     def _line(self) -> tuple[float, float]:
-        """Bytes that are held whatever the size, and bytes for one more in the batch.
+        """Return the bytes that are held whatever the size, and the bytes for one more sample.
 
         From one size alone all of it counts as growing with the size: smaller sizes then look cheaper than they are,
         and the next round, which gives the second point, shows it.
@@ -60,12 +60,12 @@ class Batch:
         return max(0.0, few - slope * small), slope
 
     def learn(self, held_bytes: int) -> None:
-        """A round of the present size held so much at most."""
+        """Note the most memory that a round of the present size held."""
         if held_bytes > 0:
             self._held[self.size] = max(held_bytes, self._held.get(self.size, 0))
 
     def halve(self) -> bool:
-        """The round ran out of memory: half of the size, which is the ceiling from now on; ``False`` at 1."""
+        """Halve the size, which is the ceiling from now on, after a round out of memory; return ``False`` at 1."""
         if self.size == 1:
             return False
         self._most = max(1, self.size // 2)
@@ -73,7 +73,7 @@ class Batch:
         return True
 
     def freeze(self) -> None:
-        """The window opened: from now on the size can only shrink."""
+        """Let the size only shrink from now on: the window opened."""
         self._most, self._frozen = self.size, True
 
     def _set(self, size: int) -> None:
@@ -85,12 +85,12 @@ class Batch:
 
 
 def ran_out_of_memory(code: int, tail: bytes) -> bool:
-    """Whether a round's exit code and the end of its log look like memory that ran out."""
+    """Return whether a round's exit code and the end of its log look like memory that ran out."""
     return code == _KILLED or (code != 0 and _WORDS.search(tail) is not None)
 
 
 def free_ram_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Memory that could be taken without swapping (proc(5), ``MemAvailable``); ``None`` when it cannot be read."""
+    """Return the memory that is free without swapping (proc(5), ``MemAvailable``); ``None`` when it cannot be read."""
     try:
         found = re.search(r"^MemAvailable:\s*(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
     except OSError:

@@ -1,7 +1,7 @@
 """A cgroup v2 for one load: one write kills all that is in it, whatever it did to its session and its parents.
 
-The group's name tells whose it is, so that a later session finds the groups of dead ones, with their members: also
-those that threw their environment away. Linux 5.14 and newer. Source: cgroups(7).
+The group's name holds the owner's cookie, so that a later session finds the groups of dead ones with their members,
+even those that cleared their environment. Linux 5.14 and newer. Source: cgroups(7).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 __all__ = ["create", "groups", "join", "kill", "members", "remove"]
 
 _PREFIX = "pytest-parallel-energy"
-_BLANK = "+"  # a cookie's fields are parted by blanks, which are a nuisance in the name of a folder
+_BLANK = "+"  # a cookie's fields are separated by blanks, which are a nuisance in the name of a folder
 
 
 def create(owner: str) -> str:
-    """Folder of a new, empty group below our own.
+    """Create an empty group below the one of this process, and return its folder.
 
     Args:
         owner: the cookie of whom the group is for.
 
     Raises:
-        OSError: there is no cgroup v2, it is not ours to write, or the kernel is too old.
+        OSError: there is no cgroup v2, this user may not write to it, or the kernel is too old.
     """
     own = re.search(r"^0::(/.*)$", Path("/proc/self/cgroup").read_text(encoding="utf-8"), re.MULTILINE)
     root = _root()
@@ -40,14 +40,14 @@ def create(owner: str) -> str:
 
 
 def _root() -> str | None:
-    """Where the whole hierarchy is mounted."""
+    """Return where the whole hierarchy is mounted."""
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     root = re.search(r"^\S+ \S+ \S+ / (\S+) .* - cgroup2 ", mounts, re.MULTILINE)
     return None if root is None else root[1]
 
 
 def join(folder: str) -> None:
-    """Make this process a member.
+    """Move this process into a group.
 
     Raises:
         OSError: it may not.
@@ -56,16 +56,16 @@ def join(folder: str) -> None:
 
 
 def kill(folder: str) -> None:
-    """SIGKILL to all members at once; nothing where there is no such group."""
+    """Send SIGKILL to all members at once; do nothing where there is no such group."""
     if folder:
-        with contextlib.suppress(OSError):  # whoever supervises kills one by one as well, more slowly
+        with contextlib.suppress(OSError):  # guard and init kill the processes one by one as well, more slowly
             Path(folder, "cgroup.kill").write_text("1", encoding="ascii")
 
 
 def members(folder: str) -> list[int]:
-    """The pids of all members, those of groups below included; empty when there is no such group.
+    """Return the pids of all members, including groups below; empty when there is no such group.
 
-    A member that this PID namespace does not see is listed as 0 (cgroups(7)): nobody's pid, and left out.
+    A member that this PID namespace does not see is listed as 0 (cgroups(7)), which is not a pid, and left out.
     """
     found: list[int] = []
     for below, _folders, _files in os.walk(folder):
@@ -83,7 +83,7 @@ def remove(folder: str) -> None:
 
 
 def groups() -> Iterator[tuple[str, str]]:
-    """The folder and the owner's cookie of each of our groups on this machine, as far as this user may see them."""
+    """Yield the folder and the owner's cookie of each group of a session, as far as this user may see them."""
     root = _root()
     if root is not None:
         for folder, names, _files in os.walk(root):

@@ -1,4 +1,4 @@
-"""What holds the load's processes: a PID namespace, else a cgroup, else only the list of children.
+"""Containers for the load's processes: a PID namespace, else a cgroup, else only the list of children.
 
 The choice is made by really trying, in a child that ends at once: what a distribution, a security module or a
 container runtime allows cannot be told from version numbers.
@@ -7,7 +7,9 @@ Sources: pid_namespaces(7), user_namespaces(7), cgroups(7).
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from .kernel import (
     CLONE_NEWNS,
     CLONE_NEWPID,
     CLONE_NEWUSER,
+    MS_BIND,
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
@@ -27,14 +30,16 @@ from .kernel import (
     unshare,
 )
 
-__all__ = ["Container", "choose", "enter_namespace", "furnish_namespace"]
+__all__ = ["Container", "choose", "clear_shared_memory", "enter_namespace", "furnish_namespace"]
 
 _USER = "user"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory (shm_overview(7)), not a temporary file
 
+_MOST_SHARED = 1000  # entries of the host's folder; each is a mount
+
 
 class Container(NamedTuple):
-    """What was chosen."""
+    """The container that was chosen."""
 
     kind: str
     """``namespace``, ``cgroup`` or ``subreaper``."""
@@ -42,15 +47,15 @@ class Container(NamedTuple):
     cgroup: str = ""
     """Folder of the group, for the kind ``cgroup``."""
     refused: tuple[str, ...] = ()
-    """Why a better kind could not be had, one sentence each."""
+    """Why a better kind is not available, one sentence each."""
 
 
 def choose(wanted: str, owner: str) -> Container:
-    """The best container that works here.
+    """Return the best container that works here.
 
     Args:
         wanted: ``auto``, or one kind. A kind that is asked for and does not work raises.
-        owner: the cookie of whom it is for.
+        owner: the cookie of its owner.
 
     Raises:
         OSError: the one kind asked for does not work here.
@@ -77,7 +82,7 @@ def choose(wanted: str, owner: str) -> Container:
 
 
 def _try_namespace(_owner: str) -> str:
-    """Empty for a namespace as root, ``user`` for one inside an own user namespace."""
+    """Return an empty text for a namespace as root, ``user`` for one inside a user namespace of its own."""
     reason = ""
     for found in ("", _USER) if os.geteuid() == 0 else (_USER,):
         reason = _in_child(functools.partial(_whole_namespace, user=found == _USER))
@@ -94,7 +99,7 @@ def _whole_namespace(*, user: bool) -> None:
 
 
 def _in_child(action: Callable[[], None]) -> str:
-    """Why ``action`` fails when a child does it; empty when it succeeds."""
+    """Return why ``action`` fails in a child process; empty when it succeeds."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -115,7 +120,7 @@ def _in_child(action: Callable[[], None]) -> str:
 
 
 def enter_namespace(*, user: bool) -> None:
-    """Let the next child of this process be PID 1 of a new namespace.
+    """Make the next child of this process PID 1 of a new namespace.
 
     With ``user`` this process enters a user namespace in which it has its own uid and gid, and the right to do so.
     """
@@ -131,16 +136,54 @@ def enter_namespace(*, user: bool) -> None:
 
 
 def furnish_namespace() -> None:
-    """As PID 1: the namespace's own ``/proc``, and a private ``/dev/shm`` that vanishes with the last process."""
+    """Give the namespace, as its PID 1, its own ``/proc``, and a ``/dev/shm`` that vanishes with the last process.
+
+    Data that is in the host's ``/dev/shm`` now can be read and written there; what the load creates is private.
+    """
     unshare(CLONE_NEWNS)
     mount("", "/", "", MS_REC | MS_SLAVE)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     if _SHARED_MEMORY.is_dir():
-        mount("tmpfs", str(_SHARED_MEMORY), "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        _furnish_shared_memory()
+
+
+def _furnish_shared_memory() -> None:
+    host = os.open(_SHARED_MEMORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    mount("tmpfs", str(_SHARED_MEMORY), "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    with os.scandir(host) as entries:
+        for entry in itertools.islice(entries, _MOST_SHARED):
+            with contextlib.suppress(OSError):  # it is gone already, or this user may not see it
+                _share(host, entry)
+    os.close(host)
+
+
+def _share(host: int, entry: os.DirEntry[str]) -> None:
+    """Show one entry of the host's folder, which is hidden by a mount and reached by its descriptor only."""
+    target = _SHARED_MEMORY / entry.name
+    if entry.is_symlink():
+        target.symlink_to(os.readlink(entry.name, dir_fd=host))
+        return
+    if entry.is_dir(follow_symlinks=False):
+        target.mkdir()
+    else:
+        target.touch()
+    mount(f"/proc/self/fd/{host}/{entry.name}", str(target), "", MS_BIND | MS_REC)
+
+
+def clear_shared_memory() -> None:
+    """Remove what a round created in the namespace's ``/dev/shm``; what is the host's stays."""
+    for folder, names, files in os.walk(_SHARED_MEMORY):
+        # A mount point is the host's: it is busy for unlink(2), and its device differs from that of the tmpfs.
+        names[:] = [name for name in names if not os.path.ismount(Path(folder, name))]
+        for name in files:  # a symbolic link may be a copy of the host's
+            if Path(folder, name).is_symlink():
+                continue
+            with contextlib.suppress(OSError):
+                Path(folder, name).unlink()
 
 
 def _try_cgroup(owner: str) -> str:
-    """Folder of a group that a process of ours can really join."""
+    """Return the folder of a group that a child of this process really could join."""
     folder = cgroup.create(owner)
     reason = _in_child(functools.partial(cgroup.join, folder))
     if reason:

@@ -1,4 +1,4 @@
-"""Holding a load at a level: the whole group is stopped and continued, many times a second.
+"""Duty cycle of a load that is held at a level: all its processes are stopped and continued, many times a second.
 
 ``intensity`` is the share of time during which the load may run. A target of GPU utilisation is reached by the same
 means, with the share moved by what is measured.
@@ -18,7 +18,7 @@ _STEP_PER_POINT = 0.005  # half of the way per second: below the gain at which a
 
 
 class Duty:
-    """When to stop and when to continue. Times are seconds on the monotonic clock.
+    """The moments at which to stop and continue a load. Times are seconds on the monotonic clock.
 
     What a late timer gives too much or too little is made up for in the next periods, so that the share that was
     reached goes to the share that was asked for.
@@ -41,17 +41,17 @@ class Duty:
         return self._since_s is not None
 
     def begin(self, now_s: float) -> None:
-        """The load runs, and from now on it counts."""
+        """Begin to count, with the load running."""
         if self._since_s is None:
             self._since_s = now_s
 
     def pause(self, now_s: float) -> None:
-        """The round ended: until the next one nothing counts."""
+        """Count nothing until the next round."""
         self._account(now_s)
         self._since_s = None
 
     def switch(self, now_s: float) -> float:
-        """Change between running and stopped when it is time, and tell when to ask again."""
+        """Change between running and stopped when it is time, and return when to ask again."""
         self._account(now_s)
         # Positive: the load has run too little. A full second of debt is enough to remember.
         on_s = min(_PERIOD_S, max(0.0, self.share * _PERIOD_S + self._debt_s))
@@ -78,7 +78,7 @@ class Duty:
         self._debt_s = min(1.0, max(-1.0, self._debt_s))
 
     def reached(self) -> float | None:
-        """The share of time during which the load really ran; ``None`` before it began."""
+        """Return the share of time during which the load really ran; ``None`` before it began."""
         total_s = self._on_s + self._off_s
         return self._on_s / total_s if total_s > 0 else None
 
@@ -89,7 +89,7 @@ class Duty:
 
 
 class LevelTally:
-    """Mean of the levels that were measured, with its error."""
+    """The mean of the levels that were measured, with its error."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -97,17 +97,17 @@ class LevelTally:
         self._squares = 0.0
 
     def add(self, level: float) -> None:
-        """One reading."""
+        """Add a reading."""
         self._count += 1
         self._sum += level
         self._squares += level * level
 
     def mean(self) -> float | None:
-        """Their mean; ``None`` without one."""
+        """Return their mean; ``None`` without a reading."""
         return self._sum / self._count if self._count else None
 
     def u95(self) -> float | None:
-        """Half-width of the mean's 95 % interval, from the scatter of the readings; ``None`` below two."""
+        """Return the half-width of the mean's 95 % interval, from the scatter of the readings; ``None`` below two."""
         if self._count < 2:  # noqa: PLR2004 - a scatter needs two
             return None
         variance = max(0.0, (self._squares - self._sum * self._sum / self._count) / (self._count - 1))

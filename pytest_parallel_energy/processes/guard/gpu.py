@@ -1,4 +1,4 @@
-"""What the load holds and uses of the GPUs, through NVIDIA's own library and ctypes: the guard has no packages.
+"""GPU memory and utilisation of the load, through NVIDIA's own library and ctypes: the guard has no packages.
 
 Struct layouts and function names: nvml.h of driver 12 and newer.
 """
@@ -6,13 +6,13 @@ Struct layouts and function names: nvml.h of driver 12 and newer.
 from __future__ import annotations
 
 import ctypes
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["Gpus", "open_gpus"]
 
 _LIBRARY = "libnvidia-ml.so.1"
 _MOST_PROCESSES = 256
-_SUCCESS, _INSUFFICIENT_SIZE = 0, 7
+_SUCCESS, _INSUFFICIENT_SIZE, _FUNCTION_NOT_FOUND = 0, 7, 13
 _NO_VALUE = 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -53,28 +53,33 @@ class Gpus:
         self._devices = devices
         self._seen_us = [0] * len(devices)
 
+    def _call(self, name: str, *arguments: Any) -> int:
+        """Call a function of the library, and return its result; a driver may lack the function."""
+        function = getattr(self._library, name, None)
+        return _FUNCTION_NOT_FOUND if function is None else int(function(*arguments))
+
     def free_bytes(self) -> int | None:
-        """Memory that is free on the fullest of them; ``None`` when it cannot be read."""
+        """Return the memory that is free on the fullest of them; ``None`` when it cannot be read."""
         free = []
         for device in self._devices:
             memory = _Memory()
-            if self._library.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) != _SUCCESS:
+            if self._call("nvmlDeviceGetMemoryInfo", device, ctypes.byref(memory)) != _SUCCESS:
                 return None
             free.append(int(memory.free))
         return min(free, default=None)
 
     def total_bytes(self) -> int | None:
-        """Memory of the smallest of them."""
+        """Return the memory of the smallest of them."""
         totals = []
         for device in self._devices:
             memory = _Memory()
-            if self._library.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) != _SUCCESS:
+            if self._call("nvmlDeviceGetMemoryInfo", device, ctypes.byref(memory)) != _SUCCESS:
                 return None
             totals.append(int(memory.total))
         return min(totals, default=None)
 
     def use(self, pids: set[int]) -> _Use:
-        """What processes hold and use now.
+        """Return what processes hold and use now.
 
         ``percent`` is the mean utilisation of the newest samples that name them, per device; ``None`` when there was
         no new sample (the driver keeps one per 139 ms or so, and each names one process).
@@ -91,28 +96,30 @@ class Gpus:
     def _held(self, device: ctypes.c_void_p, pids: set[int]) -> int:
         count = ctypes.c_uint(_MOST_PROCESSES)
         found = (_Process * _MOST_PROCESSES)()
-        function = self._library.nvmlDeviceGetComputeRunningProcesses_v3
-        if function(device, ctypes.byref(count), found) not in {_SUCCESS, _INSUFFICIENT_SIZE}:
+        result = self._call("nvmlDeviceGetComputeRunningProcesses_v3", device, ctypes.byref(count), found)
+        if result not in {_SUCCESS, _INSUFFICIENT_SIZE}:
             return 0
-        mine = (one for one in found[: min(count.value, _MOST_PROCESSES)] if one.pid in pids)
-        return sum(int(one.used) for one in mine if one.used != _NO_VALUE)
+        mine = (process for process in found[: min(count.value, _MOST_PROCESSES)] if process.pid in pids)
+        return sum(int(process.used) for process in mine if process.used != _NO_VALUE)
 
     def _percent(self, number: int, device: ctypes.c_void_p, pids: set[int]) -> float | None:
         count = ctypes.c_uint(_MOST_PROCESSES)
         found = (_Utilisation * _MOST_PROCESSES)()
         since_us = ctypes.c_ulonglong(self._seen_us[number])
-        if self._library.nvmlDeviceGetProcessUtilization(device, found, ctypes.byref(count), since_us) != _SUCCESS:
+        result = self._call("nvmlDeviceGetProcessUtilization", device, found, ctypes.byref(count), since_us)
+        if result != _SUCCESS:
             return None
-        fresh = [one for one in found[: min(count.value, _MOST_PROCESSES)] if one.at_us > self._seen_us[number]]
+        samples = found[: min(count.value, _MOST_PROCESSES)]
+        fresh = [sample for sample in samples if sample.at_us > self._seen_us[number]]
         if not fresh:
             return None
-        self._seen_us[number] = max(one.at_us for one in fresh)
-        mine = [one.sm for one in fresh if one.pid in pids and one.sm <= 100]  # noqa: PLR2004 - more is garbage
+        self._seen_us[number] = max(sample.at_us for sample in fresh)
+        mine = [sample.sm for sample in fresh if sample.pid in pids and sample.sm <= 100]  # noqa: PLR2004 - more is garbage
         return sum(mine) / max(1, len(mine)) if mine else 0.0
 
 
 def open_gpus(visible: str | None, library: str = _LIBRARY) -> Gpus | None:
-    """The GPUs named by ``CUDA_VISIBLE_DEVICES``, all when it is ``None``.
+    """Open the GPUs named by ``CUDA_VISIBLE_DEVICES``, all when it is ``None``.
 
     ``None`` when there is no NVIDIA driver, no such device, or only MIG instances (whose processes NVML names by their
     parent).
@@ -122,10 +129,11 @@ def open_gpus(visible: str | None, library: str = _LIBRARY) -> Gpus | None:
         if nvml.nvmlInit_v2() != _SUCCESS:
             return None
         devices = [device for number in range(_count(nvml)) if (device := _device(nvml, number)) is not None]
-    except (OSError, AttributeError):
+        if visible is not None:
+            words = [word.strip() for word in visible.split(",")]
+            devices = [device for word in words if (device := _named(nvml, devices, word)) is not None]
+    except (OSError, AttributeError):  # there is no such library, or it lacks one of the functions
         return None
-    if visible is not None:
-        devices = [device for word in visible.split(",") if (device := _named(nvml, devices, word.strip())) is not None]
     return Gpus(nvml, devices) if devices else None
 
 
@@ -140,7 +148,7 @@ def _device(nvml: ctypes.CDLL, number: int) -> ctypes.c_void_p | None:
 
 
 def _named(nvml: ctypes.CDLL, devices: list[ctypes.c_void_p], word: str) -> ctypes.c_void_p | None:
-    """A device by its index or by the beginning of its UUID."""
+    """Return a device by its index or by the beginning of its UUID."""
     if not word:
         return None
     if word.isdigit():

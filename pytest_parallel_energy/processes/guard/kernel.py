@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import signal
 
 __all__ = [
     "CLONE_NEWNS",
@@ -16,6 +17,8 @@ __all__ = [
     "become_subreaper",
     "make_high",
     "mount",
+    "open_pidfd",
+    "restore_signals",
     "set_parent_death_signal",
     "unshare",
 ]
@@ -24,7 +27,7 @@ CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
 CLONE_NEWPID = 0x2000_0000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-MS_REC, MS_SLAVE = 0x4000, 1 << 19
+MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 1 << 19
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -45,7 +48,7 @@ def set_parent_death_signal(number: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Orphaned descendants become children of this process, instead of the system's init."""
+    """Adopt orphaned descendants, which otherwise become children of the system's init."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
@@ -71,7 +74,28 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 
 
 def make_high(fd: int) -> int:
-    """``fd`` moved to a number of 10 or more, closed on exec: below that the load's own descriptors are put."""
+    """Move ``fd`` to a number of 10 or more, closed on exec; the load's own descriptors take the lower numbers."""
     high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FREE_FD)
     os.close(fd)
     return high
+
+
+def open_pidfd(pid: int) -> int:
+    """Return a pidfd of a process; −1 where it is gone, or the kernel or a seccomp filter refuses the call."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
+def restore_signals(*, but: frozenset[signal.Signals] = frozenset()) -> None:
+    """Unblock all signals, and give each its default action, as after a login.
+
+    Whoever started pytest may have blocked or ignored some; both are inherited, also through exec (signal(7)).
+
+    Args:
+        but: signals that keep their action.
+    """
+    for number in signal.valid_signals() - but - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

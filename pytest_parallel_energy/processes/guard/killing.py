@@ -1,4 +1,4 @@
-"""Killing everything below a process, and knowing that it is gone."""
+"""Kill everything below a process, and make sure that it is gone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONG_PAUSE_S = 0.05
 
 
 def kill_below(pid: int, *, spare: int = 0, deadline_s: float | None = None) -> bool:
-    """SIGKILL to everything below ``pid``, over and over until there is nothing.
+    """Send SIGKILL to everything below ``pid``, again and again until nothing is left.
 
     ``pid`` is this process, a subreaper or PID 1: whatever is orphaned by a kill comes back below it, so that the loop
     ends. The dead are reaped here.
@@ -58,7 +58,7 @@ def _kill(pid: int) -> None:
 
 
 def reap() -> list[tuple[int, int]]:
-    """Collect children that ended: pairs of pid and wait status."""
+    """Collect children that ended; return pairs of pid and wait status."""
     dead: list[tuple[int, int]] = []
     while True:
         try:
@@ -79,7 +79,7 @@ def _has_children() -> bool:
 
 
 def stuck(pid: int) -> list[str]:
-    """What is left below ``pid``, for people: pid, state, and what it waits for in the kernel."""
+    """Describe the processes that are left below ``pid``: pid, state, and what each waits for in the kernel."""
     found = []
     for other in descendants(pid):
         stat = read_stat(other)

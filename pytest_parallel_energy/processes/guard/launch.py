@@ -1,4 +1,4 @@
-"""From the guard to a running init: pipes, the namespace, the fork, and what the guard holds of it afterwards."""
+"""Launch of an init: its pipes, the namespace, the fork, and what the guard holds of it afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from .container import Container, enter_namespace
 from .init import run_init
-from .kernel import make_high, set_parent_death_signal
+from .kernel import make_high, open_pidfd, set_parent_death_signal
+from .spawn import InitPipes
 
 __all__ = ["Launched", "launch", "wake_pipe"]
 
@@ -29,29 +30,35 @@ class Launched(NamedTuple):
 
 
 def wake_pipe() -> tuple[int, int]:
-    """Both ends of a pipe into which Python writes the numbers of signals that arrive."""
-    read, write = (make_high(fd) for fd in os.pipe())
+    """Return both ends of a pipe into which Python can write the numbers of signals that arrive."""
+    read, write = _high_pipe()
     for fd in (read, write):
         os.set_blocking(fd, False)
     return read, write
 
 
-def launch(spec: dict[str, Any], control: int, watched: list[int], container: Container) -> Launched:
+def _high_pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    return make_high(read), make_high(write)
+
+
+def launch(spec: dict[str, Any], control: int, pidfds: list[int], container: Container) -> Launched:
     """Fork the init into its container.
 
     Args:
-        spec: the guard's specification.
+        spec: the owner's specification.
         control: the read end of the owner's pipe.
-        watched: pidfds whose readability means that the owner is gone.
+        pidfds: descriptors whose readability means that the owner is gone.
         container: what was chosen.
 
     Raises:
         OSError: the namespace, which worked a moment ago, is refused.
     """
-    guard = make_high(os.pidfd_open(os.getpid()))
-    orders, orders_write = (make_high(fd) for fd in os.pipe())
-    reports, reports_write = (make_high(fd) for fd in os.pipe())
-    output, output_write = (make_high(fd) for fd in os.pipe())
+    guard = open_pidfd(os.getpid())
+    guard = make_high(guard) if guard >= 0 else guard
+    orders, orders_write = _high_pipe()
+    reports, reports_write = _high_pipe()
+    output, output_write = _high_pipe()
     with contextlib.suppress(OSError):  # a user's pipe budget is spent: the default size works as well
         fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     if container.kind == "namespace":
@@ -61,27 +68,15 @@ def launch(spec: dict[str, Any], control: int, watched: list[int], container: Co
     if pid == 0:
         for fd in (orders_write, reports, output):
             os.close(fd)
-        marks_read, marks = (make_high(fd) for fd in os.pipe())
-        answers, answers_write = (make_high(fd) for fd in os.pipe())
-        wake_read, wake = wake_pipe()
+        lifelines = [control, *pidfds]
+        pipes = InitPipes(control=control, guard=guard, lifelines=lifelines, orders=orders, reports=reports_write)
+        pipes.output = output_write
+        pipes.marks_read, pipes.marks = _high_pipe()
+        pipes.answers, pipes.answers_write = _high_pipe()
+        pipes.wake_read, wake = wake_pipe()
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        run_init(
-            spec,
-            {
-                "control": control,
-                "guard": guard,
-                "orders": orders,
-                "reports": reports_write,
-                "output": output_write,
-                "marks_read": marks_read,
-                "marks": marks,
-                "answers": answers,
-                "answers_write": answers_write,
-                "wake_read": wake_read,
-            },
-            [control, *watched],
-            container,
-        )
+        run_init(spec, pipes, container)
     for fd in (guard, orders, reports_write, output_write):
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
     return Launched(pid=pid, orders=orders_write, reports=reports, output=output)

@@ -1,10 +1,11 @@
-"""JSON objects over pipes, one a line."""
+"""Messages over pipes, one per line."""
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
+
+from .messages import Message, decode, encode
 
 __all__ = ["LineReader", "LineWriter", "send"]
 
@@ -12,7 +13,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class LineReader:
-    """Reads objects from a descriptor, as many as there are; a last line that has no end yet is kept."""
+    """A reader of lines that keeps the beginning of a line until its end has arrived."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -20,12 +21,12 @@ class LineReader:
         """The other side closed the pipe."""
         self._rest = b""
 
-    def read(self) -> list[dict[str, Any]]:
-        """One read; the objects that are complete after it."""
-        return [json.loads(line) for line in self.read_lines()]
+    def read(self) -> list[Any]:
+        """Read once, and return the messages that are complete after it."""
+        return [decode(line) for line in self.read_lines()]
 
     def read_lines(self) -> list[bytes]:
-        """One read; the lines that are complete after it."""
+        """Read once, and return the lines that are complete after it, without their ends."""
         try:
             data = os.read(self.fd, _CHUNK_BYTES)
         except BlockingIOError:
@@ -36,9 +37,9 @@ class LineReader:
         return lines
 
 
-def send(fd: int, message: dict[str, Any]) -> bool:
-    """Write one object to a pipe that blocks while it is full; ``False`` when nobody reads any more."""
-    data = _line(message)
+def send(fd: int, message: Message) -> bool:
+    """Write a message to a pipe, waiting while it is full; return ``False`` when the reader is gone."""
+    data = encode(message)
     try:
         while data:
             data = data[os.write(fd, data) :]
@@ -48,7 +49,7 @@ def send(fd: int, message: dict[str, Any]) -> bool:
 
 
 class LineWriter:
-    """Writes objects to a pipe that must not block: what a full pipe does not take is kept, and no line is cut."""
+    """A writer that never waits: it keeps what a full pipe does not take, and cuts no line."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -59,9 +60,9 @@ class LineWriter:
         """Whether something waits for the pipe to be read."""
         return bool(self._rest)
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Write one object, or keep it; dropped when nobody reads any more."""
-        self._rest += _line(message)
+    def send(self, message: Message) -> None:
+        """Write a message, or keep it; drop it when the reader is gone."""
+        self._rest += encode(message)
         self.flush()
 
     def flush(self) -> None:
@@ -73,7 +74,3 @@ class LineWriter:
             return
         except BrokenPipeError:
             self._rest = b""
-
-
-def _line(message: dict[str, Any]) -> bytes:
-    return json.dumps(message).encode() + b"\n"

@@ -6,13 +6,14 @@ A disk that is full or slow to refuse stops neither the load nor the guard: what
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
-import re
+
+from .pattern import PatternSearch
 
 __all__ = ["Pump", "RingLog"]
 
 _CHUNK_BYTES = 1 << 20
-_LINE_KEPT_BYTES = 1 << 14
 
 
 class RingLog:
@@ -20,7 +21,7 @@ class RingLog:
 
     def __init__(self, path: str, *, limit_bytes: int, tail_bytes: int) -> None:
         self.lost_bytes = 0
-        """What the disk refused."""
+        """Bytes that the disk refused."""
         self._limit_bytes = limit_bytes
         self._tail_bytes = tail_bytes
         self._written_bytes = 0
@@ -36,7 +37,7 @@ class RingLog:
             return -1
 
     def write(self, data: bytes) -> None:
-        """Keep ``data``; never raises for a disk's sake."""
+        """Keep ``data``, and count what the disk refuses as lost."""
         head = data[: max(0, self._limit_bytes - self._written_bytes)]
         if head:
             self._store(head)
@@ -56,7 +57,7 @@ class RingLog:
             self.lost_bytes += len(data) - done
 
     def tail(self, limit_bytes: int) -> bytes:
-        """The last ``limit_bytes`` of what came, also when the disk took none of it."""
+        """Return the last ``limit_bytes`` of what was written, also when the disk took none of it."""
         return b"".join(self._tail)[-limit_bytes:]
 
     def close(self) -> None:
@@ -68,27 +69,24 @@ class RingLog:
                 self._store(b"\n[... %d bytes left out ...]\n" % left_out_bytes)
             self._store(tail)
         if self._fd >= 0:
-            os.close(self._fd)
+            with contextlib.suppress(OSError):  # a network file system may report here what it refused (close(2))
+                os.close(self._fd)
             self._fd = -1
 
 
 class Pump:
-    """Moves what the load prints from its pipe to the log of the moment, and looks for a pattern in it."""
+    """A pump that moves what the load prints from its pipe to the present log, and looks for a pattern in it."""
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
         self.log: RingLog | None = None
         self.total_bytes = 0
-        self._pattern: re.Pattern[bytes] | None = None
-        self._line = b""
-
-    def seek_pattern(self, pattern: str) -> None:
-        """Look for a regular expression from now on; it is matched within lines."""
-        self._pattern = re.compile(pattern.encode())
+        self.search: PatternSearch | None = None
+        """The search for the readiness pattern, where there is one."""
 
     def move(self) -> bool:
-        """Move what is there, one mebibyte at most; ``True`` when the pattern was seen."""
+        """Move what is there, one mebibyte at most; return ``True`` when the pattern was seen."""
         try:
             data = os.read(self.fd, _CHUNK_BYTES)
         except BlockingIOError:
@@ -96,17 +94,10 @@ class Pump:
         self.total_bytes += len(data)
         if self.log is not None:
             self.log.write(data)
-        if self._pattern is None:
-            return False
-        lines = self._line + data
-        self._line = lines[lines.rfind(b"\n") + 1 :][-_LINE_KEPT_BYTES:]
-        found = self._pattern.search(lines) is not None
-        if found:
-            self._pattern = None
-        return found
+        return self.search is not None and self.search.feed(data)
 
     def drain(self) -> bool:
-        """Move everything that is there, 64 MiB at most (a flood has no end); ``True`` when the pattern was seen."""
+        """Move all that is there, 64 MiB at most (a flood has no end); return ``True`` when the pattern was seen."""
         found = False
         for _ in range(64):
             before = self.total_bytes

@@ -1,7 +1,8 @@
-"""The logs of one load: one file for a command that runs once, one a round for a loop script."""
+"""The logs of one load: one file for a command that runs once, one per round for a loop script."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ _FIRST_KEPT, _LAST_KEPT = 20, 80
 
 
 class Logs:
-    """Where the load's output goes.
+    """The log files of one load.
 
     Args:
         output: read end of the pipe that is the load's standard output and error.
@@ -27,7 +28,7 @@ class Logs:
         self._lost_bytes = 0
 
     def open(self, number: int) -> None:
-        """Close the log of the moment, and begin that of round ``number``."""
+        """Close the present log, and begin that of round ``number``."""
         path = self._spec["log"]
         if self._spec["marks"]:
             path = str(Path(path, f"round-{number}.log"))
@@ -38,9 +39,10 @@ class Logs:
         )
 
     def _drop(self, number: int) -> None:
-        """A load that crashes for hours leaves its first and its last logs, not a million files."""
+        """Remove an old log: a load that crashes for hours keeps its first and its last logs, not a million files."""
         if number > _FIRST_KEPT:
-            Path(self._spec["log"], f"round-{number}.log").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # gone already, or the disk refuses (EROFS, EIO): never the load's end
+                Path(self._spec["log"], f"round-{number}.log").unlink()
 
     def close(self) -> None:
         """Write what belongs to the end of the log, and close it."""
@@ -51,9 +53,9 @@ class Logs:
 
     @property
     def lost_bytes(self) -> int:
-        """What the disk did not take."""
+        """Bytes that the disk refused."""
         return self._lost_bytes + (self.pump.log.lost_bytes if self.pump.log is not None else 0)
 
     def tail(self) -> bytes:
-        """The end of the log of the moment, 4 KiB at most."""
+        """Return the end of the present log, 4 KiB at most."""
         return b"" if self.pump.log is None else self.pump.log.tail(TAIL_SENT_BYTES)

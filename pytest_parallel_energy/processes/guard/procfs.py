@@ -1,6 +1,6 @@
-"""What ``/proc`` tells about processes: who is whose child, since when, and with how much CPU time.
+"""Facts from ``/proc`` about processes: parents and children, start times, CPU time and memory.
 
-Raw reads: seven times faster than psutil's, and psutil is not there under ``-S``. Source: proc(5).
+Raw reads: seven times faster than psutil's, and psutil cannot be imported under ``-S``. Source: proc(5).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class Stat(NamedTuple):
-    """One line of ``/proc/PID/stat``."""
+    """The fields of ``/proc/PID/stat`` that are used."""
 
     state: str
     """One letter: R running, S sleeping, D uninterruptible, T stopped, Z zombie, X dead."""
@@ -41,7 +41,7 @@ class Stat(NamedTuple):
 
 
 def read_file(pid: int | str, name: str) -> bytes:
-    """What ``/proc/PID/NAME`` holds: the bare system calls, a third of what ``Path.read_bytes`` takes.
+    """Read ``/proc/PID/NAME`` with bare system calls, in a third of the time that ``Path.read_bytes`` takes.
 
     Raises:
         OSError: there is no such process, or it may not be read.
@@ -57,7 +57,7 @@ def read_file(pid: int | str, name: str) -> bytes:
 
 
 def read_stat(pid: int | str) -> Stat | None:
-    """The status of a process; ``None`` when there is none."""
+    """Return the status of a process; ``None`` when it is gone."""
     try:
         text = read_file(pid, "stat")
     except OSError:
@@ -73,12 +73,12 @@ def read_stat(pid: int | str) -> Stat | None:
 
 
 def all_pids() -> list[int]:
-    """Every process of this PID namespace, as ``/proc`` lists it now."""
+    """Return the pids of all processes of this PID namespace."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names are wanted, not paths
 
 
 def children(pid: int) -> list[int]:
-    """The children of all threads of a process; empty when it is gone."""
+    """Return the children of all threads of a process; empty when it is gone."""
     found: list[int] = []
     with contextlib.suppress(OSError):  # it ended while we looked
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names are wanted, not paths
@@ -87,7 +87,7 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes below ``pid``, parents first; without ``pid`` itself.
+    """Return all processes below ``pid``, parents first; without ``pid`` itself.
 
     Where the kernel keeps no list of children, the parents of all processes are walked.
     """
@@ -118,12 +118,12 @@ def _descendants_by_parent(pid: int) -> list[int]:
 
 
 def cpu_s(pids: list[int]) -> float:
-    """CPU seconds of these processes and of the children they waited for; those that ended count 0."""
+    """Return the CPU seconds of these processes and of the children they waited for; those that ended count 0."""
     return sum(stat.cpu_s for stat in map(read_stat, pids) if stat is not None)
 
 
 def memory_bytes(pid: int) -> int:
-    """Resident memory of a process, shared pages included; 0 when it is gone."""
+    """Return the resident memory of a process, shared pages included; 0 when it is gone."""
     try:
         return int(read_file(pid, "statm").split()[1]) * _PAGE_BYTES
     except OSError:
@@ -131,7 +131,7 @@ def memory_bytes(pid: int) -> int:
 
 
 def environment(pid: int) -> dict[str, str]:
-    """The environment a process was started with; empty when it may not be read, or is gone."""
+    """Return the environment that a process was started with; empty when it may not be read, or is gone."""
     try:
         text = read_file(pid, "environ")
     except OSError:
@@ -141,7 +141,7 @@ def environment(pid: int) -> dict[str, str]:
 
 
 def inner_pid(pid: int) -> int | None:
-    """The pid that a process has in its own, innermost PID namespace; ``None`` when it is gone."""
+    """Return the pid that a process has in its own, innermost PID namespace; ``None`` when it is gone."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("NSpid:"):

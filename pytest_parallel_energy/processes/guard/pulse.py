@@ -1,4 +1,4 @@
-"""Once a second: does the load do anything, what does it hold, what does it use?"""
+"""A look at the load once per second: whether a signal stopped it, and its memory and GPU utilisation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 
 
 class Pulse:
-    """What is seen of a load from outside.
+    """The figures of a load that are seen from outside.
 
     Args:
-        spec: ``nvml``: NVIDIA's library, empty to look only where a driver is loaded; ``env`` of the load.
+        spec: ``nvml``: NVIDIA's library, empty to look only where a driver is loaded; ``env`` of the load; ``marks``:
+            of a command that is not a loop script only the time for which it was stopped is kept.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -29,6 +30,7 @@ class Pulse:
         self.round_bytes = 0
         """Most memory held in the present round: of the GPUs where there are some, else resident."""
         self._stalled_s = 0.0
+        self._was_stopped = False
         self._memory_bytes = 0
         self._gpu_bytes: int | None = None
         self._gpu = LevelTally()
@@ -42,15 +44,20 @@ class Pulse:
         return open_gpus(visible) if _DRIVER.exists() else None
 
     def beat(self, passed_s: float, pids: list[int], *, paced: bool) -> float | None:
-        """Look at the load; gives its GPU utilisation in percent, ``None`` when there is no reading.
+        """Look at the load, and return its GPU utilisation in percent; ``None`` when there is no reading.
 
         Args:
             passed_s: since the last look.
             pids: of the load.
-            paced: whether we stop and continue it ourselves: then somebody else's stop does not last.
+            paced: whether the guard itself stops and continues it: then the stop of another process does not last.
         """
-        if pids and not paced and all(self._is_stopped(pid) for pid in pids):
-            self._stalled_s += passed_s
+        stopped = not paced and _are_stopped(pids)
+        # The stop began or ended somewhere between two looks: half of the time is right on average.
+        self._stalled_s += passed_s * (stopped + self._was_stopped) / 2
+        self._was_stopped = stopped
+        return self._measure(pids) if self._spec["marks"] else None
+
+    def _measure(self, pids: list[int]) -> float | None:
         resident = sum(map(memory_bytes, pids))
         self._memory_bytes = max(self._memory_bytes, resident)
         if self.gpus is None:
@@ -64,26 +71,21 @@ class Pulse:
         return use.percent
 
     def free_bytes(self) -> int | None:
-        """Memory that the next round could take: of the GPUs where there are some, else of the machine."""
+        """Return the memory that the next round could take: of the GPUs where there are some, else of the machine."""
         return free_ram_bytes() if self.gpus is None else self.gpus.free_bytes()
 
     def take_round_bytes(self) -> int:
-        """Most memory held in the round that ended, counted anew from now on."""
+        """Return the most memory held in the round that ended, and count anew."""
         held, self.round_bytes = self.round_bytes, 0
         return held
 
-    @staticmethod
-    def _is_stopped(pid: int) -> bool:
-        stat = read_stat(pid)
-        return stat is None or stat.state in "TtZX"
-
     @property
     def stalled_s(self) -> float:
-        """Seconds during which all its processes were stopped, and not by us."""
+        """Seconds during which all its processes were stopped, and not by the guard."""
         return self._stalled_s
 
     def figures(self) -> dict[str, Any]:
-        """For the owner."""
+        """Return fields of ``GuardStatus``."""
         return {
             "stalled_s": self._stalled_s,
             "memory_bytes": self._memory_bytes or None,
@@ -91,3 +93,9 @@ class Pulse:
             "gpu_percent": self._gpu.mean(),
             "gpu_u95_percent": self._gpu.u95(),
         }
+
+
+def _are_stopped(pids: list[int]) -> bool:
+    """Return whether there are living processes, and a signal or a debugger stops all of them."""
+    states = [stat.state for stat in map(read_stat, pids) if stat is not None and stat.state not in "ZX"]
+    return bool(states) and all(state in "Tt" for state in states)

@@ -1,19 +1,22 @@
-"""When is a load ready? When it was seen to work, by one of four signs."""
+"""Readiness of a load: it is ready when it was seen to work, by one of five signs."""
 
 from __future__ import annotations
 
 import errno
 import select
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Readiness"]
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["Readiness", "is_served"]
 
 _ACTIVITY_WINDOW_S = 0.5
 _PORT_TIMEOUT_MS = 200
 
 
 class Readiness:
-    """One load's readiness.
+    """The readiness of one load.
 
     Args:
         spec: ``kind`` and, by kind: ``pattern``: ``pattern`` in the output; ``port``: a TCP ``port`` of this host
@@ -28,17 +31,22 @@ class Readiness:
         self._cpu_before_s = 0.0
 
     @property
+    def is_activity(self) -> bool:
+        """Whether the sign is activity."""
+        return bool(self._spec["kind"] == "activity")
+
+    @property
     def pattern(self) -> str | None:
         """The pattern to look for in the output, if that is the sign."""
         return self._spec["pattern"] if self._spec["kind"] == "pattern" else None
 
     def begin(self, cpu_s: float) -> None:
-        """A round begins; the load has used ``cpu_s`` up to now: what failed rounds did is no sign of work."""
+        """Note that a round begins at ``cpu_s``: what failed rounds used before is not a sign of work."""
         self._samples.clear()
         self._cpu_before_s = cpu_s
 
     def look(self, now_s: float, good_s: float | None, cpu_s: float) -> bool:
-        """Whether the load became ready just now.
+        """Return whether the load became ready just now.
 
         Args:
             now_s: the monotonic clock.
@@ -72,11 +80,25 @@ def _accepts(port: int) -> bool:
     import socket  # two milliseconds that only this sign of readiness pays
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        result = probe.connect_ex(("127.0.0.1", port))
-        if result == errno.EINPROGRESS:
-            poll = select.poll()
-            poll.register(probe, select.POLLOUT)
-            poll.poll(_PORT_TIMEOUT_MS)
-            result = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        return result == 0
+        return is_served(probe, port)
+
+
+def is_served(probe: socket.socket, port: int) -> bool:
+    """Return whether a program accepts connections at a TCP port of this host.
+
+    Args:
+        probe: a fresh socket.
+        port: the port.
+    """
+    from socket import SO_ERROR, SOL_SOCKET
+
+    probe.setblocking(False)
+    result = probe.connect_ex(("127.0.0.1", port))
+    if result == errno.EINPROGRESS:
+        poll = select.poll()
+        poll.register(probe, select.POLLOUT)
+        if not poll.poll(_PORT_TIMEOUT_MS):
+            return False
+        result = probe.getsockopt(SOL_SOCKET, SO_ERROR)
+    # A probe whose own port happens to be the one it connects to meets itself (RFC 9293, simultaneous open).
+    return result == 0 and probe.getsockname() != probe.getpeername()

@@ -1,4 +1,4 @@
-"""How the rounds went: counts, times, and how long to wait before the next one."""
+"""Tally of the rounds: counts, times, and how long to wait before the next one."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Rounds:
         self._shortest_s: float | None = None
 
     def begin(self, now_s: float) -> None:
-        """A round begins."""
+        """Note that a round begins."""
         self.number += 1
         self.began_s = now_s
         if self._ended_s is not None:
             self._gap_s = max(self._gap_s or 0.0, now_s - self._ended_s)
 
     def end(self, now_s: float, code: int) -> None:
-        """The present round ended with an exit code; nothing when there is none."""
+        """Note the exit code of the present round; do nothing between rounds."""
         if self.began_s is None:
             return
         took_s = now_s - self.began_s
@@ -67,7 +67,7 @@ class Rounds:
             self._ran_until_bad_s = self._ran_s
 
     def break_off(self, now_s: float) -> None:
-        """The load is stopped: the present round is neither completed nor failed, but it ran, and no gap follows."""
+        """Note that the load is stopped: the present round is neither completed nor failed, and no gap follows."""
         self._gap_s = self._longest_gap_s(now_s)
         self._stopped = True
         if self.began_s is not None:
@@ -81,22 +81,22 @@ class Rounds:
             self._spans_s.append((began_s, ended_s))
 
     def spans_s(self, now_s: float) -> list[tuple[float, float]]:
-        """Begin and end of each of the first 500 rounds; the present one goes up to now."""
+        """Return begin and end of each of the first 500 rounds; the present one goes up to now."""
         running = [] if self.began_s is None else [(self.began_s, now_s)]
         return [*self._spans_s, *running][:_KEPT_SPANS]
 
     def delay_s(self) -> float:
-        """How long to wait before the next round: 0 after a good one."""
+        """Return how long to wait before the next round: 0 after a good one."""
         if not self.bad_in_a_row:
             return 0.0
         return min(self._backoff_max_s, self._backoff_s * 2.0 ** min(self.bad_in_a_row - 1, 30))
 
     def ran_s(self, now_s: float) -> float:
-        """Seconds during which a round ran, up to now."""
+        """Return the seconds during which a round ran, up to now."""
         return self._ran_s + (0.0 if self.began_s is None else now_s - self.began_s)
 
     def good_s(self, now_s: float) -> float | None:
-        """Seconds during which rounds ran since the last bad one ended, up to now; ``None`` between rounds."""
+        """Return the seconds of rounds since the last bad one ended, up to now; ``None`` between rounds."""
         return None if self.began_s is None else self.ran_s(now_s) - self._ran_until_bad_s
 
     def _longest_gap_s(self, now_s: float) -> float | None:
@@ -105,7 +105,7 @@ class Rounds:
         return max(self._gap_s or 0.0, now_s - self._ended_s)
 
     def figures(self, now_s: float) -> dict[str, Any]:
-        """All of it, for the owner."""
+        """Return fields of ``GuardStatus``."""
         return {
             "round": self.number,
             "completed": self.completed,

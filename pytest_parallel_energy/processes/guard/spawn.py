@@ -1,73 +1,108 @@
-"""Starting the load's first process, from a program that has one thread."""
+"""Start of the load's first process, from a program that has one thread."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import signal
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import cgroup
-from .kernel import set_parent_death_signal
+from .kernel import restore_signals, set_parent_death_signal
 
-__all__ = ["spawn"]
+__all__ = ["InitPipes", "spawn"]
 
-# Python ignores the first two; a shell ignores the next two in what it runs with "&"; the guard handles the rest.
-_RESTORED = (
-    *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT),
-    *(signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD),
-)
 _MARKS_FD, _ANSWERS_FD = 3, 4
 _CANNOT_EXECUTE = 127
+_PID = struct.Struct("i")
 
 
-def spawn(spec: dict[str, Any], fds: dict[str, int], group: str) -> tuple[int, str]:
-    """Start ``spec``'s command in its own session.
+class InitPipes:
+    """The descriptors of an init; each is 10 or more.
+
+    Args:
+        control: the owner's pipe, watched only.
+        guard: a pidfd of the guard, −1 where the kernel refuses one; the end of ``orders`` then says the same.
+        lifelines: descriptors whose hang-up or readability means that the owner is gone.
+    """
+
+    def __init__(self, *, control: int, guard: int, lifelines: list[int], orders: int, reports: int) -> None:
+        self.control, self.guard, self.lifelines = control, guard, lifelines
+        self.orders, self.reports = orders, reports
+        self.wake_read = self.output = -1
+        self.marks_read = self.marks = self.answers = self.answers_write = -1
+
+
+def spawn(spec: dict[str, Any], pipes: InitPipes, group: str) -> tuple[int, str]:
+    """Start ``spec``'s command in a session and a process group of its own.
+
+    The command leads neither of them: their leader is a process that has ended. A training may therefore call
+    ``os.setpgrp()`` and ``os.setsid()``, which the kernel refuses to leaders (setpgid(2), setsid(2)).
 
     Args:
         spec: ``argv cwd env oom_score_adj max_processes``, and ``marks``: whether it is a loop script.
-        fds: ``output`` (its standard output and error), ``marks`` and ``answers``, each 10 or more.
+        pipes: ``output`` becomes its standard output and error; a loop script gets ``marks`` and ``answers``.
         group: folder of the cgroup to join, empty for none.
 
     Returns:
         The pid, and an empty string or why the command could not be executed; then the pid is 0.
     """
     read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _become(spec, fds, group)
-        except BaseException as error:  # noqa: BLE001 - a forked child must never return into its parent's program
-            os.write(write, str(getattr(error, "strerror", None) or error).encode())
-        os._exit(_CANNOT_EXECUTE)
+    go, go_write = os.pipe()
+    leader = os.fork()
+    if leader == 0:
+        os.close(go_write)
+        _lead(write, go, functools.partial(_become, spec, pipes, group))
     os.close(write)
+    os.close(go)
+    _, status = os.waitpid(leader, 0)
+    os.close(go_write)  # from now on the command's parent is this process: it may begin
     with os.fdopen(read, "rb") as answer:
-        reason = answer.read().decode()
+        text = answer.read()
+    if status:
+        return 0, text.decode("utf-8", "replace") or f"its first process ended with wait status {status}"
+    (pid,), reason = _PID.unpack(text[: _PID.size]), text[_PID.size :].decode("utf-8", "replace")
     if reason:
         os.waitpid(pid, 0)
         return 0, reason
     return pid, ""
 
 
-def _become(spec: dict[str, Any], fds: dict[str, int], group: str) -> NoReturn:
-    signal.set_wakeup_fd(-1)
-    for number in _RESTORED:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.setsid()
+def _lead(answer: int, go: int, become: Callable[[], NoReturn]) -> NoReturn:
+    """Lead a new session, fork the command into it, and end; the answer is the command's pid, or a reason."""
+    status = _CANNOT_EXECUTE
+    try:
+        signal.set_wakeup_fd(-1)  # the init's: a signal that arrives here is not for the init
+        os.setsid()
+        pid = os.fork()
+        if pid == 0:
+            os.read(go, 1)
+            become()
+        os.write(answer, _PID.pack(pid))
+        status = 0
+    except BaseException as error:  # noqa: BLE001 - a forked child must never return into its parent's program
+        os.write(answer, str(getattr(error, "strerror", None) or error).encode())
+    os._exit(status)
+
+
+def _become(spec: dict[str, Any], pipes: InitPipes, group: str) -> NoReturn:
+    restore_signals()
     set_parent_death_signal(signal.SIGKILL)
     if group:
         cgroup.join(group)
     _set_limits(spec)
     os.chdir(spec["cwd"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(fds["output"], 1)
-    os.dup2(fds["output"], 2)
+    os.dup2(pipes.output, 1)
+    os.dup2(pipes.output, 2)
     if spec["marks"]:
-        os.dup2(fds["marks"], _MARKS_FD)
-        os.dup2(fds["answers"], _ANSWERS_FD)
+        os.dup2(pipes.marks, _MARKS_FD)
+        os.dup2(pipes.answers, _ANSWERS_FD)
     _close_inheritable(2 if not spec["marks"] else _ANSWERS_FD)
     os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606 - an argument list, by design without a shell
 
@@ -83,7 +118,7 @@ def _set_limits(spec: dict[str, Any]) -> None:
 
 
 def _close_inheritable(last: int) -> None:
-    # Descriptors that we opened close on exec; this is for those that somebody let us inherit.
+    # Descriptors that the guard opened close on exec; these are those that the owner let it inherit.
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are wanted, not paths
         if int(name) > last:
             with contextlib.suppress(OSError):  # the one that listed the folder

@@ -1,4 +1,4 @@
-"""The conditions that a load is held to while it runs: its share of time, its batch; and what is seen of it."""
+"""The conditions that a load is held to while it runs (its share of time, its batch size), and its figures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Conditions"]
 
 
 class Conditions:
-    """Of one load. Times are seconds on the monotonic clock.
+    """The conditions of one load. Times are seconds on the monotonic clock.
 
     Args:
-        spec: ``intensity target_gpu_percent batch nvml env``.
+        spec: ``intensity target_gpu_percent batch nvml env marks``.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -32,24 +32,29 @@ class Conditions:
         """Whether the load is stopped and continued."""
         return self._duty is not None
 
+    @property
+    def stalled_s(self) -> float:
+        """Seconds during which all processes of the load were stopped, and not by the guard."""
+        return self._pulse.stalled_s
+
     def begin(self, now_s: float) -> float:
-        """From now on it is looked at; gives when first."""
+        """Begin to look at the load; return when to look first."""
         self._beat_s = now_s
         return now_s + PULSE_S
 
-    def switch(self, now_s: float) -> tuple[str, float]:
-        """What the load must do now, ``freeze``, ``thaw`` or nothing, and when to ask again."""
+    def switch(self, now_s: float) -> tuple[bool | None, float]:
+        """Return whether the load must be frozen now, ``None`` for no change, and when to ask again."""
         if self._duty is None:
-            return "", now_s + PULSE_S
+            return None, now_s + PULSE_S
         before = self._duty.frozen
         self._duty.begin(now_s)
         next_s = self._duty.switch(now_s)
         if self._duty.frozen == before:
-            return "", next_s
-        return "freeze" if self._duty.frozen else "thaw", next_s
+            return None, next_s
+        return self._duty.frozen, next_s
 
     def look(self, now_s: float, pids: list[int], *, ready: bool) -> float:
-        """Look at the load, and steer it once it is ready; gives when to look again."""
+        """Look at the load, and steer it once it is ready; return when to look again."""
         percent = self._pulse.beat(now_s - self._beat_s, pids, paced=self.paced)
         self._beat_s = now_s
         if self._duty is not None and self._target_percent is not None and percent is not None and ready:
@@ -57,29 +62,29 @@ class Conditions:
         return now_s + PULSE_S
 
     def rest(self, now_s: float) -> None:
-        """The round ended: nothing is held back until the next."""
+        """Hold nothing back between two rounds."""
         if self._duty is not None:
             self._duty.pause(now_s)
             self._duty.frozen = False
 
     def fit_batch(self) -> str:
-        """The batch size of the next round; empty where none is fitted."""
+        """Return the batch size of the next round; empty where none is fitted."""
         return "" if self._batch is None else str(self._batch.fit(self._pulse.free_bytes()))
 
     def learn(self, code: int, tail: bytes) -> bool:
-        """What a round that ended tells about memory; ``True`` when the next one has half of the batch."""
+        """Learn from a round that ended; return ``True`` when memory ran out and the next gets half of the batch."""
         if self._batch is None:
             return False
         self._batch.learn(self._pulse.take_round_bytes())
         return ran_out_of_memory(code, tail) and self._batch.halve()
 
     def freeze_batch(self) -> None:
-        """From now on the batch may only shrink."""
+        """Let the batch only shrink from now on."""
         if self._batch is not None:
             self._batch.freeze()
 
     def figures(self) -> dict[str, Any]:
-        """For the owner."""
+        """Return fields of ``GuardStatus``."""
         return {
             "batch_sizes": self._batch.sizes if self._batch is not None else [],
             "share_ran": self._duty.reached() if self._duty is not None else None,
