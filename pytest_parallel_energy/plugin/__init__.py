@@ -64,15 +64,21 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Answer ``--energy-list`` and ``--energy-doctor`` instead of running tests."""
     if not (config.option.energy_list or config.option.energy_doctor):
         return None
-    from ..console import listings as answers
     from .configuration import settings_from
 
     settings = settings_from(config)
     try:
         if config.option.energy_doctor:
-            lines, status = answers.doctor(settings)
+            from pathlib import Path
+
+            from ..console.doctor import diagnose
+
+            diagnosis = diagnose(sysfs_root=Path(settings.sysfs_root), sensors=settings.sensors)
+            lines, status = diagnosis.lines, diagnosis.exit_status
         else:
-            lines, status = answers.listing(settings, config.option.energy_list), 0
+            from ..console.listings import listing
+
+            lines, status = tuple(listing(settings, config.option.energy_list)), 0
     except ParallelEnergyError as error:
         raise pytest.UsageError(str(error)) from error
     for line in lines:
