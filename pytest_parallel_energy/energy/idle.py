@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..host.cpu_time import machine_busy_s
+from ..host.cpu_time import BUSY_HOST_RATIO, machine_busy_s
 from .result import TracePoint, WindowResult
 
 __all__ = ["FILTERED_CV_RATIO", "BusyMeter", "IdleLeg", "busy_or_none", "filtering_words", "idle_leg", "noise_cv_ratio"]
@@ -15,8 +15,6 @@ __all__ = ["FILTERED_CV_RATIO", "BusyMeter", "IdleLeg", "busy_or_none", "filteri
 FILTERED_CV_RATIO = 0.10
 """Energy filtering (SGX, or bit 0 of MSR 0xBC) lifts the variation of idle power from 4–6 % to 17–19 %."""
 _QUICK_S = 0.005
-_QUIET_BUSY_RATIO = 0.05
-"""A host that is busier than this says nothing about its sensors' noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ class IdleLeg:
     @property
     def filtered(self) -> tuple[str, ...]:
         """Domains whose noise looks like energy filtering: the host was quiet, and they were not."""
-        if self.busy_ratio is None or self.busy_ratio > _QUIET_BUSY_RATIO:
+        if self.busy_ratio is None or self.busy_ratio > BUSY_HOST_RATIO:
             return ()
         return tuple(name for name, cv in self.cv_ratio.items() if cv > FILTERED_CV_RATIO)
 
@@ -51,7 +49,7 @@ class IdleLeg:
         flags = [
             f"{name}: its idle readings vary by {self.cv_ratio[name]:.0%}: energy filtering?" for name in self.filtered
         ]
-        if self.busy_ratio is not None and self.busy_ratio > _QUIET_BUSY_RATIO:
+        if self.busy_ratio is not None and self.busy_ratio > BUSY_HOST_RATIO:
             flags.append(f"the machine was {self.busy_ratio:.0%} busy while its idle power was measured")
         return tuple(flags)
 

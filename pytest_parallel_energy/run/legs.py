@@ -226,11 +226,11 @@ class _Owners:
 
     def owner_of(self, pid: int) -> str:
         """``background`` for the loads' processes, ``foreground`` for ours and our children's, else ``other``."""
-        from ..host.cpu_time import descends, process_times
+        from ..host.cpu_time import descends
 
         if any(pid in load.pids for load in self._loads):
             return "background"
-        return "foreground" if descends(pid, os.getpid(), process_times()) else "other"
+        return "foreground" if descends(pid, os.getpid()) else "other"
 
 
 def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:

@@ -88,7 +88,7 @@ def test_surroundings_are_named(tmp_path):
     assert len(findings) == 5
     assert all(finding.remedy for finding in findings)
     words = " ".join(finding.text for finding in findings)
-    for word in ("virtual machine", "container", "powersave", "50% busy", "pynvml clashes"):
+    for word in ("virtual machine", "container", "powersave", "50% of the CPU", "pynvml clashes"):
         assert word in words
 
 
