@@ -3,7 +3,7 @@
     python benchmarks/empty_test.py [--pairs 5] [--tests 200]
 
 Each measured test's record is appended and synced, so the cost of one fsync on the same disk is printed beside it.
-The limit is 0.35 ms and one fsync above the bare test (DESIGN, budgets).
+The limit is 0.35 ms and one fsync above the bare test (docs/performance.md).
 """
 
 from __future__ import annotations
