@@ -51,15 +51,14 @@ def run(options: argparse.Namespace) -> int:
     """Print or write the comparisons; return 1 when ``--fail`` found a regression."""
     limits = thresholds(options.quantity, options.fail)
     old = read_run(options.dir, options.old, comparable)
-    found = [
-        compared((options.old, old), (name, read_run(options.dir, name, comparable)), limits) for name in options.new
-    ]
+    new = [(name, read_run(options.dir, name, comparable)) for name in options.new]
+    found = [compared((options.old, old), named, limits) for named in new]
     if options.format == "table":
         width = shutil.get_terminal_size().columns
         text = "\n\n".join(_table(comparison, width) for comparison in found) + "\n"
     else:
         text = FORMATS[options.format](found)
-    put(text, options.output)
+    put(text, options.output, [old, *(records for _, records in new)])
     return int(bool(options.fail) and any(comparison.regressions for comparison in found))
 
 

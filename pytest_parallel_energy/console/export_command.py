@@ -51,5 +51,5 @@ def run(options: argparse.Namespace) -> int:
     data = export_records(records, options.to, factors_of(factor_settings(options)))
     if options.output is None and options.to in _BINARY:
         raise ConfigError(f"{options.to} is a binary format and cannot be printed: name a file with --output")
-    put(data, options.output)
+    put(data, options.output, runs)
     return 0

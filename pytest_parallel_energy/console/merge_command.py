@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..records.atomic_write import write_file
-from ..records.merge import check_target, merge_runs, merged_lines
-from ..records.reader import RECORDS_NAME
+from ..records.merge import merge_runs, merged_lines
+from ..records.reader import RECORDS_NAME, check_target
 from .result_arguments import say
 
 __all__ = ["configure", "run"]

@@ -68,5 +68,5 @@ def run(options: argparse.Namespace) -> int:
                 lines = render_table(report.records, width=shutil.get_terminal_size().columns)
                 say("\n".join(line.text for line in lines))
             else:
-                say(str(write_report(report, target, path.parent)))
+                say(str(write_report(report, target, path.parent, [path, *([old.path] if old else [])])))
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..host.facts import host_facts
 from ..plan.settings import Settings
 from ..records.atomic_write import write_file
-from ..records.reader import Records, read_records
+from ..records.reader import Records, check_target, read_records
 from ..records.record import Record
 from ..statistics.baseline import find_path
 from ..statistics.compare import Comparison, compare_runs, default_threshold
@@ -72,9 +72,14 @@ def factor_settings(options: argparse.Namespace) -> Settings:
     return Settings(carbon_intensity=options.carbon_intensity, price=options.price, pue=options.pue)
 
 
-def put(content: str | bytes, output: str | None) -> None:
-    """Write the answer to a file and print its path, or print the answer itself."""
+def put(content: str | bytes, output: str | None, read: Sequence[Records]) -> None:
+    """Write the answer to a file and print its path, or print the answer itself.
+
+    Raises:
+        RecordError: the file is one of those that were read.
+    """
     if output is not None:
+        check_target(Path(output), [records.path for records in read])
         say(str(write_file(Path(output), content)))
     else:
         print(content if isinstance(content, str) else content.decode(), end="")  # noqa: T201 - the answer itself
