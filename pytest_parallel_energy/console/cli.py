@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cannot be used; 130 after Ctrl-C; 141 when the reader of the output has gone away, as in ``list | head``.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(given).parse_args(given)
+    parser = _parser(given)
+    if given[:1] == ["plan"] and given[1:2] not in ([], ["-h"], ["--help"], ["--"]):
+        given.insert(1, "--")  # argparse takes a leading option of pytest, as in "plan -k name", for one of its own
+    options = parser.parse_args(given)
     try:
         status: int = options.run(options)
         sys.stdout.flush()  # a closed pipe must be noticed here, not while the interpreter exits

@@ -24,5 +24,7 @@ example:
 
 def run(options: argparse.Namespace) -> int:
     """Start pytest and return its exit status."""
+    # Depending on its version, argparse keeps the separator.
+    arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     # In a process of its own, because pytest configures the interpreter it runs in.
-    return subprocess.run([sys.executable, "-m", "pytest", "--energy-plan", *options.arguments], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "pytest", "--energy-plan", *arguments], check=False).returncode

@@ -90,11 +90,14 @@ def test_the_reader_of_a_pipe_may_leave(tmp_path):
     assert (child.wait(timeout=60), errors) == (141, "")
 
 
-def test_plan_passes_options_on(tmp_path):
-    """``plan`` gives files and options to pytest and returns pytest's exit status."""
+@pytest.mark.parametrize(
+    "arguments", [("test_it.py", "-k", "test_a"), ("-k", "test_a", "test_it.py")], ids=["file first", "option first"]
+)
+def test_plan_passes_options_on(tmp_path, arguments):
+    """``plan`` gives files and options, in any order, to pytest and returns pytest's exit status."""
     (tmp_path / "test_it.py").write_text("def test_a(energy_meter): pass\ndef test_b(energy_meter): pass\n")
     run = subprocess.run(
-        [*SCRIPT, "plan", "test_it.py", "-k", "test_a", "-p", "parallel_energy"],
+        [*SCRIPT, "plan", *arguments],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
