@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 _SIGNAL_STATUS = 128  # a shell reports 128 + number for a program that a signal ended: SIGINT 2, SIGPIPE 13
 
 COMMANDS = {
+    "init": ("starter", "write the files of a first experiment"),
     "doctor": ("doctor", "report which sensors work on this machine, why others do not, and how to fix them"),
     "list": ("listings", "list the registered workloads, the sensors, or the columns of summary.csv"),
     "measure": ("measure", "run a command and report the energy it used"),
