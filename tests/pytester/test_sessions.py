@@ -330,7 +330,8 @@ def test_a_suite_without_experiments_is_left_alone(project):
     project.tests("def test_plain():\n    pass\n")
     result = project.run()
     result.assert_outcomes(passed=1)
-    without = project.pytester.runpytest_subprocess("-p", "pytest_timeout")
+    # the project's ini file has a setting that only the plugin knows
+    without = project.pytester.runpytest_subprocess("-p", "pytest_timeout", "-W", "ignore::pytest.PytestConfigWarning")
 
     def lines(run):
         kept = [line for line in run.outlines if not line.startswith("plugins: ")]
