@@ -1,57 +1,91 @@
-"""What the plugin costs a suite that does not use it: pytest with it against ``-p no:parallel_energy``, in turn.
+"""Measure what the unused plugin costs a suite: pytest with it and with ``-p no:parallel_energy``, in turn.
 
     python benchmarks/startup.py [--pairs 20]
 
-The package must be installed, so that pytest loads the plugin by itself. The limit is 5 ms (DESIGN, budgets).
+Two cases, each a whole pytest process with one empty test: with cached byte code, as on a developer's machine, and with
+PYTHONDONTWRITEBYTECODE=1 and no cached byte code of this package, as in most container images. The order within a pair
+alternates. The last table is the start-up of the command line, ``pytest-parallel-energy --version``, against
+``python -c pass``. Limits: 5 ms of CPU with byte code, 15 ms without (docs/performance.md).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
-SUITE = "".join(f"def test_{number}():\n    pass\n\n\n" for number in range(10))
-QUIET = ("-q", "-p", "no:cacheprovider")
+PACKAGE = Path(__file__).parents[1] / "pytest_parallel_energy"
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+WITHOUT = (*PYTEST, "-p", "no:parallel_energy")
+
+Times = tuple[float, float]
+"""Wall and CPU seconds."""
 
 
-def run_s(folder: Path, *options: str) -> tuple[float, float]:
-    """Wall and CPU seconds of one whole pytest process over the suite."""
+def run_s(folder: Path, environment: Mapping[str, str], arguments: Sequence[str]) -> Times:
+    """Run one Python process and return its times."""
     before, started_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-m", "pytest", *QUIET, *options], cwd=folder, check=True, capture_output=True)
+    subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, check=True, capture_output=True)
     wall_s, after = time.perf_counter() - started_s, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def row(name: str, with_plugin: Sequence[float], without: Sequence[float]) -> str:
-    """Medians of both, and of the differences pair by pair with their quartiles, milliseconds."""
-    differences = sorted((one - other) * 1e3 for one, other in zip(with_plugin, without, strict=True))
-    low, middle, high = statistics.quantiles(differences, n=4)
-    return (
-        f"  {name:4}  {statistics.median(with_plugin) * 1e3:7.1f}  {statistics.median(without) * 1e3:7.1f}"
-        f"  {middle:+7.1f}  ({low:+.1f} to {high:+.1f})"
-    )
+def run_pairs(
+    folder: Path, environment: Mapping[str, str], commands: tuple[Sequence[str], Sequence[str]], pairs: int
+) -> list[tuple[Times, Times]]:
+    """Run both commands alternately; the first pair warms up and is left out."""
+    timed = []
+    for number in range(pairs + 1):
+        if number % 2:
+            second, first = (run_s(folder, environment, command) for command in reversed(commands))
+        else:
+            first, second = (run_s(folder, environment, command) for command in commands)
+        timed.append((first, second))
+    return timed[1:]
+
+
+def print_table(title: str, timed: Sequence[tuple[Times, Times]]) -> None:
+    """Print medians, and median and quartiles of the differences pair by pair, in milliseconds."""
+    print(f"{title}\n        with it  without  difference, pair by pair (quartiles)")
+    for index, name in enumerate(("wall", "CPU")):
+        first, second = ([pair[side][index] * 1e3 for pair in timed] for side in (0, 1))
+        low, middle, high = statistics.quantiles([a - b for a, b in zip(first, second, strict=True)], n=4)
+        print(
+            f"  {name:4}  {statistics.median(first):7.1f}  {statistics.median(second):7.1f}"
+            f"  {middle:+7.1f}  ({low:+.1f} to {high:+.1f})"
+        )
 
 
 def main() -> None:
-    """Print the medians, and the median of the differences pair by pair."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=20)
+    """Print the three tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=20, help="pairs of processes per table (default: %(default)s)")
     pairs = parser.parse_args().pairs
+    if not any(point.name == "parallel_energy" for point in metadata.entry_points(group="pytest11")):
+        parser.error("the package is not installed, so that pytest would not load the plugin: pip install -e .")
+    cached = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / "test_suite.py").write_text(SUITE)
-        timed = [(run_s(folder), run_s(folder, "-p", "no:parallel_energy")) for _ in range(pairs + 1)][1:]
-    print(f"{pairs} pairs, 10 empty tests each, whole processes, medians in ms; limit of the difference: 5 ms")
-    print("        with it  without  difference, pair by pair (quartiles)")
-    for index, name in enumerate(("wall", "CPU")):
-        print(row(name, [one[index] for one, _ in timed], [other[index] for _, other in timed]))
+        (folder / "test_one.py").write_text("def test_one():\n    pass\n")
+        print(f"{pairs} pairs of processes, one empty test each, medians in milliseconds")
+        print_table("with cached byte code", run_pairs(folder, cached, (PYTEST, WITHOUT), pairs))
+        # A copy without byte code, found first; the installed one may have been run and cached before.
+        bare = folder / "bare"
+        shutil.copytree(PACKAGE, bare / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+        uncached = {**cached, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(bare)}
+        print_table("without byte code of the plugin", run_pairs(folder, uncached, (PYTEST, WITHOUT), pairs))
+        commands = (("-m", "pytest_parallel_energy", "--version"), ("-c", "pass"))
+        here = {**cached, "PYTHONPATH": str(PACKAGE.parent)}
+        print_table("command line --version, against an empty program", run_pairs(folder, here, commands, pairs))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Energy experiments on neural-network training, written as pytest tests.
 
-In tests, the fixtures and markers of the plugin are all that is needed. Everything below them works in a plain script
-too: ``from pytest_parallel_energy import EnergyMeter, BackgroundLoad``.
+Tests use the fixtures and markers of the plugin. The classes below them also work in a plain script:
+``from pytest_parallel_energy import EnergyMeter, BackgroundLoad``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: loading the plugin must cost a suite nothing that it does not use."""
+    """Import a public name when it is first used, so that loading the plugin costs a suite nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

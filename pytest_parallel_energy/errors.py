@@ -3,19 +3,19 @@
 ::
 
     ParallelEnergyError
-    ├── ConfigError              what a person wrote cannot be used: option, marker, file, value
-    │   └── RegistryError        a workload registry cannot be read, or does not have what was asked for
-    ├── SensorError              a reading could not be had
-    │   └── SensorUnavailableError   this sensor cannot work here, with the remedy
+    ├── ConfigError              an option, marker, file or value of the user is invalid
+    │   └── RegistryError        a workload registry cannot be read, or lacks a requested name
+    ├── SensorError              a sensor gave no reading
+    │   └── SensorUnavailableError   the sensor cannot work on this machine; says how to fix it
     ├── ProcessError             a child could not be started or supervised
-    ├── LoadError                the background load did not do its part
+    ├── LoadError                the background load did not run as requested
     ├── TrainingError            the foreground training did not succeed
-    ├── LimitError               a test used more energy or power than it allows itself
+    ├── LimitError               a test used more energy or power than its limit
     └── RecordError              a results folder or record cannot be written or read
 
-    ParallelEnergyWarning        something a person should know; the run goes on
+    ParallelEnergyWarning        something the user should know; the run continues
 
-Messages say the rule that was broken, the value, where it came from, and what to do.
+Messages say what is wrong, where, which value, and how to fix it.
 Each error survives ``pickle`` and ``repr``, because xdist sends them between processes.
 """
 
@@ -40,27 +40,27 @@ __all__ = [
 
 
 class ParallelEnergyError(Exception):
-    """The root of all errors that this package raises on purpose."""
+    """The base class of all errors that this package raises."""
 
 
 class ConfigError(ParallelEnergyError):
-    """A setting, marker or file holds something that cannot be used."""
+    """A setting, marker or file contains an invalid value."""
 
 
 class RegistryError(ConfigError):
-    """A workload registry cannot be read, or lacks the workload or hyperparameter asked for."""
+    """A workload registry cannot be read, or lacks a requested workload or hyperparameter."""
 
 
 class SensorError(ParallelEnergyError):
-    """A sensor was asked for a reading and could not give one."""
+    """A sensor could not be read."""
 
 
 class SensorUnavailableError(SensorError):
     """A sensor cannot work on this machine.
 
     Args:
-        reason: why, in words a user understands.
-        remedy: the command or change that would mend it; empty when nothing would.
+        reason: the cause, in words for users.
+        remedy: the command or change that fixes it; empty when there is none.
     """
 
     def __init__(self, reason: str, remedy: str = "") -> None:
@@ -93,18 +93,18 @@ class RecordError(ParallelEnergyError):
 
 
 class ParallelEnergyWarning(UserWarning):
-    """Something that a person should know about this run, which goes on."""
+    """Something that the user should know about this run, which continues."""
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """A remedy for a misspelt name: the nearest known one, and all of them.
+    """Return the remedy for a misspelt name: the nearest known name, and all known names.
 
     >>> did_you_mean("learning_rat", ["epochs", "learning_rate"])
     "did you mean 'learning_rate'? known: epochs, learning_rate"
     >>> did_you_mean("x", [])
     'there are none'
     """
-    import difflib  # here: 1 ms that only a mistake has to pay
+    import difflib  # imported here, because only mistakes need it
 
     names = sorted(known)
     if not names:

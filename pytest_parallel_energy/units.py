@@ -1,7 +1,7 @@
-"""Units: the constants, and the two directions between numbers and what people write.
+"""Units: constants, and conversions between numbers and texts for people.
 
 Inside the package energy is joules, power is watts and time is seconds; counters keep their native integer
-unit until a difference is taken. Conversions happen here and nowhere else.
+unit until a difference is taken. All conversions are in this module.
 """
 
 from __future__ import annotations
@@ -41,37 +41,37 @@ _SECOND_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 360
 
 
 def parse_joules(text: str) -> float:
-    """Joules from what a person writes, 0 or more.
+    """Return joules, 0 or more, from a text with a unit.
 
     >>> parse_joules("500 J"), parse_joules("2kWh")
     (500.0, 7200000.0)
 
     Raises:
-        ConfigError: not a number with a unit of energy.
+        ConfigError: the text is not a number with a unit of energy.
     """
     return _parse(text, _JOULE_UNITS, "an energy such as '500 J', '1.5 kJ' or '2 kWh'")
 
 
 def parse_watts(text: str) -> float:
-    """Watts from what a person writes, 0 or more.
+    """Return watts, 0 or more, from a text with a unit.
 
     >>> parse_watts("250 W")
     250.0
 
     Raises:
-        ConfigError: not a number with a unit of power.
+        ConfigError: the text is not a number with a unit of power.
     """
     return _parse(text, _WATT_UNITS, "a power such as '250 W' or '1.2 kW'")
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds from what a person writes, 0 or more; a bare number is seconds.
+    """Return seconds, 0 or more, from a text; a number without a unit is seconds.
 
     >>> parse_seconds("90"), parse_seconds("2 min")
     (90.0, 120.0)
 
     Raises:
-        ConfigError: not a number with a unit of time.
+        ConfigError: the text is not a number with a unit of time.
     """
     return _parse(text, _SECOND_UNITS, "a time such as '60', '60 s', '2 min' or '1 h'")
 
@@ -82,12 +82,12 @@ def _parse(text: str, factors: dict[str, float], wanted: str) -> float:
         try:
             return float(match["number"]) * factors[match["unit"]]
         except ValueError:
-            pass  # "1.2.3": the one message below says what is wanted
+            pass  # such as "1.2.3"; the message below covers it
     raise ConfigError(f"{text!r} is not {wanted}")
 
 
 def format_joules(joules: float | None) -> str:
-    """Joules for people, three significant digits; unknown is a dash, never 0.
+    """Return joules as text, three significant digits; an unknown value is a dash, never 0.
 
     >>> format_joules(1234.5), format_joules(0.0321), format_joules(0.000154), format_joules(None)
     ('1.23 kJ', '32.1 mJ', '154 µJ', '–')
@@ -96,7 +96,7 @@ def format_joules(joules: float | None) -> str:
 
 
 def format_watts(watts: float | None) -> str:
-    """Watts for people, three significant digits; unknown is a dash.
+    """Return watts as text, three significant digits; an unknown value is a dash.
 
     >>> format_watts(87.4), format_watts(None)
     ('87.4 W', '–')
@@ -110,7 +110,7 @@ def _format(value: float | None, unit: str) -> str:
     if value == 0:
         return f"0 {unit}"
     for prefix, factor in (("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6)):
-        # 0.9995: what rounds up to the next prefix is written with it ("1 kJ", not "1000 J")
+        # 0.9995, because a value that rounds up to the next prefix is written with that ("1 kJ", not "1000 J")
         if abs(value) >= factor * 0.9995:
             return f"{_three_digits(value / factor)} {prefix}{unit}"
     return f"{value:.3g} {unit}"
@@ -124,7 +124,7 @@ def _three_digits(value: float) -> str:
 
 
 def format_seconds(seconds: float | None) -> str:
-    """Seconds for people; unknown is a dash.
+    """Return seconds as text; an unknown value is a dash.
 
     >>> format_seconds(0.0421), format_seconds(75.2), format_seconds(7260.0), format_seconds(0.0002)
     ('42 ms', '1 min 15 s', '2 h 1 min', '<1 ms')

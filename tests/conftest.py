@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,33 @@ def make_record() -> RecordMaker:
         return Record(**(defaults | fields))
 
     return make
+
+
+_MISSING = ("not installed", "could not import", "needs a C compiler")
+"""Beginnings of reasons for which a test is skipped because a program or package is absent."""
+
+
+def _fail_if_required(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip for an absent program into a failure where all of them are required, as in ``.ci/run``."""
+    if report.skipped and os.environ.get("REQUIRE_INTEGRATIONS") and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if any(words in reason for words in _MISSING):
+            report.outcome = "failed"
+            report.longrepr = f"{reason.removeprefix('Skipped: ')}, but REQUIRE_INTEGRATIONS is set"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    _fail_if_required(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    report = yield
+    _fail_if_required(report)
+    return report
 
 
 def pytest_collection_modifyitems(items):

@@ -1,103 +1,87 @@
-"""The console script ``pytest-parallel-energy``: the same answers as the plugin's options, without pytest's."""
+"""The console script ``pytest-parallel-energy``: one subcommand per question, without starting pytest."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from importlib import import_module
 
 from .. import __version__
-from ..errors import ParallelEnergyError
-from ..plan.settings import Settings
-from . import listings as answers
-from .result_commands import add_commands
+from ..errors import ParallelEnergyError, did_you_mean
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
+
+_SIGNAL_STATUS = 128  # a shell reports 128 + number for a program that a signal ended: SIGINT 2, SIGPIPE 13
+
+COMMANDS = {
+    "init": ("starter", "write the files of a first experiment"),
+    "doctor": ("doctor", "report which sensors work on this machine, why others do not, and how to fix them"),
+    "list": ("listings", "list the registered workloads, the sensors, or the columns of summary.csv"),
+    "measure": ("measure", "run a command and report the energy it used"),
+    "plan": ("plan_command", "show what a pytest command would run, for how long, and with how much energy"),
+    "compare": ("compare_command", "compare runs or baselines with a first one"),
+    "report": ("report_command", "write reports of runs that have ended"),
+    "export": ("export_command", "convert the records of runs to another program's format"),
+    "merge": ("merge_command", "merge the records of several sessions or machines into one run"),
+    "kill-background": ("kill_command", "kill leftover background loads of crashed sessions"),
+}
+"""The module of each subcommand in this package, and its line in the overview.
+
+A module is imported only when its subcommand runs, so that ``--version`` and ``--help`` stay fast. It has
+``configure(parser)``, which adds the arguments, and ``run(options)``, which returns the exit status.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; the exit status is 0, 1 (the answer is bad news) or 2 (the question was wrong)."""
-    options = _parser().parse_args(arguments)
+    """Run one subcommand.
+
+    Args:
+        arguments: without the program's name; ``None`` takes those of this process.
+
+    Returns:
+        The exit status: 0; 1 when the answer is bad news, such as a regression; 2 when the command line or a file
+        cannot be used; 130 after Ctrl-C; 141 when the reader of the output has gone away, as in ``list | head``.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(given)
+    if given[:1] == ["plan"] and given[1:2] not in ([], ["-h"], ["--help"], ["--"]):
+        given.insert(1, "--")  # argparse takes a leading option of pytest, as in "plan -k name", for one of its own
+    options = parser.parse_args(given)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()  # a closed pipe must be noticed here, not while the interpreter exits
     except ParallelEnergyError as error:
         print(f"pytest-parallel-energy: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return 2
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit and would print a second error
+        # (docs.python.org/3/library/signal.html, "Note on SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGNAL_STATUS + 13
+    except KeyboardInterrupt:
+        return _SIGNAL_STATUS + 2
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pytest-parallel-energy", description="Energy experiments as pytest tests.")
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser; only the subcommand in ``given`` gets its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="pytest-parallel-energy",
+        description="Measure the energy of programs, and work with the results of energy experiments run by pytest.",
+        epilog="'pytest-parallel-energy COMMAND --help' describes one command. Experiments themselves are started by "
+        "pytest: see 'pytest --help', group 'energy'.",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    doctor = commands.add_parser("doctor", help="what can be measured here, why not, and what would mend it")
-    doctor.set_defaults(run=_doctor)
-    listing = commands.add_parser("list", help="the workloads, sensors, or columns of the results")
-    listing.add_argument("what", nargs="?", choices=("workloads", "sensors", "columns"), default="workloads")
-    listing.add_argument("--models", action="append", default=[], metavar="FILE", help="a registry of workloads")
-    listing.set_defaults(run=_list)
-    add_commands(commands)
-    plan = commands.add_parser("plan", help="what would run, how long, and what it would use: pytest --energy-plan")
-    plan.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="files and options for pytest")
-    plan.set_defaults(run=_plan)
-    kill = commands.add_parser(
-        "kill-background",
-        help="end what the background loads of dead sessions left behind",
-        description="Ends the processes that sessions left behind which are dead themselves (after a reset of the "
-        "container, or SIGKILL of pytest and all guards): those that carry a session's cookie whose owner lives no "
-        "more, of the users that you may signal. Loads of a session that runs are left alone. Prints what it ended; "
-        "the exit status is 1 when something could not be ended.",
-    )
-    kill.set_defaults(run=_kill_background)
-    measure = commands.add_parser("measure", help="run a command and tell the energy that was used meanwhile")
-    measure.add_argument("--sensors", default="auto", metavar="NAMES", help="which sources, with commas between")
-    measure.add_argument(
-        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command with its arguments"
-    )
-    measure.set_defaults(run=_measure)
+    wanted = next((word for word in given if not word.startswith("-")), None)
+    if wanted is not None and wanted not in COMMANDS:
+        parser.error(f"there is no command {wanted!r}; {did_you_mean(wanted, COMMANDS)}")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == wanted:
+            implementation = import_module(f".{module}", __package__)
+            implementation.configure(command)
+            command.set_defaults(run=implementation.run)
     return parser
-
-
-def _kill_background(_options: argparse.Namespace) -> int:
-    from ..processes.leftovers import sweep_leftovers
-
-    ended, left = sweep_leftovers()
-    for line in answers.sweep_lines(ended, left) or ["nothing was left behind"]:
-        print(line)  # noqa: T201 - the answer itself
-    return 1 if left else 0
-
-
-def _plan(options: argparse.Namespace) -> int:
-    import subprocess
-
-    # A process of its own: pytest configures the interpreter it runs in.
-    return subprocess.run([sys.executable, "-m", "pytest", "--energy-plan", *options.arguments], check=False).returncode
-
-
-def _doctor(_options: argparse.Namespace) -> int:
-    lines, status = answers.doctor(Settings())
-    print("\n".join(lines))  # noqa: T201 - the answer itself
-    return status
-
-
-def _measure(options: argparse.Namespace) -> int:
-    import os
-    from pathlib import Path
-
-    from ..energy.meter import EnergyMeter
-    from .measure import measure_command, render_result
-
-    argv = options.command[1:] if options.command[:1] == ["--"] else options.command
-    root = Path(os.environ.get("PYTEST_ENERGY_SYSFS_ROOT", "/sys"))
-    with EnergyMeter(options.sensors, sysfs_root=root) as meter:
-        measured = measure_command(argv, meter)
-    # on stderr, so that the command's own output can be piped on
-    print("\n".join(["", *render_result(measured)]), file=sys.stderr)  # noqa: T201 - the answer itself
-    return measured.exit_status
-
-
-def _list(options: argparse.Namespace) -> int:
-    settings = replace(Settings(), models=tuple(options.models))
-    print("\n".join(answers.listing(settings, options.what)))  # noqa: T201 - the answer itself
-    return 0

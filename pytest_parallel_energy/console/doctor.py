@@ -1,7 +1,9 @@
-"""What can be measured here, why not, and the command that mends it."""
+"""The subcommand ``doctor``: which sensors work on this machine, why others do not, and how to fix them."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from ..records.energy_values import DomainEnergy, Quality, WindowResult
 from ..units import format_joules, format_watts
 from .update_period import watch_updates
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["Diagnosis", "configure", "diagnose", "run"]
 
 _LOOK_S = 5.0
 _SHORT_LOOK_S = 1.0
@@ -28,12 +30,32 @@ _SAMPLE_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What the doctor found."""
+    """Findings about the sensors of this machine."""
 
     lines: tuple[str, ...]
-    """Plain text, one finding a line."""
+    """Plain text, one finding per line."""
     exit_status: int
-    """0 when energy is measured here; 1 when it would be estimated only, or not known at all."""
+    """0 when energy is measured on this machine; 1 when it is only estimated, or unknown."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the subcommand."""
+    parser.description = """\
+Report which sensors work on this machine, with their power (watts) and the interval at which they update, why
+other sensors do not work, and how to fix them. Takes about 5 seconds with a sensor and 1 without; changes nothing.
+The same as: pytest --energy-doctor
+
+exit status: 0 when energy can be measured, 1 when it can only be estimated or not at all"""
+    parser.epilog = """\
+example:
+  pytest-parallel-energy doctor"""
+
+
+def run(_options: argparse.Namespace) -> int:
+    """Print the diagnosis."""
+    diagnosis = diagnose(sysfs_root=Path(os.environ.get("PYTEST_ENERGY_SYSFS_ROOT", "/sys")))
+    print("\n".join(diagnosis.lines))  # noqa: T201 - the answer itself
+    return diagnosis.exit_status
 
 
 def diagnose(
@@ -43,28 +65,28 @@ def diagnose(
     look_s: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Diagnosis:
-    """Open the sensors, look at them for a moment, and say what was found. Changes nothing on the machine.
+    """Open the sensors, watch them for a moment, and report. Changes nothing on the machine.
 
     Args:
-        sysfs_root: where powercap and perf trees are looked for.
+        sysfs_root: folder with the powercap and perf trees.
         sensors: names as in ``EnergyMeter``.
-        look_s: length of the look, seconds; by default 5, or 1 where there is nothing but an estimate.
-        sleep: how to wait.
+        look_s: seconds to watch; by default 5, or 1 when there is only an estimate.
+        sleep: waits so many seconds.
 
     Raises:
-        ConfigError: a sensor name that does not exist.
+        ConfigError: a sensor name is unknown.
     """
     with EnergyMeter(sensors, sysfs_root=sysfs_root, interval_s=_SAMPLE_S, sleep=sleep) as meter:
-        measured = [one for one in meter.sensors if one.description.quality is not Quality.ESTIMATED]
+        measured = [sensor for sensor in meter.sensors if sensor.description.quality is not Quality.ESTIMATED]
         if look_s is None:
             look_s = _LOOK_S if measured else _SHORT_LOOK_S
-        second = _second_opinion(meter, sysfs_root)
+        finish_perf = _start_perf(meter, sysfs_root)
         with meter.window("doctor", edges=True) as window:
             idle = meter.measure_idle(look_s)
         result = window.result
         lines = [
             *_found(meter.sensors, result),
-            *_agreement(result, None if second is None else second()),
+            *_agreement(result, None if finish_perf is None else finish_perf()),
             *_periods(measured),
             *_idle_lines(idle),
             *_notes(window),
@@ -77,13 +99,13 @@ def diagnose(
 def _found(sensors: Sequence[Sensor], result: WindowResult) -> Iterator[str]:
     descriptions = [sensor.description for sensor in sensors]
     if not descriptions:
-        yield "no sensor works here"
+        yield "no sensor works on this machine"
         return
     yield f"total: {boundary_words(descriptions)}"
     for domain, inside in zip(result.domains, counted(descriptions), strict=True):
         state = "ok" if domain.reason is None else "FAILS"
-        apart = "" if inside else " (not in the total: another sensor holds these joules)"
-        yield f"{state:5} {domain.name} [{domain.source}, {domain.quality}]: {_reading(domain)}{apart}"
+        suffix = "" if inside else " (not in the total: another sensor already counts this energy)"
+        yield f"{state:5} {domain.name} [{domain.source}, {domain.quality}]: {_reading(domain)}{suffix}"
 
 
 def _reading(domain: DomainEnergy) -> str:
@@ -92,8 +114,8 @@ def _reading(domain: DomainEnergy) -> str:
     return f"{format_watts(domain.mean_w)} now, {format_joules(domain.joules)} ± {format_joules(domain.u95_j)}"
 
 
-def _second_opinion(meter: EnergyMeter, sysfs_root: Path) -> Callable[[], WindowResult] | None:
-    """Where powercap serves and perf events could too: measure with them meanwhile, to see whether they agree."""
+def _start_perf(meter: EnergyMeter, sysfs_root: Path) -> Callable[[], WindowResult] | None:
+    """Measure with perf events too when powercap works, so that the two can be compared; return how to end that."""
     if not any(sensor.description.source == "powercap" for sensor in meter.sensors):
         return None
     try:
@@ -160,11 +182,11 @@ def _with_remedy(line: str, remedy: str) -> Iterator[str]:
 
 def _verdict(result: WindowResult) -> Iterator[str]:
     if result.total_j is None:
-        yield "verdict: energy cannot be known here; every result will say 'missing'"
+        yield "verdict: energy cannot be measured on this machine; every result will say 'missing'"
     elif result.quality is Quality.ESTIMATED:
-        yield "verdict: energy is only estimated here; every result will say so, with a wide interval"
+        yield "verdict: energy is only estimated on this machine; every result will say so, with a wide interval"
     else:
-        yield f"verdict: energy is measured here ({result.quality})"
+        yield f"verdict: energy is measured on this machine ({result.quality})"
 
 
 def _status(result: WindowResult) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["add_init", "write_starter"]
+__all__ = ["configure", "run", "write_starter"]
 
 _FILES = Path(__file__).parent / "starter_files"
 """Templates end in .txt, so that no tool takes them for modules or tests of this package."""
@@ -23,9 +23,18 @@ testpaths = ["."]
 _KINDS = ("script", "in-process", "file")
 
 
-def add_init(parser: argparse.ArgumentParser) -> None:
-    """Give the subcommand ``init`` its arguments."""
-    parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="where to write (default: this folder)")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the subcommand."""
+    parser.description = """\
+Write the files of a first experiment, which runs at once and is meant to be changed. Existing files are never
+overwritten."""
+    parser.epilog = """\
+examples:
+  pytest-parallel-energy init my-experiment
+  pytest-parallel-energy init my-experiment --repository ../my-repository --script train.py"""
+    parser.add_argument(
+        "folder", nargs="?", default=".", metavar="DIR", help="folder to write to (default: the working directory)"
+    )
     parser.add_argument(
         "--kind",
         choices=_KINDS,
@@ -39,10 +48,10 @@ def add_init(parser: argparse.ArgumentParser) -> None:
         help="write a registry entry and a test for an existing repository instead of the example; needs --script",
     )
     parser.add_argument("--script", metavar="FILE", help="the repository's training script, relative to PATH")
-    parser.set_defaults(run=_init)
 
 
-def _init(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Write the files, and print their paths and the command that runs them."""
     folder = Path(options.folder)
     written = write_starter(folder, options.kind, repository=options.repository, script=options.script)
     for path in written:

@@ -1,4 +1,4 @@
-"""How often a counter really changes, by watching it."""
+"""The update interval of a sensor, measured by watching it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class UpdatePeriod:
 
     @property
     def median_s(self) -> float | None:
-        """The middle one; ``None`` when fewer than two changes were seen."""
+        """The median interval; ``None`` when fewer than two changes were seen."""
         return statistics.median(self.intervals_s) if self.intervals_s else None
 
     def words(self) -> str:
-        """In one line."""
+        """Return the intervals as one line for people."""
         if self.median_s is None:
             return "did not change twice while it was watched"
         low, high = format_seconds(min(self.intervals_s)), format_seconds(max(self.intervals_s))
@@ -44,15 +44,15 @@ def watch_updates(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     sleep: Callable[[float], None] = time.sleep,
 ) -> UpdatePeriod:
-    """Poll a sensor until it has changed so often, or the time is over.
+    """Poll a sensor until it has changed ``changes`` times or ``for_s`` seconds have passed.
 
     Raises:
-        SensorError: it cannot be read.
+        SensorError: the sensor cannot be read.
     """
     deadline_ns = clock_ns() + round(for_s * NS_PER_S)
     last = _value(sensor.read())
     if last is None:
-        raise SensorError("the sensor gave no value")
+        raise SensorError("the sensor returned no value")
     at_ns: list[int] = []
     while clock_ns() < deadline_ns and len(at_ns) <= changes:
         sleep(_PAUSE_S)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 
-from ..host.cpu_time import descends, process_times
+from ..host.cpu_time import descends
 from .sensor import Observation, Observer, Sensor
 
 __all__ = ["device_flags"]
@@ -40,13 +39,13 @@ def _foreign(pids: Sequence[int]) -> list[str]:
     """Return the processes that are neither this one nor its descendants, with their names."""
     if not pids:
         return []
-    table = process_times()
-    return [f"{pid} ({_program(pid)})" for pid in pids if not descends(pid, os.getpid(), table)]
+    return [f"{pid} ({_program(pid)})" for pid in pids if not descends(pid, os.getpid())]
 
 
 def _program(pid: int) -> str:
+    import psutil
+
     try:
-        with pathlib.Path(f"/proc/{pid}/comm").open(encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
+        return psutil.Process(pid).name()
+    except psutil.Error:
         return "of another user or container"

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..host.cpu_time import machine_busy_s
+from ..host.cpu_time import BUSY_HOST_RATIO, machine_busy_s
 from .assemble import Measurement
 from .power_trace import TracePoint
 
@@ -16,8 +16,6 @@ __all__ = ["FILTERED_CV_RATIO", "BusyMeter", "IdleLeg", "busy_or_none", "filteri
 FILTERED_CV_RATIO = 0.10
 """Energy filtering (SGX, or bit 0 of MSR 0xBC) lifts the variation of idle power from 4–6 % to 17–19 %."""
 _QUICK_S = 0.005
-_QUIET_BUSY_RATIO = 0.05
-"""On a host that is busier than this, noise comes from the work and not from the sensors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +41,7 @@ class IdleLeg:
     @property
     def filtered(self) -> tuple[str, ...]:
         """Domains whose noise looks like energy filtering: the host was quiet, and they were not."""
-        if self.busy_ratio is None or self.busy_ratio > _QUIET_BUSY_RATIO:
+        if self.busy_ratio is None or self.busy_ratio > BUSY_HOST_RATIO:
             return ()
         return tuple(name for name, cv in self.cv_ratio.items() if cv > FILTERED_CV_RATIO)
 
@@ -53,7 +51,7 @@ class IdleLeg:
             f"{name}: idle readings vary by {self.cv_ratio[name]:.0%}: a sign of energy filtering"
             for name in self.filtered
         ]
-        if self.busy_ratio is not None and self.busy_ratio > _QUIET_BUSY_RATIO:
+        if self.busy_ratio is not None and self.busy_ratio > BUSY_HOST_RATIO:
             flags.append(f"the machine was {self.busy_ratio:.0%} busy while its idle power was measured")
         return tuple(flags)
 

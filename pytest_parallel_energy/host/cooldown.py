@@ -1,7 +1,7 @@
-"""Rest before a measurement: a fixed time, until the machine is cool, or until its idle power is back.
+"""Cool-down before a measurement: for a fixed time, until the machine is cool, or until its power is idle again.
 
-Protocol (Cruz, "Green software engineering done right"; Green Metrics Tool): idle power within two standard deviations
-of the idle leg for five seconds, temperature within two degrees of where the run began. Always bounded, then flagged.
+Power is idle when it stays within two standard deviations of the idle leg for five seconds (protocol: Cruz, "Green
+software engineering done right"; Green Metrics Tool). Every wait has a limit, after which the record is flagged.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _STEADY_S = 5.0
 _POLL_S = 0.5
 _SIGMAS = 2.0
 _LEAST_BAND_RATIO = 0.02
-"""A very steady idle leg must not demand more than sensors can show."""
+"""Lower limit of the band: sensors cannot resolve less, however steady the idle leg was."""
 _LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoolDown:
-    """What to wait for, before each measured test."""
+    """The condition to wait for before each measured test."""
 
     until: Literal["seconds", "temperature", "idle"]
     seconds: float = 0.0
-    """Of ``seconds``: how long."""
+    """With ``seconds``: the time to wait."""
     temperature_c: float = 0.0
-    """Of ``temperature``: no device above it."""
+    """With ``temperature``: the temperature that every device must reach."""
     limit_s: float = _LIMIT_S
-    """The longest wait for anything else."""
+    """Maximum seconds to wait for a temperature or idle power."""
 
     def __str__(self) -> str:
         """Return the text from which :func:`parse_cool_down` reads this rule."""
@@ -44,13 +44,13 @@ class CoolDown:
 
 
 def parse_cool_down(text: str) -> CoolDown:
-    """``60`` or ``2 min``, ``temp:50``, ``idle``.
+    """Return the condition from the text of an option: ``60``, ``2 min``, ``temp:50`` or ``idle``.
 
     >>> parse_cool_down("temp:50").temperature_c
     50.0
 
     Raises:
-        ConfigError: none of them.
+        ConfigError: the text has none of these forms.
     """
     if text == "idle":
         return CoolDown(until="idle")
@@ -61,29 +61,29 @@ def parse_cool_down(text: str) -> CoolDown:
         except ValueError:
             temperature_c = float("nan")
         if not 0 < temperature_c < 150:  # noqa: PLR2004 - degrees that a chip can have
-            raise ConfigError(f"{text!r} is no temperature; write temp:50 for 50 °C")
+            raise ConfigError(f"invalid temperature in {text!r}: use 0 to 150 °C, such as temp:50")
         return CoolDown(until="temperature", temperature_c=temperature_c)
     try:
         return CoolDown(until="seconds", seconds=parse_seconds(text))
     except ConfigError as error:
-        raise ConfigError(f"{text!r} is no cool-down; write seconds (60), temp:50 or idle") from error
+        raise ConfigError(f"invalid cool-down {text!r}: use seconds (60), a temperature (temp:50) or idle") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rested:
-    """How the rest went."""
+    """Outcome of a cool-down."""
 
     waited_s: float
     flag: str | None = None
-    """Why the machine may not be at rest; ``None`` when it is."""
+    """The reason why the condition was not reached; ``None`` when it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """Where the rest looks: injected, so that a test has its own."""
+    """Sources of power, temperature and time for a cool-down."""
 
     power_w: Callable[[float], float | None]
-    """Mean power over the next so many seconds (blocks), ``None`` when unknown."""
+    """Blocks for the given seconds and returns the mean power meanwhile, ``None`` when unknown."""
     temperatures_c: Callable[[], Mapping[str, float]]
     idle_w: float | None = None
     idle_sigma_w: float = 0.0
@@ -91,7 +91,7 @@ class Rest:
     sleep: Callable[[float], None] = time.sleep
 
     def take(self, rule: CoolDown) -> Rested:
-        """Wait as the rule says. Never raises for a machine that does not cool down: the flag says so."""
+        """Wait until the condition holds or its limit has passed, which sets the flag."""
         started_s = self.clock_s()
         match rule.until:
             case "seconds":
@@ -107,7 +107,7 @@ class Rest:
         while True:
             hottest = max(self.temperatures_c().items(), key=lambda item: item[1], default=None)
             if hottest is None:
-                return "no temperature can be read here: the cool-down was left out"
+                return "no temperature can be read on this machine: the cool-down was skipped"
             if hottest[1] <= rule.temperature_c:
                 return None
             if self.clock_s() - started_s > rule.limit_s:
@@ -119,7 +119,7 @@ class Rest:
 
     def _until_idle(self, rule: CoolDown, started_s: float) -> str | None:
         if self.idle_w is None:
-            return "no idle power was measured: the cool-down was left out (--energy-idle=5 measures it)"
+            return "no idle power was measured: the cool-down was skipped (--energy-idle=5 measures it)"
         band_w = max(_SIGMAS * self.idle_sigma_w, _LEAST_BAND_RATIO * self.idle_w)
         steady_s, power_w = 0.0, None
         while steady_s < _STEADY_S:
@@ -130,6 +130,6 @@ class Rest:
                 )
             power_w = self.power_w(_POLL_S)
             if power_w is None:
-                return "no power can be read: the cool-down was left out"
+                return "no power can be read: the cool-down was skipped"
             steady_s = steady_s + _POLL_S if power_w <= self.idle_w + band_w else 0.0
         return None

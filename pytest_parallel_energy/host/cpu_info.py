@@ -1,4 +1,4 @@
-"""Which CPU family this machine has, as far as the table of coefficients goes.
+"""The processors of this machine: family for the table of coefficients, hypervisor flag, names.
 
 Model numbers: Linux ``arch/x86/include/asm/intel-family.h``; AMD "Processor Programming Reference" of each family;
 Arm part numbers: ``arch/arm64/include/asm/cputype.h``.
@@ -31,7 +31,7 @@ _CASCADE_LAKE_STEPPINGS = range(5, 10)
 
 
 class CpuInfo(NamedTuple):
-    """What ``/proc/cpuinfo`` says about the processors, which are taken to be alike."""
+    """Content of ``/proc/cpuinfo``; all processors are assumed to be of one model."""
 
     threads: int
     vendor: str = ""
@@ -39,32 +39,45 @@ class CpuInfo(NamedTuple):
     model: int | None = None
     stepping: int | None = None
     name: str = ""
-    hypervisor: bool = False
+    sockets: int | None = None
+    """Processor packages; ``None`` where the kernel does not number them (Arm)."""
+    hypervisor: bool | None = None
+    """Set by hypervisors for their guests: CPUID leaf 1, ECX bit 31, "hypervisor" among the flags (Linux
+    ``arch/x86/include/asm/cpufeatures.h``); ``None`` where processors have no such flags (Arm)."""
 
 
 def read_cpu_info(proc_root: Path = Path("/proc")) -> CpuInfo:
-    """The first processor of ``cpuinfo``, and how many there are; at least 1 thread even where the file is odd."""
+    """Read the first processor of ``cpuinfo``, and count all; at least 1 thread even where the file is unusual.
+
+    Raises:
+        OSError: there is no such file.
+    """
     text = (proc_root / "cpuinfo").read_text(encoding="utf-8", errors="replace")
     fields: dict[str, str] = {}
-    threads = 0
+    threads, names, packages = 0, set(), set()
     for line in text.splitlines():
         key, colon, value = line.partition(":")
         if colon:
             threads += key.strip() == "processor"
             fields.setdefault(key.strip(), value.strip())
+            if key.strip() == "physical id":
+                packages.add(value.strip())
+            if key.strip() == "model name":
+                names.add(value.strip())
     return CpuInfo(
         threads=max(threads, 1),
         vendor=fields.get("vendor_id", fields.get("CPU implementer", "")),
         family=_int(fields.get("cpu family")),
         model=_int(fields.get("model", fields.get("CPU part"))),
         stepping=_int(fields.get("stepping")),
-        name=fields.get("model name", ""),
-        hypervisor="hypervisor" in fields.get("flags", "").split(),
+        name=min(names, default=""),
+        sockets=len(packages) or None,
+        hypervisor="hypervisor" in fields["flags"].split() if "flags" in fields else None,
     )
 
 
 def family_of(cpu: CpuInfo) -> str | None:
-    """The family's name in the table of coefficients, ``None`` when it is not there.
+    """Return the family's name in the table of coefficients, ``None`` when it is not in the table.
 
     >>> family_of(CpuInfo(threads=2, vendor="GenuineIntel", family=6, model=207))
     'Emerald Rapids'
@@ -79,13 +92,13 @@ def family_of(cpu: CpuInfo) -> str | None:
 
 
 def is_virtual(sysfs_root: Path) -> bool:
-    """Whether a hypervisor runs this machine: RAPL is then a share of the host's at best.
+    """Return whether this machine is virtual: RAPL then reports at best a share of the host's energy.
 
-    A root other than ``/sys`` (a host's tree shown to a container) is judged by the ``proc`` beside it, if any.
+    For a root other than ``/sys`` (a host's tree mounted into a container) the ``proc`` in the same folder decides.
     """
     proc_root = sysfs_root.parent / "proc"
     try:
-        return read_cpu_info(proc_root).hypervisor
+        return read_cpu_info(proc_root).hypervisor is True
     except OSError:
         return False
 

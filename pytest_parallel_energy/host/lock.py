@@ -1,8 +1,8 @@
-"""One measurement at a time on a host: a file lock that any death of its holder frees.
+"""One measurement at a time on a host: a file lock that is released however its holder ends.
 
-``flock`` is held by the open descriptor: the kernel releases it with the last process that holds a copy, so nothing
-can go stale, and a forked child that still burns energy keeps it. The file is never removed: a lock on a removed file
-excludes nobody.
+``flock`` belongs to the open descriptor: the kernel releases it with the last process that holds a copy. It cannot go
+stale, and a forked child that still uses energy keeps it. The file is never removed, because a lock on a removed file
+excludes no other process.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import pwd
 import secrets
 import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -32,34 +30,22 @@ _NAME = "pytest-parallel-energy.lock"
 _LOCKS = Path("/proc/locks")
 _OWNER_BYTES = 64
 _HELD = "PYTEST_PARALLEL_ENERGY_LOCK"
-"""Variable of the environment while the lock is held: what stands in the file, for the processes that we start."""
+"""Environment variable with the content of the file, while the lock is held: child processes recognise it."""
 _TELL_AFTER_S = 1.0
 _POLL_S = 0.5
-_EVERYBODY = 0o666
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Owner:
-    pid: int
-
-    def __str__(self) -> str:
-        try:
-            user = pwd.getpwuid(Path(f"/proc/{self.pid}").stat().st_uid).pw_name
-        except (OSError, KeyError):
-            return f"process {self.pid}"
-        return f"process {self.pid} of user {user}"
+_ALL_USERS = 0o666
 
 
 class HostLock:
-    """Held inside ``with``. The holder's process id stands in the file, for those who wait.
+    """The lock of this host, a context manager. The file holds the holder's process id, for messages.
 
-    A process whose ancestor holds the lock passes without it: it is part of what is measured.
+    A process whose ancestor holds the lock passes without it, because it is part of what that ancestor measures.
 
     Args:
-        folder: where the file is; ``None`` chooses one that every user can reach.
-        mode: ``wait`` until it is free, ``refuse`` at once, or ``off``: no lock at all.
-        deadline_s: longest wait; ``None`` waits for ever.
-        tell: is given one line when the wait has lasted a second.
+        folder: folder of the file; ``None`` chooses one that every user can reach.
+        mode: ``wait`` until the lock is free, ``refuse`` to wait, or ``off``: no lock.
+        deadline_s: maximum seconds to wait; ``None`` waits indefinitely.
+        tell: called with one line when the wait has lasted a second.
     """
 
     def __init__(
@@ -73,17 +59,17 @@ class HostLock:
         self.mode = mode
         self.path = (lock_folder() if folder is None else folder) / _NAME
         self.waited_s = 0.0
-        """How long the last acquisition took."""
+        """Seconds that the last acquisition waited."""
         self._deadline_s = deadline_s
         self._tell = tell
         self._fd: int | None = None
         self._passed = False
 
     def acquire(self) -> None:
-        """Take the lock; one that is held already is kept.
+        """Take the lock. Does nothing when this object holds it already.
 
         Raises:
-            ParallelEnergyError: another process has it and the mode is ``refuse``, or the wait reached its deadline.
+            ParallelEnergyError: another process holds it and the mode is ``refuse``, or the deadline has passed.
             ConfigError: the file cannot be opened.
         """
         if self.mode == "off" or self._fd is not None:
@@ -97,14 +83,14 @@ class HostLock:
         self._fd = fd
         if self._passed:
             return
-        held = f"{os.getpid():<20} {secrets.token_hex(8)}"  # one width: truncating first costs milliseconds
-        # a file of another user may be open for reading only; the lock holds all the same
+        held = f"{os.getpid():<20} {secrets.token_hex(8)}"  # a fixed width, because truncating first takes milliseconds
+        # another user's file may be open for reading only; the lock works all the same
         with suppress(OSError):
             os.pwrite(fd, f"{held}\n".encode(), 0)
         os.environ[_HELD] = held
 
     def release(self) -> None:
-        """Give it back; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         fd, self._fd = self._fd, None
         if fd is None:
             return
@@ -129,12 +115,12 @@ class HostLock:
             return
         self._passed = _held_by_ancestor(fd)
         if self._passed:
-            # a measured test that runs pytest itself: waiting for the outer session would last for ever
+            # A measured test that runs pytest itself must not wait for its own session.
             return
         if self.mode == "refuse":
             raise ParallelEnergyError(
-                f"{_owner_words(fd)} is measuring on this host (lock {self.path}); "
-                "two measurements at once would disturb each other: wait with --energy-host-lock=wait"
+                f"{_holder_words(fd)} is measuring on this host (lock {self.path}); "
+                "concurrent measurements disturb each other; to wait instead: --energy-host-lock=wait"
             )
         self._wait_long(fd, started_s)
         self.waited_s = time.monotonic() - started_s
@@ -145,24 +131,24 @@ class HostLock:
             if _try(fd):
                 return
         if self._tell is not None:
-            self._tell(f"waiting for {_owner_words(fd)}, which is measuring on this host (lock {self.path})")
+            self._tell(f"waiting for {_holder_words(fd)}, which is measuring on this host (lock {self.path})")
         if self._deadline_s is None:
             fcntl.flock(fd, fcntl.LOCK_EX)
             return
         while not _try(fd):
             if time.monotonic() - started_s > self._deadline_s:
                 raise ParallelEnergyError(
-                    f"waited {self._deadline_s:.0f} s for {_owner_words(fd)} (lock {self.path}); "
-                    "raise the deadline, end that process, or measure without lock: --energy-host-lock=off"
+                    f"waited {self._deadline_s:.0f} s for {_holder_words(fd)} (lock {self.path}); "
+                    "raise --energy-host-lock-timeout, end that process, or use no lock: --energy-host-lock=off"
                 )
             time.sleep(_POLL_S)
 
 
 def parse_lock_mode(text: str) -> LockMode:
-    """One of ``LOCK_MODES``.
+    """Return the mode that a user named.
 
     Raises:
-        ConfigError: another word.
+        ConfigError: not one of ``LOCK_MODES``.
     """
     for mode in LOCK_MODES:
         if text == mode:
@@ -171,10 +157,10 @@ def parse_lock_mode(text: str) -> LockMode:
 
 
 def lock_folder(candidates: Sequence[Path] = _FOLDERS) -> Path:
-    """The first folder that every user may write into and no user may clean out (world-writable and sticky).
+    """Return the first folder that is writable for all users and sticky, so that no user can remove the file.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such folder.
     """
     for folder in candidates:
         try:
@@ -188,19 +174,19 @@ def lock_folder(candidates: Sequence[Path] = _FOLDERS) -> Path:
 
 
 def _open(path: Path) -> int:
-    """The lock file, made if need be. First without O_CREAT: fs.protected_regular refuses it on another user's file."""
+    """Open the lock file, or create it. Without O_CREAT first: fs.protected_regular forbids it on others' files."""
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         for mode in (os.O_RDWR, os.O_RDONLY):
             with suppress(FileNotFoundError, PermissionError):
                 return os.open(path, mode | flags)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | flags, _EVERYBODY)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | flags, _ALL_USERS)
     except OSError as error:
         why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
         raise ConfigError(f"the host lock {path} cannot be opened: {why}") from error
-    # the umask took bits away; other users must be able to lock it too
+    # The umask removed bits, and other users must be able to lock the file too.
     with suppress(PermissionError):
-        os.fchmod(fd, _EVERYBODY)
+        os.fchmod(fd, _ALL_USERS)
     return fd
 
 
@@ -214,15 +200,19 @@ def _try(fd: int) -> bool:
     return True
 
 
-def _owner_words(fd: int) -> str:
-    pid = _holder(fd) or _written_pid(fd)
-    return "another process" if pid is None else str(_Owner(pid=pid))
+def _holder_words(fd: int) -> str:
+    """Name the holder for a message, with its user where the process can be seen."""
+    # The file's word is not proof, but all there is about a holder in another container.
+    written = _written(fd).partition(" ")[0]
+    pid = _holder(fd) or (int(written) if written.isdigit() else None)
+    if pid is None:
+        return "another process"
+    import psutil
 
-
-def _written_pid(fd: int) -> int | None:
-    """Whom the file names: good enough for a message, and the only word about a holder in another container."""
-    pid, _, _ = _written(fd).partition(" ")
-    return int(pid) if pid.isdigit() else None
+    try:
+        return f"process {pid} of user {psutil.Process(pid).username()}"
+    except psutil.Error:
+        return f"process {pid}"
 
 
 def _written(fd: int) -> str:
@@ -230,14 +220,14 @@ def _written(fd: int) -> str:
 
 
 def _holder(fd: int) -> int | None:
-    """Who took the lock, as the kernel tells it; ``None`` for nobody, or a process of another PID namespace.
+    """Return the process that holds the lock, from the kernel; ``None`` if it is free or in another PID namespace.
 
-    The file will not do: between taking the lock and writing its name there, the holder before stands in it.
+    The file is not reliable here: until a new holder has written its pid, it still names the previous one.
     """
     inode = str(os.fstat(fd).st_ino)
     with suppress(OSError):
         for line in _LOCKS.read_text(encoding="ascii").splitlines():
-            # "1: FLOCK ADVISORY WRITE 4711 00:1a:42 0 EOF"; those who wait have an arrow before FLOCK
+            # "1: FLOCK ADVISORY WRITE 4711 00:1a:42 0 EOF"; waiting processes have an arrow before FLOCK
             fields = line.split()
             if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
                 return int(fields[4])
@@ -246,8 +236,8 @@ def _holder(fd: int) -> int | None:
 
 def _held_by_ancestor(fd: int) -> bool:
     pid = _holder(fd)
-    if pid is None:  # in a PID namespace of ours the kernel does not name it; what it left in our environment does
+    if pid is None:  # the kernel does not name a holder outside our PID namespace, but our environment does
         return os.environ.get(_HELD) == _written(fd)
-    from .cpu_time import descends, process_times
+    from .cpu_time import descends
 
-    return descends(os.getpid(), pid, process_times())
+    return descends(os.getpid(), pid)

@@ -1,4 +1,4 @@
-"""What around the sensors makes numbers worse: virtualisation, containers, governors, other load, clashing packages."""
+"""Conditions that make measurements worse: virtualisation, containers, governors, other load, package conflicts."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .cpu_info import read_cpu_info
+from .cpu_time import BUSY_HOST_RATIO
 from .governor import read_governors
 
 __all__ = ["Finding", "Surroundings", "clashing_packages", "installed_distributions", "look_around"]
 
 _CLASHING = ("pynvml", "nvidia-ml-py3")
-"""Distributions that install the same module as nvidia-ml-py."""
-_BUSY_RATIO = 0.05
+"""Distributions that install a module ``pynvml``, as nvidia-ml-py does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a user should know."""
+    """One condition that a user should know about."""
 
     text: str
     remedy: str = ""
 
 
 def installed_distributions() -> Iterator[str]:
-    """The names of all installed distributions."""
-    # heavy, and this module is loaded with every RAPL sensor
+    """Yield the names of all installed distributions."""
+    # heavy, and needed by the doctor only
     from importlib import metadata
 
     for distribution in metadata.distributions():
@@ -36,7 +36,7 @@ def installed_distributions() -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where to look; the defaults are this machine."""
+    """Places to look at; the defaults are those of this machine."""
 
     sysfs_root: Path = Path("/sys")
     proc_root: Path = Path("/proc")
@@ -45,11 +45,11 @@ class Surroundings:
 
 
 def look_around(where: Surroundings, *, busy_ratio: float | None = None) -> tuple[Finding, ...]:
-    """Everything worth a line; empty on bare metal with a quiet machine and a fixed frequency.
+    """Return all findings; empty on an idle physical machine with a fixed CPU frequency.
 
     Args:
         where: the places to look at.
-        busy_ratio: share of the CPU that others used during the look, where it was measured.
+        busy_ratio: share of the CPU time, 0 to 1, that other programs used; ``None`` when it was not measured.
     """
     return (
         *_virtualisation(where),
@@ -61,7 +61,7 @@ def look_around(where: Surroundings, *, busy_ratio: float | None = None) -> tupl
 
 
 def clashing_packages(installed: Iterable[str]) -> tuple[str, ...]:
-    """Installed distributions that overwrite ``nvidia-ml-py``'s module."""
+    """Return the installed distributions that overwrite the module of ``nvidia-ml-py``."""
     names = {name.lower().replace("_", "-") for name in installed}
     return tuple(name for name in _CLASHING if name in names)
 
@@ -73,7 +73,7 @@ def _virtualisation(where: Surroundings) -> Iterator[Finding]:
         return
     if virtual:
         yield Finding(
-            text="this is a virtual machine: RAPL is absent, stands still, or is a share of the host's (apportioned)",
+            text="this is a virtual machine: RAPL is absent, does not count, or is a share of the host's (apportioned)",
             remedy="measure on the host, or on bare metal",
         )
 
@@ -81,7 +81,7 @@ def _virtualisation(where: Surroundings) -> Iterator[Finding]:
 def _container(where: Surroundings) -> Iterator[Finding]:
     if any((where.root / mark).exists() for mark in (".dockerenv", "run/.containerenv")):
         yield Finding(
-            text="this is a container: Docker masks /sys/class/powercap, and other containers' use is in the joules",
+            text="this is a container: Docker hides /sys/class/powercap, and the joules include other containers",
             remedy="docker run -v /sys/class/powercap:/sys/class/powercap:ro --gpus all …",
         )
 
@@ -90,16 +90,16 @@ def _governor(where: Surroundings) -> Iterator[Finding]:
     governors = set(read_governors(where.sysfs_root).values())
     if governors and governors != {"performance"}:
         yield Finding(
-            text=f"CPU governor {', '.join(sorted(governors))}: the frequency follows the load, repeats vary more",
+            text=f"CPU governor {', '.join(sorted(governors))}: the frequency follows the load, repetitions vary more",
             remedy="pytest --energy-governor=performance (as root)",
         )
 
 
 def _load(busy_ratio: float | None) -> Iterator[Finding]:
-    if busy_ratio is not None and busy_ratio > _BUSY_RATIO:
+    if busy_ratio is not None and busy_ratio > BUSY_HOST_RATIO:
         yield Finding(
-            text=f"the machine was {busy_ratio:.0%} busy while nothing was measured: others' work is in the joules",
-            remedy="end it, or look with: top",
+            text=f"other programs used {busy_ratio:.0%} of the CPU while nothing was measured: the joules include them",
+            remedy="find them with 'top' and stop them",
         )
 
 

@@ -74,15 +74,21 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     if config.option.energy_list not in {None, *_LISTS}:
         raise pytest.UsageError(f"{LIST_FLAG}: invalid value {config.option.energy_list!r}; known: {', '.join(_LISTS)}")
-    from ..console import listings as answers
     from .configuration import settings_from
 
     settings = settings_from(config)
     try:
         if config.option.energy_doctor:
-            lines, status = answers.doctor(settings)
+            from pathlib import Path
+
+            from ..console.doctor import diagnose
+
+            diagnosis = diagnose(sysfs_root=Path(settings.sysfs_root), sensors=settings.sensors)
+            lines, status = diagnosis.lines, diagnosis.exit_status
         else:
-            lines, status = answers.listing(settings, config.option.energy_list), 0
+            from ..console.listings import listing
+
+            lines, status = tuple(listing(settings, config.option.energy_list)), 0
     except ParallelEnergyError as error:
         raise pytest.UsageError(str(error)) from error
     for line in lines:

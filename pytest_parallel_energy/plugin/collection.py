@@ -245,9 +245,9 @@ class Items:
             self.session.describe_resumed_run()
             self.session.kill_leftovers()  # in each worker of xdist too: its controller does not know what is measured
             if (output := getattr(self.config, "workeroutput", None)) is not None:
-                from ..console.listings import sweep_lines
+                from ..console.session_header import leftover_lines
 
-                output[LEFTOVERS_OUTPUT] = sweep_lines(self.session.swept, self.session.unswept)
+                output[LEFTOVERS_OUTPUT] = leftover_lines(self.session.swept, self.session.unswept)
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 

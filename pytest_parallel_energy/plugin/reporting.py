@@ -242,7 +242,7 @@ class Reporting:
         collection = self._collection
         if not config.pluginmanager.hasplugin("parallel_energy_running") or not collection.session.has_store:
             return []
-        from ..console.listings import header_lines
+        from ..console.session_header import header_lines
 
         return [*header_lines(collection.session), *self._gate_warnings(items)]
 

@@ -218,11 +218,11 @@ class _Owners:
 
     def owner_of(self, pid: int) -> str:
         """Return ``background`` for a load's process, ``foreground`` for this one and its children, else ``other``."""
-        from ..host.cpu_time import descends, process_times
+        from ..host.cpu_time import descends
 
         if any(pid in load.pids for load in self._loads):
             return "background"
-        return "foreground" if descends(pid, os.getpid(), process_times()) else "other"
+        return "foreground" if descends(pid, os.getpid()) else "other"
 
 
 def _cpu_s(loads: Sequence[BackgroundLoad]) -> float | None:

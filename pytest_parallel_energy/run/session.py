@@ -234,9 +234,10 @@ class Run:
     @cached_property
     def host(self) -> HostPart:
         """The facts of this machine."""
+        from ..energy.sensors.gpu_facts import read_gpus
         from ..host.facts import host_facts
 
-        return host_facts(source=self.root)
+        return host_facts(gpus=read_gpus(), source=self.root)
 
     def host_now(self) -> HostPart:
         """Return the facts of this machine, with the governor that is in force now."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +17,6 @@ from pytest_parallel_energy.energy.attribution import (
 )
 from pytest_parallel_energy.energy.gpu_share import GpuShareCounter, UtilisationSample
 from pytest_parallel_energy.errors import ProcessError, SensorError
-from pytest_parallel_energy.host.cpu_time import ProcessTimes, machine_busy_s, process_times, tree_cpu_s
 
 CURVES = {
     "linear": lambda load: 50 + 100 * load,
@@ -107,43 +102,6 @@ def test_apportioned_split_adds_up_and_says_how_sure():
 def test_split_without_idle_leg_says_so():
     """Without an idle leg the idle power is in the shares, and the method tells."""
     assert "idle power included" in attribute_shares(10.0, None, Shares(foreground_ratio=1, background_ratio=0)).method
-
-
-def test_tree_with_children_each_once():
-    """Descendants count, a process that is named twice counts once, a strange one does not."""
-    table = {
-        1: ProcessTimes(parent=0, cpu_s=1.0),
-        2: ProcessTimes(parent=1, cpu_s=2.0),
-        3: ProcessTimes(parent=2, cpu_s=4.0),
-        9: ProcessTimes(parent=0, cpu_s=100.0),
-    }
-    assert tree_cpu_s([1, 2], table) == 7.0
-    assert tree_cpu_s([777], table) == 0.0
-
-
-def test_exited_children_count():
-    """CPU time of a child that has ended is in its parent's."""
-    spin = "import time\nwhile time.process_time() < 0.3: pass"
-    code = (
-        f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {spin!r}]); "
-        "print('done', flush=True); time.sleep(60)"
-    )
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
-    try:
-        before = tree_cpu_s([child.pid], process_times())
-        assert child.stdout.readline() == b"done\n"
-        after = tree_cpu_s([child.pid], process_times())
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-    assert after - before > 0.2
-
-
-def test_machine_and_processes_are_read():
-    """The machine has been busy, and this process is among those seen."""
-    assert machine_busy_s() > 0
-    assert os.getpid() in process_times()
 
 
 def owner_of(pid):

@@ -1,4 +1,4 @@
-"""The simulated bench: meters with known imperfections on exact power profiles. Cases V1 to V15."""
+"""The simulated bench: meters with known imperfections on exact power profiles. The cases of docs/accuracy.md."""
 
 from __future__ import annotations
 

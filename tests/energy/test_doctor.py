@@ -24,7 +24,7 @@ def test_a_machine_with_rapl_is_healthy(tmp_path):
         diagnosis = diagnose(sysfs_root=tmp_path, sensors=("powercap",), look_s=0.2)
     assert diagnosis.exit_status == 0
     assert "package-0 [powercap, counter]" in text_of(diagnosis)
-    assert "measured here" in text_of(diagnosis)
+    assert "measured on this machine" in text_of(diagnosis)
 
 
 def test_a_machine_without_sensor(tmp_path):
@@ -32,7 +32,7 @@ def test_a_machine_without_sensor(tmp_path):
     diagnosis = diagnose(sysfs_root=tmp_path, sensors=("powercap",), look_s=0.01)
     assert diagnosis.exit_status == 1
     assert "modprobe intel_rapl_msr" in text_of(diagnosis)
-    assert "cannot be known" in text_of(diagnosis)
+    assert "cannot be measured" in text_of(diagnosis)
 
 
 def test_only_an_estimate_is_status_1(tmp_path, nvml_library):
@@ -88,7 +88,7 @@ def test_surroundings_are_named(tmp_path):
     assert len(findings) == 5
     assert all(finding.remedy for finding in findings)
     words = " ".join(finding.text for finding in findings)
-    for word in ("virtual machine", "container", "powersave", "50% busy", "pynvml clashes"):
+    for word in ("virtual machine", "container", "powersave", "50% of the CPU", "pynvml clashes"):
         assert word in words
 
 

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pytest_parallel_energy.host.facts import git_commit, host_facts
@@ -25,8 +26,8 @@ def _root(tmp_path: Path, flag: str = "sse") -> Path:
     files = {
         "proc/cpuinfo": CPUINFO.format(flag=flag),
         "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
-        "sys/devices/system/cpu/cpufreq/policy0/scaling_governor": "performance\n",
-        "sys/devices/system/cpu/cpufreq/policy1/scaling_governor": "powersave\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "performance\n",
+        "sys/devices/system/cpu/cpu1/cpufreq/scaling_governor": "powersave\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +42,7 @@ def test_facts_are_read_from_the_system(tmp_path):
     assert host.sockets == 2
     assert host.governor == "performance+powersave"
     assert host.virtualised is False
-    assert host.memory_bytes > 0
+    assert host.memory_bytes == psutil.virtual_memory().total
     assert host.python.startswith("3.")
 
 

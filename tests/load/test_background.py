@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
@@ -46,14 +47,6 @@ AT_ONCE = LoadSettings(ready=Ready(kind="started"), grace_s=0.5)
 
 def python(code, *arguments, **changes):
     return Command(argv=(sys.executable, "-I", "-S", "-c", code, *arguments), **changes)
-
-
-def eventually(condition, timeout_s=20.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.005)
-    return result
 
 
 def test_rounds_are_counted_and_logged(tmp_path):

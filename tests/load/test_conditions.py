@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
@@ -22,14 +23,6 @@ STARTED = Ready(kind="started")
 
 def python(code, *arguments):
     return Command(argv=(sys.executable, "-I", "-S", "-c", code, *arguments))
-
-
-def eventually(condition, timeout_s=20.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.01)
-    return result
 
 
 @pytest.mark.parametrize("container", ["auto", "subreaper"])

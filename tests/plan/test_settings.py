@@ -95,7 +95,7 @@ def test_settings_hold_parsed_values(tmp_path):
     }  # fmt: skip
     settings = settings_from(Config(tmp_path, given), {})
     assert settings.cooldown == CoolDown(until="temperature", temperature_c=50.0)
-    assert settings.compare_fail[0].ratio == pytest.approx(0.05)
+    assert settings.compare_fail[0].quantity == "total_j"
     assert (settings.report[0].kind, settings.report[0].path) == ("md", Path("out.md"))
     assert (settings.price.value, settings.save_baseline, settings.labels()) == (0.31, "default", {"a": "b"})
     text = settings.as_text()

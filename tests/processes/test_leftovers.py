@@ -8,10 +8,10 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.processes.cookie import REALM_VARIABLE, VARIABLE, Cookie
 from pytest_parallel_energy.processes.guard import cgroup
@@ -37,14 +37,6 @@ def marked(token):
             if token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and read_stat(pid).state not in "ZX":
                 found.append(pid)
     return found
-
-
-def eventually(condition, timeout_s=10.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.005)
-    return result
 
 
 def mine_of(token):

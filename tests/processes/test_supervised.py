@@ -8,10 +8,10 @@ import secrets
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, ProcessError
 from pytest_parallel_energy.processes.child import Supervised, start_supervised
@@ -44,14 +44,6 @@ def marked(token):
             if token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and read_stat(pid).state not in "ZX":
                 found.append(pid)
     return found
-
-
-def eventually(condition, timeout_s=10.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.005)
-    return result
 
 
 def python(code, *arguments):

@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
+from polling import eventually
 
 BESIDE = """
 import os
@@ -20,13 +20,6 @@ import pytest
 def test_it(train, background_load, energy_meter):
     train()
 """
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def left_in(folder):
@@ -50,7 +43,7 @@ def session(project):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    wait_for(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
+    eventually(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
     with process:
         yield process
         process.kill()
@@ -68,7 +61,7 @@ def test_a_signal_ends_in_order(project, session, number, status):
     (record,) = project.records()
     assert record["status"] == "interrupted"
     assert record["energy"]["total_j"] > 0
-    assert record["background"][0]["rounds_completed"] >= 0
+    assert record["background"][0]["cpu_s"] > 0
     assert " energy " in output
     assert str(project.run_folder) in output
 
@@ -79,7 +72,7 @@ def test_sigkill_leaves_no_process_and_a_readable_run(project, session):
 
     session.kill()
     session.communicate()
-    wait_for(lambda: not left_in(project.path), seconds=10)
+    eventually(lambda: not left_in(project.path), seconds=10)
     found = read_records(project.run_folder)
     assert [record.status.value for record in found.records] == ["crashed"]
     assert not found.problems
@@ -103,7 +96,7 @@ def test_a_test_that_ends_the_process(project):
         """
     )
     assert project.run().ret == 3
-    wait_for(lambda: not left_in(project.path), seconds=10)
+    eventually(lambda: not left_in(project.path), seconds=10)
     assert [record["status"] for record in project.records()] == ["passed"]
     assert [record.status.value for record in read_records(project.run_folder).records] == ["passed", "crashed"]
 
@@ -135,7 +128,7 @@ def test_ctrl_c_under_xdist_keeps_the_first_test(project):
         cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     with process:
-        wait_for(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
+        eventually(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     (record,) = project.records()

@@ -196,7 +196,7 @@ def test_governor_that_cannot_be_set_is_flagged(rapl):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--energy-cooldown=cold", "*'cold' is no cool-down*"),
+        ("--energy-cooldown=cold", "*invalid cool-down 'cold'*"),
         ("--energy-host-lock=maybe", "*invalid host-lock mode 'maybe'*"),
         ("--energy-idle=soon", "*'soon' is not a time*"),
     ],

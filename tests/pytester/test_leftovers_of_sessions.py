@@ -36,7 +36,7 @@ def test_a_session_sweeps_first(project, leftover):
     result = project.run()
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([
-        f"energy: warning: ended process {leftover.pid}, which the dead session * left behind*"
+        f"energy: warning: killed process {leftover.pid}, left over from the crashed session *"
     ])
     assert leftover.wait(10) == -9
 
@@ -51,7 +51,7 @@ def test_other_suites_sweep_nothing(project, leftover):
 def test_the_console_script_sweeps(project, leftover, capsys):
     """``pytest-parallel-energy kill-background`` ends them, and then finds nothing more."""
     assert main(["kill-background"]) == 0
-    assert f"ended process {leftover.pid}" in capsys.readouterr().out
+    assert f"killed process {leftover.pid}" in capsys.readouterr().out
     assert leftover.wait(10) == -9
     assert main(["kill-background"]) == 0
-    assert "nothing was left behind" in capsys.readouterr().out
+    assert "no leftover processes were found" in capsys.readouterr().out

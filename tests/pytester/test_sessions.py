@@ -330,7 +330,14 @@ def test_a_suite_without_experiments_is_left_alone(project):
     project.tests("def test_plain():\n    pass\n")
     result = project.run()
     result.assert_outcomes(passed=1)
-    assert "energy" not in result.stdout.str().replace("energy.plugin", "").replace("parallel-energy", "")
+    # the project's ini file has a setting that only the plugin knows
+    without = project.pytester.runpytest_subprocess("-p", "pytest_timeout", "-W", "ignore::pytest.PytestConfigWarning")
+
+    def lines(run):
+        kept = [line for line in run.outlines if not line.startswith("plugins: ")]
+        return [re.sub(r"in [\d.]+s", "in …", line) for line in kept]
+
+    assert lines(result) == lines(without)
     assert not (project.path / "energy-results").exists()
 
 
@@ -423,8 +430,9 @@ def test_energy_list_and_doctor(project):
     assert project.run("--energy-list=columns").stdout.str().count("energy_total_j") == 1
     assert project.run("--energy-list=sensors").ret == 0
     doctor = project.run("--energy-doctor")
-    assert doctor.ret in {0, 1}
-    doctor.stdout.fnmatch_lines(["*powercap*"])
+    measured = "verdict: energy is measured on this machine" in doctor.stdout.str()
+    assert doctor.ret == (0 if measured else 1)
+    doctor.stdout.fnmatch_lines(["*powercap*", "verdict: energy *"])
     assert not (project.path / "energy-results").exists()
 
 

@@ -8,10 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
+from polling import eventually
 
 CELLS = """
 import json, pathlib, pytest, time
@@ -51,6 +51,7 @@ def test_declared_order_undoes_a_shuffle(project):
     """A plugin that shuffles gives way to --energy-order; tests that are no experiments stay where they are."""
     project.pytester.makeconftest("""
         import pytest
+from polling import eventually
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_collection_modifyitems(items):
@@ -73,9 +74,7 @@ def test_a_killed_sweep_is_resumed(project):
         command, cwd=project.path, stdout=subprocess.DEVNULL, env=os.environ, start_new_session=True
     )
     records = project.path / "energy-results" / "latest" / "records.jsonl"
-    deadline_s = time.monotonic() + 60
-    while not (records.exists() and records.read_bytes().count(b"\n") >= 15) and time.monotonic() < deadline_s:
-        time.sleep(0.01)
+    eventually(lambda: records.exists() and records.read_bytes().count(b"\n") >= 15, timeout_s=60)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     finished = [one["nodeid"] for one in project.records()]
@@ -122,6 +121,7 @@ def test_a_changed_configuration_runs_again(project):
     """The same id with other values is another cell: the profile changes what is trained."""
     project.tests("""
         import pytest
+from polling import eventually
 
         @pytest.mark.workload("toy/net")
         def test_it(train):
@@ -159,6 +159,7 @@ def test_history_leaves_known_mutations_out(project):
     """A mutation that an older run or CSV holds for the same workload alone is left out; beside a load it is not."""
     project.tests("""
         import pytest
+from polling import eventually
 
         @pytest.mark.workload("toy/net")
         @pytest.mark.mutate("learning_rate", samples=2, default=True)

@@ -7,11 +7,11 @@ import json
 import shutil
 import signal
 import threading
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError, TrainingError
 from pytest_parallel_energy.training.foreground import Training, train_once
@@ -134,9 +134,7 @@ def test_an_interrupted_training_leaves_nothing(workload, tmp_path):
     log = tmp_path / "training.log"
 
     def interrupt():
-        deadline_s = time.monotonic() + 30
-        while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline_s:
-            time.sleep(0.01)
+        eventually(lambda: log.exists() and log.stat().st_size)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()

@@ -21,7 +21,7 @@ from .nvml_devices import GpuIdentity, visible_gpus
 from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary
 from .nvml_scopes import find_scopes
 
-__all__ = ["NvmlSensor", "open_nvml"]
+__all__ = ["NvmlSensor", "list_gpus", "open_nvml"]
 
 _TOTAL_ENERGY = 83
 
@@ -111,7 +111,7 @@ def open_nvml(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]
     library = NvmlLibrary.load()
     library.use()
     try:
-        gpus = _list_gpus(library)
+        gpus = list_gpus(library)
         visible = visible_gpus([gpu for gpu, _ in gpus], environment)
         handles = {gpu.index: handle for gpu, handle in gpus}
         boards = [NvmlSensor(library, handles[gpu.index], gpu, visible.notes) for gpu in visible.gpus]
@@ -129,7 +129,12 @@ def open_nvml(environment: Mapping[str, str] = os.environ) -> tuple[Sensor, ...]
     return sensors
 
 
-def _list_gpus(library: NvmlLibrary) -> list[tuple[GpuIdentity, Any]]:
+def list_gpus(library: NvmlLibrary) -> list[tuple[GpuIdentity, Any]]:
+    """Return all GPUs of the machine with their handles.
+
+    Raises:
+        SensorError: the driver refused.
+    """
     gpus = []
     for index in range(library.call("nvmlDeviceGetCount")):
         handle = library.call("nvmlDeviceGetHandleByIndex", index)

@@ -1,0 +1,54 @@
+"""What pytest prints before experiments run: the sensors, the threads, the results folder, killed leftovers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..plan.cells import PUBLISHED
+from ..run.session import refusals_in_words, sensors_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..processes.leftovers import Leftover
+    from ..run.session import Run
+
+__all__ = ["header_lines", "leftover_lines"]
+
+
+def header_lines(session: Run) -> list[str]:
+    """Return the lines of the header of a session that measures; opens the sensors."""
+    lines = [*leftover_lines(session.swept, session.unswept), *_sensor_lines(session)]
+    profile = session.settings.profile
+    if profile and profile != PUBLISHED:
+        lines.append(
+            f"hyperparameters of the profile {profile!r}, not the published ones "
+            f"(--energy-profile={PUBLISHED} trains with those)"
+        )
+    lines.append(f"{session.threads} CPU thread(s) for the training, with and without a background load")
+    lines.append(f"results in {session.run_folder}")
+    return [f"energy: {line}" for line in lines]
+
+
+def leftover_lines(killed: Sequence[Leftover], remaining: Sequence[Leftover]) -> list[str]:
+    """Return one warning per leftover process, killed or still there; empty when there were none."""
+    lines = [
+        f"warning: killed process {process.pid}, left over from the crashed session {process.owner_pid}: "
+        f"{process.command}"
+        for process in killed
+    ]
+    return lines + [
+        f"warning: process {process.pid} of the crashed session {process.owner_pid} is still running and disturbs the "
+        f"measurement; if it belongs to another user, run: sudo pytest-parallel-energy kill-background "
+        f"({process.command})"
+        for process in remaining
+    ]
+
+
+def _sensor_lines(session: Run) -> list[str]:
+    lines = [f"sensor {text}" for text in sensors_in_words(session.open_meter())] or ["no sensor works on this machine"]
+    refusals = refusals_in_words(session.open_meter())
+    lines += [f"  no {text}" for text in refusals]
+    if refusals:
+        lines.append("  run 'pytest --energy-doctor' to see how to fix that")
+    return lines
