@@ -1,7 +1,7 @@
-"""Reading files that people write: a message with file, line, place and remedy instead of a traceback, always.
+"""Values of files that users write; each refusal has file, line, place and remedy instead of a traceback.
 
-A document becomes a tree of ``Node``. A node knows its value and where it stands, so whoever reads it can refuse it
-by name. Lines are looked up only for a message; reading costs no more than the parser itself.
+A document becomes a tree of ``Node``. A node knows its value and its place, so that a reader can refuse it by name.
+Lines are looked up only for a message; reading costs no more than the parser itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Key = str | int
 
 
 def is_comment(key: str) -> bool:
-    """Whether a key holds words for people: such keys are ignored wherever they stand.
+    """Return true for a key that holds a comment: such keys are ignored at every place.
 
     >>> is_comment("_why"), is_comment("$schema"), is_comment("path")
     (True, True, False)
@@ -47,7 +47,7 @@ def is_comment(key: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: as JSON would write it, shortened to 80 characters.
+    """Return a value as a message shows it: as JSON would write it, shortened to 80 characters.
 
     >>> shown("a"), shown([1, None])
     ('"a"', '[1, null]')
@@ -88,7 +88,7 @@ class Source:
 
 
 def place_of(path: tuple[Key, ...]) -> str:
-    """A path as a person writes it.
+    """Return a path as a user writes it.
 
     >>> place_of(("models", "a.b", "range", 0))
     'models["a.b"].range[0]'
@@ -111,7 +111,7 @@ class Members(dict[str, object]):
 
     @classmethod
     def from_pairs(cls, pairs: list[tuple[str, object]]) -> Members:
-        """What ``json`` gives as the members of one object."""
+        """Return the members of an object from the pairs that ``json`` parsed."""
         made = cls(pairs)
         if len(made) < len(pairs):
             counts = Counter(key for key, _ in pairs)
@@ -139,17 +139,17 @@ class Node:
         self.source.fail(self.path, rule, remedy)
 
     def child(self, key: Key, value: object) -> Node:
-        """A value below this one."""
+        """Return a value below this one."""
         return Node(value, self.source, (*self.path, key))
 
     def entries(self) -> dict[str, Node]:
-        """The members of an object, comments left out."""
+        """Return the members of an object without its comments."""
         if not isinstance(self.value, dict):
             self.fail(f"must be an object {{…}}, not {shown(self.value)}")
         return {key: self.child(key, value) for key, value in self.value.items() if not self.source.ignored(key)}
 
     def object(self, known: Collection[str]) -> dict[str, Node]:
-        """The members of an object that has no other keys than the known ones."""
+        """Return the members of an object that has no other keys than the known ones."""
         entries = self.entries()
         for key, node in entries.items():
             if key not in known:
@@ -157,17 +157,17 @@ class Node:
         return entries
 
     def array(self) -> list[Node]:
-        """The items of a list."""
+        """Return the items of a list."""
         if not isinstance(self.value, list):
             self.fail(f"must be a list […], not {shown(self.value)}")
         return [self.child(index, value) for index, value in enumerate(self.value)]
 
     def one_or_more(self) -> list[Node]:
-        """The items of a list, or this single value."""
+        """Return the items of a list, or this single value."""
         return self.array() if isinstance(self.value, list) else [self]
 
     def text(self) -> str:
-        """A text that is not empty."""
+        """Return a text that is not empty."""
         if not isinstance(self.value, str):
             self.fail(f"must be a text, not {shown(self.value)}")
         if not self.value:
@@ -175,20 +175,20 @@ class Node:
         return self.value
 
     def one_of(self, known: Collection[str]) -> str:
-        """One of the known names."""
+        """Return one of the known names."""
         name = self.text()
         if name not in known:
             self.fail(f"{shown(name)} is not known here", did_you_mean(name, known))
         return name
 
     def boolean(self) -> bool:
-        """True or false."""
+        """Return true or false."""
         if not isinstance(self.value, bool):
             self.fail(f"must be true or false, not {shown(self.value)}")
         return self.value
 
     def number(self, lo: float = -math.inf, hi: float = math.inf) -> float | int:
-        """A finite number from ``lo`` to ``hi``, both in."""
+        """Return a finite number from ``lo`` to ``hi``, both inclusive."""
         value = self.value
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.fail(f"must be a number, not {shown(value)}")
@@ -197,14 +197,14 @@ class Node:
         return value
 
     def whole(self, lo: float = -math.inf, hi: float = math.inf) -> int:
-        """A whole number from ``lo`` to ``hi``, both in; ``10.0`` counts as 10."""
+        """Return a whole number from ``lo`` to ``hi``, both inclusive; ``10.0`` counts as 10."""
         value = self.number(lo, hi)
         if value != int(value):
             self.fail(f"must be a whole number, not {shown(value)}")
         return int(value)
 
     def scalar(self) -> Value:
-        """A number, text, true, false or nothing."""
+        """Return a number, text, true, false or nothing."""
         if self.value is not None and not isinstance(self.value, str | int | float | bool):
             self.fail(f"must be a single value, not {shown(self.value)}")
         return self.value

@@ -22,7 +22,7 @@ _WHITESPACE = " \t\r\n"
 
 
 def read_text(file: Path, error: type[ConfigError]) -> str:
-    """The text of a UTF-8 file.
+    """Return the text of a UTF-8 file.
 
     Raises:
         ConfigError: (or ``error``) there is no such file, it is not a plain file, cannot be read, is larger than
@@ -54,7 +54,7 @@ def read_text(file: Path, error: type[ConfigError]) -> str:
 def read_json(
     file: Path, *, error: type[ConfigError] = ConfigError, ignored: Callable[[str], bool] = is_comment
 ) -> Node:
-    """The document in a JSON file, checked for everything that has no meaning in it.
+    """Return the document in a JSON file; refuse everything that has no meaning in it.
 
     Raises:
         ConfigError: (or ``error``) the file cannot be read, is not JSON (with line and column), holds a key twice,
@@ -77,7 +77,7 @@ def read_json(
 
 
 def _json_lines(text: str, path: tuple[Key, ...]) -> list[int]:
-    """Lines of all values that stand at ``path``: several where the last key is written twice."""
+    """Return the lines of all values that stand at ``path``: several where the last key is written twice."""
     decoder = json.JSONDecoder(parse_constant=NotFinite)
     starts = [_skip(text, 0)]
     try:
@@ -113,7 +113,7 @@ def _skip(text: str, at: int) -> int:
 def read_toml(
     file: Path, *, error: type[ConfigError] = ConfigError, ignored: Callable[[str], bool] = is_comment
 ) -> Node:
-    """The document in a TOML file; as ``read_json``."""
+    """Return the document in a TOML file, as ``read_json`` does."""
     text = read_text(file, error)
     source = Source(file=file, text=text, error=error, ignored=ignored, lines_of=_toml_lines)
     try:
@@ -130,7 +130,7 @@ def read_toml(
 
 
 def _toml_lines(text: str, path: tuple[Key, ...]) -> list[int]:
-    """The line on which the last key of a path is written, where only one line can be meant."""
+    """Return the line on which the last key of a path is written, where only one line can be meant."""
     names = [key for key in path if isinstance(key, str)]
     if not names:
         return []
@@ -142,7 +142,7 @@ def _toml_lines(text: str, path: tuple[Key, ...]) -> list[int]:
 def read_yaml(
     file: Path, *, error: type[ConfigError] = ConfigError, ignored: Callable[[str], bool] = is_comment
 ) -> Node:
-    """The document in a YAML file; as ``read_json``. ``1e-4`` is a number here, as in every other format."""
+    """Return the document in a YAML file, as ``read_json`` does. ``1e-4`` is a number, as in the other formats."""
     text = read_text(file, error)
     yaml = _pyyaml(file, error)
     source = Source(file=file, text=text, error=error, ignored=ignored, lines_of=_yaml_lines)
@@ -174,7 +174,7 @@ def _pyyaml(file: Path, error: type[ConfigError]) -> Any:
 
 
 def _yaml_loader(yaml: Any) -> Any:
-    """A safe loader that reads ``1e-4`` as a number and remembers keys written twice."""
+    """Return a safe loader that reads ``1e-4`` as a number and remembers keys written twice."""
     loader: Any = type("Loader", (yaml.SafeLoader,), {})
 
     def members(one: Any, node: Any) -> Iterator[Members]:
@@ -212,7 +212,7 @@ SUFFIXES = frozenset(_READERS)
 def read_document(
     file: Path, *, error: type[ConfigError] = ConfigError, ignored: Callable[[str], bool] = is_comment
 ) -> Node:
-    """The document in a JSON, TOML or YAML file, told by its suffix; as ``read_json``."""
+    """Return the document in a JSON, TOML or YAML file, which its suffix tells apart, as ``read_json`` does."""
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise error(f"{file}: is none of {', '.join(sorted(SUFFIXES))}")
@@ -220,7 +220,7 @@ def read_document(
 
 
 def included_file(node: Node) -> Path:
-    """The file that an ``include`` names, relative to the folder of its own file.
+    """Return the file that an ``include`` names, relative to the folder of its own file.
 
     Raises:
         ConfigError: (or the source's error) there is no such file, or it is of another kind; with the place that

@@ -56,6 +56,8 @@ class WorkloadPart:
 
     repository: str
     model: str
+    after: str | None = None
+    """The repository that an own implementation follows, from the registry; ``None``: the repository itself ran."""
     profile: str | None = None
     """Name of the registry profile whose defaults were used; ``None`` is the published ones."""
     hyperparameters: Mapping[str, Value]

@@ -183,7 +183,7 @@ def _registered_load(
 
     profile, conditions = profile_of(mark.profile, settings), mark.conditions
     values = workload.values(profile, **mark.hyperparameters)
-    workload.prepare(folder / "outputs")
+    workload.prepare(folder / "outputs", values, profile=profile)
     batch = _auto_batch(workload, values, conditions)
     asked = dict(values) if batch is None else {**values, _BATCH: _PLACEHOLDER}
     command = workload.command(asked, output_dir=folder / "outputs", threads=threads, profile=profile)

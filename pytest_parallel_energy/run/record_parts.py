@@ -70,6 +70,7 @@ def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | 
     return WorkloadPart(
         repository=workload.repository,
         model=workload.model,
+        after=workload.after,
         profile=profile,
         hyperparameters=dict(values),
         mutated=tuple(param.values),

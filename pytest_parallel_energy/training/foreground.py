@@ -1,11 +1,11 @@
-"""The foreground training: one supervised child, its log, and what came of it."""
+"""The foreground training: one supervised child, its log, and its result."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +14,12 @@ from ..mutation.distributions import Value
 from ..processes.child import start_supervised
 from ..processes.command import Command
 from ..processes.rules import Supervision
-from .metrics import LogReading, plain_text, read_log_file
+from .log_search import plain_text
+from .metric_files import read_metric_files
+from .metrics import LogReading, read_log_file
 from .workload import Workload
 
-__all__ = ["Training", "TrainingResult", "train_once"]
+__all__ = ["EndedTraining", "Training", "TrainingResult", "read_training", "run_training", "train_once"]
 
 _TAIL_BYTES = 4096
 _WIDEST = 200
@@ -25,7 +27,7 @@ _WIDEST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What to train, as a value.
+    """A training to run.
 
     Args:
         workload: from the registry.
@@ -48,11 +50,11 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """How one training went. It passed when it exited with 0 *and* reported its metrics."""
+    """The result of one training, which passed when it exited with 0 *and* reported its metrics."""
 
     status: Literal["passed", "failed", "timeout"]
     reason: str | None = None
-    """Why it did not pass, in one line."""
+    """The reason why it did not pass, in one line."""
     exit_code: int | None = None
     """Negative: the signal that ended it. ``None``: it was stopped."""
     train_s: float
@@ -60,7 +62,7 @@ class TrainingResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     applied: Mapping[str, Value] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
-    """What a person should know: a value asked for and not applied, a metric that is no number."""
+    """Remarks for the reader: a value asked for and not applied, a metric that is not a number."""
     log: Path
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -79,9 +81,23 @@ class TrainingResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
-    """What is left of a child: ``exit_code`` is ``None`` when it was stopped, or when its guard was killed."""
+class EndedTraining:
+    """A training whose processes are gone and whose log has not been read: see :func:`read_training`.
 
+    Args:
+        training: the training that ran.
+        command: the command of the child.
+        log: the file with its output.
+        timed_out: it was stopped because its time was over.
+        exit_code: ``None`` when it was stopped, or when its guard was killed.
+        seconds: from start to exit.
+        cpu_s: user and system time of the child and the processes it waited for.
+        flags: remarks of the guard.
+    """
+
+    training: Training
+    command: Command
+    log: Path
     timed_out: bool
     exit_code: int | None
     seconds: float
@@ -90,25 +106,50 @@ class _Ended:
 
 
 def train_once(training: Training, folder: Path) -> TrainingResult:
-    """Run a training to its end and read its log.
+    """Run a training to its end and read its log: :func:`run_training`, then :func:`read_training`."""
+    return read_training(run_training(training, folder))
 
-    The child's output is ``folder/training.log``; ``folder/outputs`` is its own folder. Whatever interrupts the wait
-    (Ctrl-C, a timeout of the test), the child is stopped before this returns.
+
+def run_training(training: Training, folder: Path) -> EndedTraining:
+    """Run a training to its end without reading its log, so that a caller can close a measured window in between.
+
+    The child's output is ``folder/training.log``; ``folder/outputs`` is its own folder. The child is stopped before
+    this returns, whatever interrupts the wait (Ctrl-C, a timeout of the test).
 
     Raises:
         RegistryError: the folder cannot be prepared, or the workload cannot run here.
         ProcessError: the child cannot be started.
     """
-    workload = training.workload
+    workload, outputs, log = training.workload, folder / "outputs", folder / "training.log"
     workload.check()
-    outputs = folder / "outputs"
-    workload.prepare(outputs)
+    workload.prepare(outputs, training.values, profile=training.profile)
     command = workload.command(training.values, output_dir=outputs, threads=training.threads, profile=training.profile)
-    log = folder / "training.log"
-    ended = _run(command, log, training.timeout_s)
-    known = workload.profile(training.profile).hyperparameters
-    reading = read_log_file(log, workload.patterns, known, training.values)
-    status, reason = _judge(training, ended, reading, log)
+    with start_supervised(command, Supervision(log=log)) as child:
+        in_time = child.wait(training.timeout_s) is not None
+    outcome = child.stop()  # the child has ended: this returns how
+    return EndedTraining(
+        training=training,
+        command=command,
+        log=log,
+        timed_out=not in_time,
+        exit_code=outcome.exit_code if in_time else None,
+        seconds=outcome.seconds,
+        cpu_s=outcome.cpu_s,
+        flags=outcome.flags,
+    )
+
+
+def read_training(ended: EndedTraining) -> TrainingResult:
+    """Read the log of an ended training and return whether it passed, its metrics and its applied values.
+
+    The reading takes at most about a minute and uses the CPU: call it when no window measures.
+    """
+    training, log = ended.training, ended.log
+    known = training.workload.profile(training.profile).hyperparameters
+    reading = read_log_file(log, training.workload.patterns, known, training.values)
+    from_files, flags = read_metric_files(log.parent / "outputs", training.workload.metric_files)
+    reading = replace(reading, metrics={**reading.metrics, **from_files}, flags=(*reading.flags, *flags))
+    status, reason = _judge(ended, reading)
     return TrainingResult(
         status=status,
         reason=reason,
@@ -118,27 +159,27 @@ def train_once(training: Training, folder: Path) -> TrainingResult:
         applied=reading.applied,
         flags=(*reading.flags, *ended.flags),
         log=log,
-        command=command.argv,
-        environment=dict(command.env),
+        command=ended.command.argv,
+        environment=dict(ended.command.env),
         cpu_s=ended.cpu_s,
     )
 
 
-def _judge(
-    training: Training, ended: _Ended, reading: LogReading, log: Path
-) -> tuple[Literal["passed", "failed", "timeout"], str | None]:
+def _judge(ended: EndedTraining, reading: LogReading) -> tuple[Literal["passed", "failed", "timeout"], str | None]:
+    training = ended.training
     if ended.timed_out:
         return "timeout", f"still running after {training.timeout_s:g} s, stopped"
     if ended.exit_code is None:
-        return "failed", f"it was ended from outside: {'; '.join(ended.flags) or 'nobody saw how'}"
+        return "failed", f"the process was killed externally ({'; '.join(ended.flags) or 'cause unknown'})"
     if ended.exit_code != 0:
-        return "failed", f"{_exit_words(ended.exit_code)}; last line of its log: {_last_line(log)}"
+        return "failed", f"{_exit_words(ended.exit_code)}; last line of its log: {_last_line(ended.log)}"
     workload = training.workload
     missing = [name for name in workload.required_metrics or () if name not in reading.metrics]
     if missing:
-        return "failed", f"exit code 0, but its log does not report {', '.join(missing)}"
-    if workload.required_metrics is None and workload.patterns and not reading.metrics:
-        return "failed", f"exit code 0, but its log reports none of {', '.join(workload.patterns)}"
+        return "failed", f"exit code 0, but it does not report {', '.join(missing)}"
+    registered = [*workload.patterns, *workload.metric_files]
+    if workload.required_metrics is None and registered and not reading.metrics:
+        return "failed", f"exit code 0, but it reports none of {', '.join(registered)}"
     return "passed", None
 
 
@@ -149,7 +190,7 @@ def _exit_words(exit_code: int) -> str:
         name = signal.Signals(-exit_code).name
     except ValueError:
         name = f"signal {-exit_code}"
-    hint = " (the kernel does that when memory runs out)" if name == "SIGKILL" else ""
+    hint = " (the kernel does this when memory runs out)" if name == "SIGKILL" else ""
     return f"ended by {name}{hint}"
 
 
@@ -162,17 +203,3 @@ def _last_line(log: Path) -> str:
     except OSError as problem:
         return f"(the log cannot be read: {problem})"
     return next((line.strip()[:_WIDEST] for line in reversed(lines) if line.strip()), "(it is empty)")
-
-
-def _run(command: Command, log: Path, timeout_s: float | None) -> _Ended:
-    """Start the child, wait for it, and leave nothing of it behind, whatever interrupts the wait."""
-    with start_supervised(command, Supervision(log=log)) as child:
-        in_time = child.wait(timeout_s) is not None
-    outcome = child.stop()  # has ended: gives how
-    return _Ended(
-        timed_out=not in_time,
-        exit_code=outcome.exit_code if in_time else None,
-        seconds=outcome.seconds,
-        cpu_s=outcome.cpu_s,
-        flags=outcome.flags,
-    )

@@ -1,21 +1,27 @@
-"""What a training's log says: the metrics it reported, and the values it really applied."""
+"""The metrics that a training reported in its log, and the values that it really applied."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import stat
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError
 from ..mutation.distributions import Value
+from . import log_search
 from .hyperparameter import Hyperparameter
 
-__all__ = ["LogReading", "read_log", "read_log_file"]
+__all__ = ["LogReading", "read_log_file"]
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_MOST_BYTES = 64 * 1024 * 1024
+_WHOLE_DEADLINE_S = 60.0
+"""Seconds after which the reading of a log is given up, whatever it is busy with."""
 _RELATIVE = 1e-6
 """Two floats that differ by less are the same value: a float32 keeps seven digits."""
 _DIGITS_ENOUGH = 3
@@ -24,12 +30,12 @@ _DIGITS_ENOUGH = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogReading:
-    """What was found in one log.
+    """The findings in one log.
 
     Args:
         metrics: the last match of each pattern, as a finite number.
         applied: the first match of each hyperparameter's *applied* pattern.
-        flags: what a person should know: a value that was asked for and not applied, a metric that is not a number.
+        flags: remarks for the reader: a value that was asked for and not applied, a metric that is not a number.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -37,69 +43,82 @@ class LogReading:
     flags: tuple[str, ...] = ()
 
 
-def plain_text(text: str) -> str:
-    """A log as its patterns see it: without colour codes, and with each redrawn progress line on a line of its own."""
-    return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-
-
 def read_log_file(
     log: Path,
     patterns: Mapping[str, re.Pattern[str]],
     hyperparameters: Mapping[str, Hyperparameter],
     values: Mapping[str, Value],
+    *,
+    deadline_s: float = log_search.PATTERN_DEADLINE_S,
 ) -> LogReading:
-    """``read_log`` for a file; of a huge one the first and the last 32 MiB count, and a flag says so."""
-    try:
-        size = log.stat().st_size
-        with log.open("rb") as stream:
-            raw = stream.read(_MOST_BYTES // 2 if size > _MOST_BYTES else _MOST_BYTES)
-            if size > _MOST_BYTES:
-                stream.seek(-(_MOST_BYTES // 2), 2)
-                raw += b"\n" + stream.read(_MOST_BYTES // 2)
-    except OSError as problem:
-        return LogReading(flags=(f"the log cannot be read: {problem}",))
-    reading = read_log(raw.decode("utf-8", "replace"), patterns, hyperparameters, values)
-    if size > _MOST_BYTES:
-        note = f"the log has {size} bytes; its first and last {_MOST_BYTES // 2} were read"
-        return LogReading(metrics=reading.metrics, applied=reading.applied, flags=(*reading.flags, note))
-    return reading
+    """Return what a log says. The search runs in a child process and ends within a minute.
 
-
-def read_log(
-    text: str,
-    patterns: Mapping[str, re.Pattern[str]],
-    hyperparameters: Mapping[str, Hyperparameter],
-    values: Mapping[str, Value],
-) -> LogReading:
-    """What a log says.
-
-    A metric is the *last* match of its pattern, because trainings print it again each epoch. An applied value is the
-    *first* match, because a schedule moves it afterwards.
+    A metric is the *last* match of its pattern, because trainings print it again in each epoch. An applied value is
+    the *first* match, because a schedule changes it afterwards. A flag names a pattern that ran out of time, lines
+    that were shortened, and a log of which only both ends were read.
 
     Args:
-        text: the log.
-        patterns: one a metric, with one group that holds a number.
+        log: the file; one that cannot be read becomes a flag.
+        patterns: one per metric, with one group that holds a number.
         hyperparameters: those of the workload; the ones with an *applied* pattern are compared.
         values: what was asked for; ``None`` was left to the training, and is not compared.
+        deadline_s: seconds of search per pattern.
     """
-    text, flags = plain_text(text), []
+    compared = {name: some for name, some in hyperparameters.items() if some.applied is not None}
+    job = {
+        "log": str(log.absolute()),
+        "first": {name: some.applied.pattern for name, some in compared.items() if some.applied},
+        "last": {name: pattern.pattern for name, pattern in patterns.items()},
+        "deadline_s": deadline_s,
+    }
+    try:
+        status = log.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return LogReading(flags=(f"the log cannot be read: {log} is not a plain file",))
+        found = _search(job)
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        return LogReading(flags=(f"the log cannot be read: {problem}",))
+    flags = _search_flags(found, status.st_size, deadline_s)
     metrics: dict[str, float] = {}
-    for name, pattern in patterns.items():
-        found = None
-        for found in pattern.finditer(text):  # noqa: B007 - the last one is wanted
-            pass
-        if found is None:
-            continue
-        number = _number(found.group(1))
+    for name, text in found["last"].items():
+        number = _number(text)
         if number is None:
-            flags.append(f"{name}: the log shows {found.group(1)!r}, which is not a finite number")
+            flags.append(f"{name}: the log shows {text!r}, which is not a finite number")
         else:
             metrics[name] = number
     applied: dict[str, Value] = {}
-    for name, one in hyperparameters.items():
-        if one.applied is not None:
-            flags.extend(_compare(one, one.applied.search(text), values.get(name), applied))
+    for name, hyperparameter in compared.items():
+        if ["first", name] not in found["slow"]:
+            flags.extend(_compare(hyperparameter, found["first"].get(name), values.get(name), applied))
     return LogReading(metrics=metrics, applied=applied, flags=tuple(flags))
+
+
+def _search(job: dict[str, Any]) -> dict[str, Any]:
+    if not job["first"] and not job["last"]:
+        return {"first": {}, "last": {}, "slow": [], "shortened": 0}
+    command = [sys.executable, "-I", "-S", log_search.__file__]
+    done = subprocess.run(
+        command, input=json.dumps(job), capture_output=True, text=True, timeout=_WHOLE_DEADLINE_S, check=False
+    )
+    if done.returncode != 0:
+        raise OSError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _search_flags(found: dict[str, Any], size: int, deadline_s: float) -> list[str]:
+    flags = [
+        f"{name}: its {'applied' if kind == 'first' else 'metric'} pattern was stopped after {deadline_s:g} s of search"
+        f" in the log; write a pattern that begins with fixed text, without nested repetition such as (a+)+"
+        for kind, name in found["slow"]
+    ]
+    if found["shortened"]:
+        count, longest = found["shortened"], log_search.LONGEST_LINE
+        flags.append(f"only the first {longest} characters of long lines in the log were searched (number: {count})")
+    if size > log_search.MOST_BYTES:
+        half = log_search.MOST_BYTES // 2
+        flags.append(f"the log has {size} bytes; only its first and last {half} bytes were searched")
+    return flags
 
 
 def _number(text: str | None) -> float | None:
@@ -110,18 +129,20 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _compare(one: Hyperparameter, found: re.Match[str] | None, asked: Value, applied: dict[str, Value]) -> list[str]:
+def _compare(hyperparameter: Hyperparameter, found: str | None, asked: Value, applied: dict[str, Value]) -> list[str]:
+    """Return the flags of one hyperparameter, and put the value that the log shows into ``applied``."""
+    name = hyperparameter.name
     if found is None:
-        return [] if asked is None else [f"{one.name}: the log does not show which value was applied"]
-    text = (found.group(1) or "").strip()
+        return [] if asked is None else [f"{name}: the log does not show which value was applied"]
+    text = found.strip()
     try:
-        value = one.parsed(text)
+        value = hyperparameter.parsed(text)
     except ConfigError:
-        return [f"{one.name}: the log shows {text!r}, which is not a value of type {one.kind}"]
-    applied[one.name] = value
+        return [f"{name}: the log shows {text!r}, which is not a value of type {hyperparameter.kind}"]
+    applied[name] = value
     if asked is None or _same(asked, value, text):
         return []
-    return [f"{one.name}: asked for {asked!r}, applied {text}"]
+    return [f"{name}: asked for {asked!r}, applied {text}"]
 
 
 def _same(asked: Value, value: Value, text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,29 @@ from pathlib import Path
 from ..documents.node import Node, shown
 from ..documents.readers import included_file, read_document
 from ..errors import RegistryError, did_you_mean
+from .command_words import OWN_PLACEHOLDERS
+from .entry_values import (
+    read_config,
+    read_environment,
+    read_metric_file,
+    read_output,
+    read_path,
+    read_python,
+    read_sample,
+    read_words,
+    texts,
+)
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
-from .metrics import plain_text
 from .workload import Output, Profile, Workload
 
 __all__ = ["Registry", "load_registry"]
 
 _ENTRY_KEYS = (
-    *("path", "train_script", "python", "models", "model_flag", "required_args", "env", "output"),
+    *("path", "train_script", "command", "cwd", "config", "python", "models", "model_flag", "required_args"),
+    *("env", "output", "after"),
     *("supported_hyperparams", "model_overrides", "profiles", "performance_metrics", "required_metrics", "sample_log"),
 )
-_NEEDED = ("path", "train_script", "models")
+_NEEDED = ("path", "models")
 _NO_FLAG = "default"
 """A model of this name passes no model flag."""
 _RESERVED = ("args", "models")
@@ -41,14 +52,14 @@ class Registry:
     files: tuple[Path, ...] = ()
 
     def names(self) -> tuple[str, ...]:
-        """All names, ``repository/model``, in the order of the files."""
+        """Return all names, ``repository/model``, in the order of the files."""
         return tuple(self.workloads)
 
     def get(self, name: str) -> Workload:
-        """A workload by name, without a look at the disk.
+        """Return a workload by name, without looking at the disk.
 
         Raises:
-            RegistryError: there is none of that name.
+            RegistryError: there is no workload of that name.
         """
         if name not in self.workloads:
             if not self.files:
@@ -61,10 +72,10 @@ class Registry:
         return self.workloads[name]
 
     def workload(self, name: str) -> Workload:
-        """A workload that can run here: its folder and its script are there.
+        """Return a workload that can run here: its folder and its script exist.
 
         Raises:
-            RegistryError: there is none of that name, or its folder or script is missing or cannot be executed.
+            RegistryError: there is no workload of that name, or its folder or script is missing or cannot be executed.
         """
         found = self.get(name)
         found.check()
@@ -72,7 +83,7 @@ class Registry:
 
 
 def load_registry(paths: Sequence[Path]) -> Registry:
-    """The workloads of all the files; a repository that a later file names replaces the earlier one whole.
+    """Return the workloads of all the files; a repository that a later file names replaces the earlier one whole.
 
     Files that a file includes are read before it. Nothing but the files and their sample logs is looked at: whether a
     checkout is there is checked when a workload is asked for.
@@ -116,6 +127,11 @@ def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
     for key in _NEEDED:
         if key not in fields:
             node.fail(f"lacks {shown(key)}", f"an entry needs {', '.join(map(shown, _NEEDED))}")
+    if ("train_script" in fields) == ("command" in fields):
+        node.fail(
+            'must have either "train_script" or "command"' if "command" in fields else 'lacks "train_script"',
+            'name a script, or give a "command": ["program", "--lr={lr}"]',
+        )
     models = [item.text() for item in fields["models"].array()]
     if not models or len(set(models)) < len(models):
         fields["models"].fail(f"must name at least one model, each once, not {shown(fields['models'].value)}")
@@ -123,7 +139,16 @@ def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
         if name in _RESERVED:
             one.fail(f"a hyperparameter cannot be called {shown(name)}", "profiles use that name for something else")
     hyperparameters = {name: one.entries() for name, one in _members(fields, "supported_hyperparams").items()}
-    common = _Common(node=node, fields=fields, base=base, hyperparameters=hyperparameters, models=tuple(models))
+    words, names = read_words(fields["command"]) if "command" in fields else ((), [])
+    common = _Common(
+        node=node,
+        fields=fields,
+        base=base,
+        hyperparameters=hyperparameters,
+        models=tuple(models),
+        words=words,
+        placeholders=names,
+    )
     for key in ("model_overrides", "required_metrics", "sample_log"):
         if key in fields and isinstance(fields[key].value, dict):
             fields[key].object(models)
@@ -136,48 +161,81 @@ def _members(fields: Mapping[str, Node], key: str) -> dict[str, Node]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Common:
-    """What the models of one repository share while they are read."""
+    """The parts of a repository's entry that its models share."""
 
     node: Node
     fields: Mapping[str, Node]
     base: Path
     hyperparameters: _Fields
     models: tuple[str, ...]
+    words: tuple[str, ...]
+    placeholders: list[str]
 
     def workload(self, repository: str, model: str) -> Workload:
         fields = self.fields
         overrides = _members(fields, "model_overrides").get(model)
         described = _overlay(self.hyperparameters, overrides.entries() if overrides else {})
         published = self._build(described)
-        patterns = {}
+        self._refuse_unknown_placeholders(published)
+        patterns, files = {}, {}
         if "performance_metrics" in fields:
-            metrics = fields["performance_metrics"].object(("log_patterns",))
+            metrics = fields["performance_metrics"].object(("log_patterns", "files"))
+            files = {name: read_metric_file(place) for name, place in _members(metrics, "files").items()}
+            for name in files:
+                if name in _members(metrics, "log_patterns"):
+                    metrics["files"].child(name, None).fail("the metric has a log pattern too", "remove one of them")
             patterns = {name: read_pattern(one) for name, one in _members(metrics, "log_patterns").items()}
         profiles = {name: self._profile(one, model, described) for name, one in _members(fields, "profiles").items()}
         self._test_patterns(model, patterns, published)
         return Workload(
             repository=repository,
             model=model,
-            path=_path(fields["path"], self.base),
-            script=fields["train_script"].text(),
+            path=read_path(fields["path"], self.base),
+            script=fields["train_script"].text() if "train_script" in fields else "",
+            words=self.words,
+            folder=fields["cwd"].text() if "cwd" in fields else "",
+            config=read_config(fields["config"]) if "config" in fields else None,
             registry=f"{self.node.source.file}",
-            python=fields["python"].text() if "python" in fields else None,
+            python=read_python(fields["python"], self.base) if "python" in fields else (),
             arguments=(*self._model_arguments(model), *self._required_arguments()),
-            environment=_read_environment(fields),
-            output=_read_output(fields["output"]) if "output" in fields else Output(),
+            environment=read_environment(fields["env"]) if "env" in fields else {},
+            output=self._output(),
             published=Profile(hyperparameters=published),
             profiles=profiles,
             patterns=patterns,
-            required_metrics=self._required_metrics(model, patterns),
+            metric_files=files,
+            required_metrics=self._required_metrics(model, [*patterns, *files]),
+            after=fields["after"].text() if "after" in fields else None,
         )
 
     def _build(self, described: _Fields) -> dict[str, Hyperparameter]:
         place = self.fields.get("supported_hyperparams", self.node)
-        return {name: read_hyperparameter(name, place.child(name, None), one) for name, one in described.items()}
+        return {
+            name: read_hyperparameter(name, place.child(name, None), members, in_command=name in self.placeholders)
+            for name, members in described.items()
+        }
+
+    def _refuse_unknown_placeholders(self, published: Mapping[str, Hyperparameter]) -> None:
+        known = [*OWN_PLACEHOLDERS, *published]
+        for name in self.placeholders:
+            if name not in known:
+                self.fields["command"].fail(
+                    f"has the placeholder {shown(name)}, which is not known", did_you_mean(name, known)
+                )
+            if name in published and published[name].default is None:
+                self.fields["command"].fail(
+                    f"has the placeholder {shown(name)}, which has no default", f"give {shown(name)} a default"
+                )
+
+    def _output(self) -> Output:
+        in_command = "output" in self.placeholders
+        if "output" in self.fields:
+            return read_output(self.fields["output"], in_command=in_command)
+        return Output(kind="command") if in_command else Output()
 
     def _profile(self, node: Node, model: str, described: _Fields) -> Profile:
         entries = node.entries()
-        args = _texts(entries.pop("args")) if "args" in entries else ()
+        args = texts(entries.pop("args")) if "args" in entries else ()
         special = entries.pop("models").object(self.models) if "models" in entries else {}
         for other in special.values():
             others = other.entries()
@@ -190,31 +248,37 @@ class _Common:
         described = _overlay(described, {name: one for name, one in entries.items() if name in described})
         if model in special:
             own = special[model].entries()
-            args += _texts(own.pop("args")) if "args" in own else ()
+            args += texts(own.pop("args")) if "args" in own else ()
             described = _overlay(described, own)
         return Profile(hyperparameters=self._build(described), args=args)
 
     def _model_arguments(self, model: str) -> tuple[str, ...]:
-        if model == _NO_FLAG:
+        flag = self.fields.get("model_flag")
+        if flag is not None and isinstance(flag.value, dict):
+            switches = flag.object(self.models)
+            if model not in switches:
+                flag.fail(f"says nothing about the model {shown(model)}", "give it a switch, or an empty list")
+            return texts(switches[model])
+        if model == _NO_FLAG or "model" in self.placeholders:
             return ()
         if "model_flag" not in self.fields:
             self.node.fail(
                 f'has a model {shown(model)} and no "model_flag"',
                 f"say how the script is told which model to train, or call its only model {shown(_NO_FLAG)}",
             )
-        flag = self.fields["model_flag"].text()
-        return (f"{flag}{model}",) if flag.endswith("=") else (flag, model)
+        name = self.fields["model_flag"].text()
+        return (f"{name}{model}",) if name.endswith("=") else (name, model)
 
     def _required_arguments(self) -> tuple[str, ...]:
-        return tuple(text for one in _members(self.fields, "required_args").values() for text in _texts(one))
+        return tuple(text for one in _members(self.fields, "required_args").values() for text in texts(one))
 
-    def _required_metrics(self, model: str, patterns: Mapping[str, re.Pattern[str]]) -> tuple[str, ...] | None:
+    def _required_metrics(self, model: str, known: Sequence[str]) -> tuple[str, ...] | None:
         node = self.fields.get("required_metrics")
         if node is not None and isinstance(node.value, dict):
             node = node.entries().get(model)
         if node is None:
             return None
-        return tuple(item.one_of(patterns) for item in node.array())
+        return tuple(item.one_of(known) for item in node.array())
 
     def _test_patterns(
         self, model: str, patterns: Mapping[str, re.Pattern[str]], published: Mapping[str, Hyperparameter]
@@ -224,7 +288,7 @@ class _Common:
             node = node.entries().get(model)
         if node is None:
             return
-        text = "\n".join(_sample(one, self.base) for one in node.one_or_more())
+        text = "\n".join(read_sample(one, self.base) for one in node.one_or_more())
         wanted = {f"performance_metrics.log_patterns.{name}": pattern for name, pattern in patterns.items()}
         wanted |= {f"supported_hyperparams.{n}.applied": one.applied for n, one in published.items() if one.applied}
         for place, pattern in wanted.items():
@@ -249,7 +313,7 @@ def _check_number(node: Node, name: str, text: str) -> None:
 
 
 def _overlay(described: _Fields, changes: Mapping[str, Node]) -> _Fields:
-    """Hyperparameters with changes laid over them: an object changes its members, a value the default, null removes."""
+    """Return changed hyperparameters: an object changes members, a value changes the default, null removes."""
     result = dict(described)
     for name, change in changes.items():
         if name not in described:
@@ -261,54 +325,3 @@ def _overlay(described: _Fields, changes: Mapping[str, Node]) -> _Fields:
         else:
             result[name] = {**described[name], "default": change}
     return result
-
-
-def _texts(node: Node) -> tuple[str, ...]:
-    """Arguments: a list as it is, a text split as a shell would split it, with nothing in it expanded."""
-    if isinstance(node.value, list):
-        return tuple(item.text() for item in node.array())
-    text = node.text()
-    try:
-        return tuple(shlex.split(text))
-    except ValueError as problem:
-        node.fail(f"{shown(text)} cannot be split into arguments: {problem}", "write a list of texts instead")
-
-
-def _read_output(node: Node) -> Output:
-    fields = node.object(("flag", "env", "copy", "share"))
-    kinds = [key for key in ("flag", "env", "copy") if key in fields]
-    if len(kinds) != 1:
-        node.fail('must have one of "flag", "env" and "copy"', 'for example {"flag": "--output-dir"}')
-    share = tuple(item.text() for item in fields["share"].array()) if "share" in fields else ()
-    if "copy" in fields:
-        return Output(kind="copy" if fields["copy"].boolean() else "checkout", share=share)
-    if share:
-        fields["share"].fail('belongs to "copy"')
-    if "flag" in fields:
-        return Output(kind="flag", name=fields["flag"].text())
-    return Output(kind="env", name=fields["env"].text())
-
-
-def _path(node: Node, base: Path) -> Path:
-    try:
-        return (base / Path(node.text()).expanduser()).resolve()
-    except (OSError, RuntimeError) as problem:  # a loop of links; a home folder of nobody
-        node.fail(f"{shown(node.value)} is not a path that can be used: {problem}")
-
-
-def _read_environment(fields: Mapping[str, Node]) -> dict[str, str]:
-    members = _members(fields, "env")
-    for name, node in members.items():
-        if not name or "=" in name:
-            node.fail(f"{shown(name)} is not the name of a variable")
-        if not isinstance(node.value, str):
-            node.fail(f"must be a text, not {shown(node.value)}", "put it in quotes")
-    return {name: str(node.value) for name, node in members.items()}
-
-
-def _sample(node: Node, base: Path) -> str:
-    path = _path(node, base)
-    try:
-        return plain_text(path.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError) as problem:
-        node.fail(f"the sample log {path} cannot be read: {problem}", "relative paths start at the registry's folder")

@@ -14,17 +14,20 @@ from typing import Literal
 from ..errors import ConfigError, RegistryError, did_you_mean
 from ..mutation.distributions import Distribution, Value, as_distribution
 from ..processes.command import Command
-from .hyperparameter import Hyperparameter
+from .command_words import filled, placeholders
+from .config_file import ConfigFile
+from .hyperparameter import Hyperparameter, text_of
+from .metric_files import MetricFile
 
 __all__ = ["OUTPUT_VARIABLE", "Output", "Profile", "Workload", "thread_environment"]
 
 OUTPUT_VARIABLE = "PARALLEL_ENERGY_OUTPUT_DIR"
-"""Always set for a child: the folder that is its own."""
+"""Variable that is always set for a child: the path of its own output folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Named defaults beside the published ones, such as ``quick``.
+    """Named defaults in addition to the published ones, such as ``quick``.
 
     Args:
         hyperparameters: all of the workload's, with this profile's defaults and ranges.
@@ -37,25 +40,28 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """How a child is given an output folder of its own.
+    """The way in which a child is given an output folder of its own.
 
     Args:
-        kind: ``flag`` and ``env`` name it to the script; ``copy`` runs a copy of the checkout; ``checkout`` means that
-            the script writes where it stands.
+        kind: ``flag`` and ``env`` name it to the script; ``command`` has the placeholder ``{output}``; ``copy`` runs a
+            copy of the checkout; ``checkout`` means that the script writes into its own folder.
         name: the flag or the variable.
+        file: the name of the file in the output folder that the training writes, where it takes a file.
         share: for ``copy``: paths within the checkout that are linked instead of copied, such as data sets.
     """
 
-    kind: Literal["flag", "env", "copy", "checkout"] = "checkout"
+    kind: Literal["flag", "env", "copy", "checkout", "command"] = "checkout"
     name: str = ""
+    file: str = ""
     share: tuple[str, ...] = ()
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """The thread budget and the wait policy, as variables.
+    """Return the thread budget and the wait policy as environment variables.
 
-    Two CPU trainings side by side collapse without them: each takes all cores, and waiting threads spin (two
-    ResNet-20 at batch 32, 65 ms a step alone: 300 ms by default, 172 with passive waiting, 126 with one thread each).
+    Without them two concurrent CPU trainings slow each other down by factors: each takes all cores, and waiting
+    threads spin (two ResNet-20 at batch 32, 65 ms per step alone: 300 ms by default, 172 ms with passive waiting,
+    126 ms with one thread each).
 
     Raises:
         ConfigError: ``threads`` is below 1.
@@ -68,18 +74,23 @@ def thread_environment(threads: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A training that is ready to be asked for: everything in it was checked when the registry was read."""
+    """A registered training; everything in it was checked when the registry was read."""
 
     repository: str
     model: str
     path: Path
-    """The folder in which it runs; absolute."""
-    script: str
-    """Relative to ``path``."""
+    """The folder of the checkout; absolute."""
+    script: str = ""
+    """Relative to ``path``; empty where ``words`` say what runs."""
+    words: tuple[str, ...] = ()
+    """The command with placeholders, instead of a script."""
+    folder: str = ""
+    """The working directory, relative to ``path``."""
+    config: ConfigFile | None = None
     registry: str = ""
-    """Where it is written, for messages: file and place."""
-    python: str | None = None
-    """Interpreter of a ``.py`` script; ``None`` is the one that runs the tests."""
+    """The file of the registry, for messages."""
+    python: tuple[str, ...] = ()
+    """Interpreter of a ``.py`` script, and its arguments; empty for the interpreter that runs the tests."""
     arguments: tuple[str, ...] = ()
     """Model flag and required arguments."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -88,8 +99,12 @@ class Workload:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
     """Metric patterns."""
+    metric_files: Mapping[str, MetricFile] = field(default_factory=dict)
+    """Metrics that are read from files in the output folder."""
     required_metrics: tuple[str, ...] | None = None
-    """Metrics without which a run has failed; ``None``: at least one of those that have patterns."""
+    """Metrics without which a run has failed; ``None``: at least one of those that are registered."""
+    after: str | None = None
+    """The repository that an own implementation follows; ``None`` where the repository itself runs."""
 
     @property
     def name(self) -> str:
@@ -102,7 +117,7 @@ class Workload:
         return self.published.hyperparameters
 
     def profile(self, name: str | None) -> Profile:
-        """A profile by name; ``None`` is the published defaults.
+        """Return a profile by name; ``None`` is the published defaults.
 
         Raises:
             RegistryError: there is no such profile.
@@ -116,7 +131,7 @@ class Workload:
         return self.profiles[name]
 
     def values(self, profile: str | None = None, /, **fixed: object) -> dict[str, Value]:
-        """The value of each hyperparameter: the profile's defaults with ``fixed`` laid over them, types checked.
+        """Return the value of each hyperparameter: the profile's defaults with ``fixed`` laid over them, types checked.
 
         A range says what mutation draws from; a fixed value may lie outside it (one epoch, for a quick look), but not
         outside the registry's ``limits``.
@@ -126,7 +141,7 @@ class Workload:
         """
         known = self.profile(profile).hyperparameters
         self._refuse_unknown(fixed, known)
-        values = {name: one.default for name, one in known.items()}
+        values = {name: some.default for name, some in known.items()}
         for name, value in fixed.items():
             try:
                 values[name] = known[name].checked(value)
@@ -141,7 +156,7 @@ class Workload:
         *,
         profile: str | None = None,
     ) -> dict[str, Distribution]:
-        """What hyperparameters may become.
+        """Return the distributions from which hyperparameters are drawn.
 
         Args:
             names: those whose registered range counts; ``None`` is every one that has a range, unless ``given`` names
@@ -155,7 +170,7 @@ class Workload:
         known = self.profile(profile).hyperparameters
         given = given or {}
         if names is None:
-            names = () if given else [name for name, one in known.items() if one.distribution is not None]
+            names = () if given else [name for name, some in known.items() if some.distribution is not None]
         names = list(names)
         self._refuse_unknown([*names, *given], known)
         space = {}
@@ -188,7 +203,7 @@ class Workload:
         Raises:
             RegistryError: with the path, and what to do.
         """
-        script = self.path / self.script
+        script = self.path / (self.script or self.folder)
         try:
             self._look(script)
         except OSError as problem:  # a name that is too long, a mount that does not answer
@@ -200,33 +215,58 @@ class Workload:
                 f"{self.registry}: {self.name}: there is no folder {self.path}; check out the repository there, or"
                 ' correct "path" (relative paths start at the folder of the registry file)'
             )
+        if not (self.path / self.folder).is_dir():
+            raise RegistryError(f'{self.registry}: {self.name}: there is no folder {script}; correct "cwd"')
+        if self.words:
+            self._look_for_program()
+            return
         if not script.is_file():
             raise RegistryError(f'{self.registry}: {self.name}: there is no script {script}; correct "train_script"')
         if script.suffix == ".py":
-            if self.python is not None and shutil.which(self.python) is None:
-                raise RegistryError(f'{self.registry}: {self.name}: "python" is {self.python!r}, which cannot be run')
+            self._find_python()
         elif not os.access(script, os.X_OK):
             raise RegistryError(f"{self.registry}: {self.name}: {script} is not executable; run: chmod +x {script}")
 
+    def _find_python(self) -> None:
+        if self.python and shutil.which(self.python[0]) is None:
+            raise RegistryError(f'{self.registry}: {self.name}: "python" is {self.python[0]!r}, which cannot be run')
+
+    def _look_for_program(self) -> None:
+        program = self.words[0]
+        if "python" in placeholders(program):
+            self._find_python()
+        elif not placeholders(program) and shutil.which(_program(program, self.path / self.folder)) is None:
+            raise RegistryError(
+                f"{self.registry}: {self.name}: the program {program!r} of the command is not found or not executable;"
+                " install it, or write its path (relative paths start at the working directory)"
+            )
+
     @property
     def writes_into_checkout(self) -> bool:
-        """Whether two runs at the same time would write over each other's files."""
+        """True if two runs at the same time would overwrite each other's files."""
         return self.output.kind == "checkout"
 
     def isolated(self) -> Workload:
-        """This workload, running in a copy of its checkout if it would otherwise write into it."""
+        """Return this workload, running in a copy of its checkout if it would otherwise write into it."""
         return replace(self, output=Output(kind="copy")) if self.writes_into_checkout else self
 
-    def prepare(self, output_dir: Path) -> None:
-        """Make the output folder and, for a workload that runs in a copy, the copy. Call it before ``command`` runs.
+    def prepare(self, output_dir: Path, values: Mapping[str, Value], *, profile: str | None = None) -> None:
+        """Make the output folder, the copy of the checkout and of the config file where there are any.
+
+        Call this before the command runs, with the same arguments.
 
         Raises:
-            RegistryError: the folder cannot be made or the checkout not copied.
+            RegistryError: the folder cannot be made, the checkout not copied, or the config template not be used.
         """
         try:
             output_dir.mkdir(parents=True, exist_ok=True)
             if self.output.kind == "copy" and not (output_dir / "checkout").exists():
                 self._copy(output_dir / "checkout")
+            if self.config is not None:
+                known = self.profile(profile).hyperparameters
+                keys = {some.config: values.get(name) for name, some in known.items() if some.config}
+                given = {key: value for key, value in keys.items() if value is not None}
+                self.config.write(self.path, output_dir, given)
         except (OSError, shutil.Error) as problem:
             raise RegistryError(f"{self.name}: {output_dir} cannot be prepared: {problem}") from problem
 
@@ -255,7 +295,7 @@ class Workload:
     def command(
         self, values: Mapping[str, Value], *, output_dir: Path, threads: int, profile: str | None = None
     ) -> Command:
-        """The argument list that trains with these values, with its folder and added environment.
+        """Return the argument list that trains with these values, with its folder and added environment.
 
         Values are passed literally, floats in their shortest exact form; no shell sees them.
 
@@ -269,24 +309,63 @@ class Workload:
             ConfigError: ``threads`` is below 1, or an argument holds a NUL character.
             RegistryError: there is no such profile.
         """
-        chosen, output_dir = self.profile(profile), output_dir.absolute()
-        cwd = output_dir / "checkout" if self.output.kind == "copy" else self.path
-        script = str(cwd / self.script)
-        argv = [self.python or sys.executable, script] if script.endswith(".py") else [script]
+        chosen, output_dir = self.profile(profile).hyperparameters, output_dir.absolute()
+        checkout = output_dir / "checkout" if self.output.kind == "copy" else self.path
+        python = self.python or (sys.executable,)
+        output = str(output_dir / self.output.file) if self.output.file else str(output_dir)
+        config = str(self.config.copy_path(output_dir)) if self.config else ""
+        own: dict[str, str | tuple[str, ...]] = {
+            "python": python,
+            "output": output,
+            "threads": str(threads),
+            "model": self.model,
+            "config": config,
+        }
+        used = {name for word in self.words for name in placeholders(word)}
+        argv = self._program_words(checkout, {**own, **self._texts(used & chosen.keys(), values)}, python)
         argv += self.arguments
-        for name, one in chosen.hyperparameters.items():
-            argv += one.arguments(values.get(name))
-        argv += chosen.args
         environment = {**thread_environment(threads), OUTPUT_VARIABLE: str(output_dir)}
+        for name, hyperparameter in chosen.items():
+            value = values.get(name)
+            if hyperparameter.env and value is not None:
+                environment[hyperparameter.env] = text_of(value)
+            elif name not in used:
+                argv += hyperparameter.arguments(value)
+        argv += self.profile(profile).args
+        if self.config is not None and self.config.flag:
+            argv += _flagged(self.config.flag, config)
         if self.output.kind == "flag":
-            argv += (
-                [f"{self.output.name}{output_dir}"]
-                if self.output.name.endswith("=")
-                else [
-                    self.output.name,
-                    str(output_dir),
-                ]
-            )
+            argv += _flagged(self.output.name, output)
         elif self.output.kind == "env":
-            environment[self.output.name] = str(output_dir)
-        return Command(argv=tuple(argv), cwd=cwd, env={**environment, **self.environment})
+            environment[self.output.name] = output
+        return Command(argv=tuple(argv), cwd=checkout / self.folder, env={**environment, **self.environment})
+
+    def _program_words(
+        self, checkout: Path, placeholder_values: Mapping[str, str | tuple[str, ...]], python: tuple[str, ...]
+    ) -> list[str]:
+        if not self.words:
+            script = str(checkout / self.script)
+            return [*python, script] if script.endswith(".py") else [script]
+        argv = filled(self.words, placeholder_values)
+        return [_program(argv[0], checkout / self.folder), *argv[1:]]
+
+    def _texts(self, names: Iterable[str], values: Mapping[str, Value]) -> dict[str, str]:
+        texts = {}
+        for name in names:
+            value = values.get(name)
+            if value is None:
+                raise RegistryError(
+                    f"{self.name}: the command has the placeholder {{{name}}}, but {name} has no value;"
+                    f" give it a default ({self.registry})"
+                )
+            texts[name] = text_of(value)
+        return texts
+
+
+def _program(word: str, folder: Path) -> str:
+    """Return a program as it can be started from anywhere: a name is found on PATH, a path starts at the folder."""
+    return str(folder / word) if "/" in word else word
+
+
+def _flagged(flag: str, text: str) -> tuple[str, ...]:
+    return (f"{flag}{text}",) if flag.endswith("=") else (flag, text)

@@ -1,4 +1,4 @@
-"""Makes the training scripts' modules importable, as they are for a script that runs beside them."""
+"""Makes the modules of the training scripts importable: each script's own folder and the shared one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS / "workloads"))
+sys.path[:0] = [str(folder) for folder in sorted((EXPERIMENTS / "workloads").iterdir()) if folder.is_dir()]
 
 
 @pytest.fixture(autouse=True)
 def csv_limit():
-    """The trainings are scripts: what they set for their own process must not stay in this one."""
+    """Restore the limit of the csv module, which the training scripts raise for their own process."""
     before = csv.field_size_limit()
     yield
     csv.field_size_limit(before)

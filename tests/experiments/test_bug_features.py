@@ -27,8 +27,8 @@ def test_rows_come_back_as_written(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "not there: bug_frequency"),
-        (TITLES.replace("match", "label") + "\n", "not there: match"),
+        ("", "missing: bug_frequency"),
+        (TITLES.replace("match", "label") + "\n", "missing: match"),
         (TITLES + "\n", "at least one row whose 'match' is 1"),
         (TITLES + "\n1,x,0,0,0,0,0,0\n", "at least one row whose 'match' is 1"),
         (TITLES + "\n1,x,high,0,0,0,0,1\n", "row 1: expected a number in 'rVSM_similarity', found 'high'"),

@@ -9,7 +9,7 @@ import pytest
 from bracket_trees import Tree, postorder, preorder, read_tree, write_tree
 from clone_files import Pair, read_clones, write_clones
 from data_errors import DataError
-from stdlib_clones import optimised_tree, rewritten
+from stdlib_clones import _library_functions, functions_of, optimised_tree, rewritten
 
 TREE = "A [ B [ D ] C ]"
 A, B = ("0", "a.c"), ("1", "b.c")
@@ -57,7 +57,7 @@ def test_wrong_brackets_are_refused(text):
         ("Generated_test.csv", "a,b,c,d,e\n0,a.c,9,b.c,1\n", "9/b.c is not in the file of trees"),
         ("Generated_valid.csv", "a,b,c,d,e\n0,a.c\n", "expected 5 columns, found 2"),
         ("Generated_valid.csv", "a,b,c,d,e\n", "at least one row"),
-        ("Generated_with_AST+OAST.csv", "a,b,c,d,e\n0,a.c,x,A,A [ B\n", "row 1: the fifth column is no tree"),
+        ("Generated_with_AST+OAST.csv", "a,b,c,d,e\n0,a.c,x,A,A [ B\n", "row 1: the fifth column is not a tree"),
     ],
 )
 def test_a_damaged_file_is_named(folder, name, content, words):
@@ -101,3 +101,33 @@ def test_the_optimised_tree_has_no_names():
     """Two functions that differ in their names alone have the same optimised tree."""
     first, second = (ast.parse(f"def f({name}):\n    return {name} + 1").body[0] for name in ("x", "total"))
     assert optimised_tree(first) == optimised_tree(second)
+
+
+NESTED = """
+def outer(a, b, c):
+    def inner(x, y):
+        total = x + y * 2 - x * y
+        if total > x and total > y:
+            total = total - x - y
+        return total + x * x + y * y
+    if a > b:
+        return inner(a, b) + inner(b, c)
+    return inner(c, a)
+"""
+
+
+def test_a_nested_function_is_part_of_the_function_around_it():
+    """The split cannot put a function on one side and the code inside it on the other."""
+    assert [function.name for function in functions_of(ast.parse(NESTED))] == ["outer"]
+
+
+def test_no_function_of_the_set_contains_another_or_equals_it():
+    """True for the whole standard library, whatever its version."""
+    functions = _library_functions()
+    inside = [
+        {ast.unparse(node) for node in ast.walk(some) if node is not some and hasattr(node, "body")}
+        for some in functions
+    ]
+    texts = {ast.unparse(function) for function in functions}
+    assert not any(texts & nested for nested in inside)
+    assert len({optimised_tree(function) for function in functions}) == len(functions)

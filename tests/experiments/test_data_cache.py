@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import c_functions
 import data_cache
 import pytest
 from data_cache import CACHE_VARIABLE, cached_folder
@@ -72,11 +73,11 @@ def test_real_processes_together(root, tmp_path):
     """Four processes that generate the same set at once all end well, with one set."""
     script = tmp_path / "generate.py"
     script.write_text(GENERATE)
-    folder = Path(data_cache.__file__).parent
+    folders = [str(Path(module.__file__).parent) for module in (data_cache, c_functions)]
     runs = [
         subprocess.Popen(
             [sys.executable, str(script)],
-            env={**os.environ, "PYTHONPATH": str(folder)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
             stdout=subprocess.PIPE,
             text=True,
         )

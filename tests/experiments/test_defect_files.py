@@ -37,7 +37,7 @@ def test_functions_depend_on_the_seed_alone():
         ("code,label\nx,2\n", "row 1: expected the label 0 or 1, found '2'"),
         ("code,label\n", "at least one row"),
         ("code,label\n,1\n", "code in every row"),
-        ('code,label\n"x,1\n', "no D2A file"),
+        ('code,label\n"x,1\n', "not a D2A file"),
         ("code,label\nx\n", "found None"),
     ],
 )
@@ -53,12 +53,12 @@ def test_a_damaged_d2a_file_is_named(tmp_path, content, words):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("function.json", "[{", "no JSON list"),
+        ("function.json", "[{", "not a JSON list"),
         ("function.json", "{}", "expected one JSON list"),
         ("function.json", '[{"func": 3}]', "entry 0: expected an object"),
         ("function.json", '[{"func": "x", "target": 5}]', "label 0 or 1, found 5"),
         ("train.txt", "0\n99\n", "row numbers from 0 to 3"),
-        ("train.txt", "one\n", "one row number a line"),
+        ("train.txt", "one\n", "one row number per line"),
         ("valid.txt", "", "at least one"),
     ],
 )

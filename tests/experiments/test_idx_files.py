@@ -52,7 +52,7 @@ def test_the_header_is_that_of_mnist(folder):
     [
         (b"", "shorter than its header"),
         (bytes.fromhex("00000d0300000001"), "shorter than its header"),
-        (bytes.fromhex("00000d0300000001000000010000000100"), "no idx file of unsigned bytes in 3 dimensions"),
+        (bytes.fromhex("00000d0300000001000000010000000100"), "not an idx file of unsigned bytes in 3 dimensions"),
         (bytes.fromhex("000008030000000100000001000000020000"), "expected images of 28 × 28, found 1 × 2"),
         (bytes.fromhex("0000080300000002000000010000000200"), "asks for 20 bytes, it has 17"),
         (bytes.fromhex("00000803ffffffffffffffffffffffff"), "is damaged"),

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="the experiments extra is not instal
 from forward_forward import ForwardForward, with_label
 from hrnet import _enlarged
 from labelled_set import LabelledSet, shuffled_batches
+from mnist_networks import MnistRnn
 from reid_networks import reid_loss, reid_network
 from resnet_cifar import cifar_resnet
 from roberta import PAD, RobertaClassifier, RobertaShape
@@ -94,3 +95,21 @@ def test_no_batch_holds_a_single_input(count, seen):
     batches = list(shuffled_batches(data, 4, torch.Generator().manual_seed(2)))
     assert sum(len(labels) for _, labels in batches) == seen
     assert min(len(labels) for _, labels in batches) > 1
+
+
+def test_forward_forward_negatives_never_carry_the_right_label():
+    """A negative image with its right label would teach the layers to be quiet for the truth."""
+    labels = torch.arange(10).repeat(100)
+    images = torch.rand(len(labels), 1, 28, 28)
+    model = ForwardForward()
+    right, wrong = model.layer_inputs(images, labels, torch.Generator().manual_seed(0))
+    written = wrong[:, :10].argmax(dim=1)
+    assert torch.equal(right[:, :10].argmax(dim=1), labels)
+    assert not (written == labels).any()
+    assert len(set(written[labels == 3].tolist())) == 9
+
+
+def test_the_lstm_has_the_dropout_of_the_example():
+    """0.25 before the first linear layer, 0.5 before the second."""
+    rates = [module.p for module in MnistRnn().modules() if isinstance(module, torch.nn.Dropout)]
+    assert rates == [0.25, 0.5]

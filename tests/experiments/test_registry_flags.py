@@ -38,6 +38,12 @@ def test_the_registered_defaults_are_the_scripts_own(repository):
             assert defaults[destination(parser, hyperparameter["flag"])] == hyperparameter["default"], name
 
 
+def test_pcb_is_registered_with_its_published_learning_rate():
+    """The registry and the script agree that PCB's rate is 0.02 (Sun et al., arXiv 1711.09349)."""
+    override = ENTRIES["Person_reID_baseline_pytorch"]["model_overrides"]["pcb"]
+    assert override["learning_rate"]["default"] == importlib.import_module("train_person_reid")._RATES["pcb"] == 0.02
+
+
 @EVERY
 def test_the_flags_of_every_model_and_profile_are_understood(repository):
     """Each model, required argument and profile argument is accepted by the script."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_training_goes_on_from_a_checkpoint(run_script, tmp_path):
     """The weights that ``--save`` wrote are those that ``--checkpoint`` starts from; another model's are refused."""
     run_script("train_resnet_cifar10", *RESNET, "--save", "--output-dir", "kept")
     assert "checkpoint: kept/model.pt" in run_script("train_resnet_cifar10", *RESNET, "--checkpoint", "kept/model.pt")
-    with pytest.raises(DataError, match=r"kept/model\.pt is no state_dict of this model"):
+    with pytest.raises(DataError, match=r"kept/model\.pt is not a state_dict of this model"):
         run_script("train_resnet_cifar10", *RESNET, "-n", "resnet32", "--checkpoint", "kept/model.pt")
 
 
@@ -151,13 +152,91 @@ def test_training_goes_on_from_a_checkpoint(run_script, tmp_path):
 def test_a_damaged_checkpoint_is_named(run_script, tmp_path, content):
     """A file that holds no weights, or code in place of them, is refused by name."""
     (tmp_path / "mine.pt").write_bytes(content)
-    with pytest.raises(DataError, match=r"mine\.pt is no state_dict"):
+    with pytest.raises(DataError, match=r"mine\.pt is not a state_dict"):
         run_script("train_resnet_cifar10", *RESNET, "--checkpoint", "mine.pt")
+
+
+@SCRIPTS
+def test_the_help_names_unit_range_and_default_of_every_flag(script):
+    """A newcomer reads what is trained, after which repository, and what each flag takes when it is left out."""
+    parser = importlib.import_module(script).build_parser()
+    text = parser.format_help()
+    assert "wn implementation" in text
+    assert re.search(r"after\s+the\s+repository", text)
+    for action in parser._actions:
+        if action.dest not in {"help", "save"}:
+            assert "(default: " in action.help, action.dest
+            assert "None" not in action.help, action.dest
+        if action.type not in {None, Path}:
+            assert "or more" in action.help or " to " in action.help, action.dest
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("train_examples", ["-e", "0"]),
+        ("train_examples", ["-n", "mnist_ff", "-e", "0"]),
+        ("train_resnet_cifar10", ["-e", "0"]),
+        ("train_vulberta", ["--epochs", "0"]),
+        ("train_person_reid", ["--total_epoch", "-1"]),
+        ("train_mrt_oast", ["--epochs", "one"]),
+        ("train_bug_localization", ["--max_iter", "0"]),
+        ("train_examples", ["-l", "-0.1"]),
+        ("train_examples", ["-l", "nan"]),
+        ("train_person_reid", ["--droprate", "1.5"]),
+    ],
+)
+def test_values_that_train_nothing_are_refused(script, arguments, capsys):
+    """No epoch, a negative rate or a dropout above 1 is an error that names flag and value, never another value."""
+    with pytest.raises(SystemExit) as raised:
+        importlib.import_module(script).build_parser().parse_args(arguments)
+    assert raised.value.code == 2
+    message = capsys.readouterr().err
+    assert arguments[-2] in message
+    assert f"not '{arguments[-1]}'" in message
+
+
+@pytest.mark.parametrize("name", ["mnist", "mnist_ff"])
+def test_a_learning_rate_of_zero_is_used(run_script, name):
+    """Zero is a value like any other: it is applied, and the weights stay where they were."""
+    log = run_script("train_examples", "-n", name, "-l", "0", "-e", "2", "--limit", "64", "--save")
+    assert "config: learning_rate=0.0" in log
+    trained = torch.load("output/model.pt", weights_only=True)
+    other = run_script("train_examples", "-n", name, "-l", "0", "-e", "1", "--limit", "64", "--save")
+    assert "config: learning_rate=0.0" in other
+    for key, value in torch.load("output/model.pt", weights_only=True).items():
+        assert torch.equal(value, trained[key]), key
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "optimizer"),
+    [
+        ("train_vulberta", BERT, "AdamW"),
+        ("train_mrt_oast", ["--epochs", "1", "--limit", "32", "--width", "16", "--length", "16"], "Adam"),
+    ],
+)
+def test_the_optimizer_in_use_is_the_one_that_the_help_names(run_script, script, arguments, optimizer):
+    """The log shows the class of the live optimizer; the description and the activation are named alike."""
+    assert f"config: optimizer='{optimizer}'" in run_script(script, *arguments)
+    words = importlib.import_module(script).__doc__.replace(",", " ").replace(".", " ").split()
+    assert {optimizer, "GELU"} <= set(words)
+
+
+def test_pcb_has_its_own_published_learning_rate(run_script):
+    """Sun et al. train PCB's head with 0.02 where the other networks use 0.05."""
+    tiny = ["--total_epoch", "1", "--limit", "16", "--batchsize", "8", "--height", "64"]
+    assert "config: learning_rate=0.02" in run_script("train_person_reid", *tiny, "-n", "pcb")
+    assert "config: learning_rate=0.05" in run_script("train_person_reid", *tiny)
 
 
 def test_as_a_program_an_error_is_one_line_and_exit_code_2():
     """What a person sees: one line on stderr, no traceback."""
-    command = [sys.executable, str(WORKLOADS / "train_bug_localization.py"), "--data", "/no/such/folder"]
+    command = [
+        sys.executable,
+        str(WORKLOADS / "bug-localization-by-dnn-and-rvsm" / "train_bug_localization.py"),
+        "--data",
+        "/no/such/folder",
+    ]
     result = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=100, check=False)
     assert result.returncode == 2
     assert result.stderr.splitlines() == ["error: --data: /no/such/folder does not exist"]

@@ -83,7 +83,7 @@ def test_success_is_the_exit_code_and_the_metrics(project, reid):
     result.assert_outcomes(failed=2)
     assert [record["workload"]["exit_code"] for record in project.records()] == [3, 0]
     result.stdout.fnmatch_lines(["*exit code 3; last line of its log: Training finished: SUCCESS*"])
-    result.stdout.fnmatch_lines(["*exit code 0, but its log reports none of rank1, mAP*"])
+    result.stdout.fnmatch_lines(["*exit code 0, but it reports none of rank1, mAP*"])
 
 
 def test_two_runs_at_once_do_not_share_their_outputs(project, reid):

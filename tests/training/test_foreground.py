@@ -78,9 +78,9 @@ def test_exit_code_zero_without_the_metrics_is_a_failure(workload, tmp_path):
     silent = with_args(workload, "--silent")
     result = run(silent, tmp_path / "a")
     assert result.status == "failed"
-    assert result.reason == "exit code 0, but its log does not report accuracy"
+    assert result.reason == "exit code 0, but it does not report accuracy"
     any_of_them = run(dataclasses.replace(silent, required_metrics=None), tmp_path / "b")
-    assert any_of_them.reason == "exit code 0, but its log reports none of accuracy, train_loss"
+    assert any_of_them.reason == "exit code 0, but it reports none of accuracy, train_loss"
     assert run(dataclasses.replace(silent, required_metrics=()), tmp_path / "c").status == "passed"
 
 
@@ -105,7 +105,7 @@ def test_a_signal_is_named(workload, tmp_path):
     assert result.exit_code == -9
     assert (
         result.reason
-        == "ended by SIGKILL (the kernel does that when memory runs out); last line of its log: (it is empty)"
+        == "ended by SIGKILL (the kernel does this when memory runs out); last line of its log: (it is empty)"
     )
 
 

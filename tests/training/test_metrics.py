@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
 from pytest_parallel_energy.training.hyperparameter import Hyperparameter
-from pytest_parallel_energy.training.metrics import read_log, read_log_file
+from pytest_parallel_energy.training.metrics import read_log_file
 
 ACCURACY = {"accuracy": re.compile(r"^accuracy: (\S+)$", re.MULTILINE)}
+
+
+def read_log(text, patterns, hyperparameters, values):
+    """Read a log with this text, as a training leaves it."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        log.write_bytes(text.encode())
+        return read_log_file(log, patterns, hyperparameters, values)
 
 
 def rate(kind="float"):
@@ -96,4 +108,66 @@ def test_a_huge_log_is_read_at_both_ends(tmp_path):
     reading = read_log_file(tmp_path / "log", ACCURACY, rate(), {"lr": 0.1})
     assert reading.metrics == {"accuracy": 0.8}
     assert reading.applied == {"lr": 0.1}
-    assert "first and last" in reading.flags[0]
+    assert any("first and last" in flag for flag in reading.flags)
+
+
+def metric(pattern):
+    return {"accuracy": re.compile(pattern, re.MULTILINE)}
+
+
+def test_a_pattern_that_backtracks_without_end_is_stopped_and_named(tmp_path):
+    """The reading ends at the deadline; the other patterns keep their matches."""
+    (tmp_path / "log").write_text("a" * 60 + "!\nloss: 0.5\n")
+    patterns = {"trap": re.compile(r"^((?:a+)+)$", re.MULTILINE), "loss": re.compile(r"loss: (\S+)")}
+    started = time.monotonic()
+    reading = read_log_file(tmp_path / "log", patterns, {}, {}, deadline_s=0.3)
+    assert time.monotonic() - started < 10
+    assert reading.metrics == {"loss": 0.5}
+    (flag,) = reading.flags
+    assert flag.startswith("trap: its metric pattern was stopped after 0.3 s")
+
+
+def test_an_applied_pattern_that_is_stopped_is_named_once(tmp_path):
+    """It is not said, in addition, that the log does not show the value: nobody looked to the end."""
+    (tmp_path / "log").write_text("a" * 60 + "!\n")
+    known = {"lr": Hyperparameter(name="lr", flag="--lr", kind="float", applied=re.compile(r"^((?:a+)+)$"))}
+    (flag,) = read_log_file(tmp_path / "log", {}, known, {"lr": 0.1}, deadline_s=0.2).flags
+    assert flag.startswith("lr: its applied pattern was stopped")
+
+
+@pytest.mark.parametrize("size", [60_000, 1_000_000, 3_000_000])
+def test_a_long_line_costs_little_and_is_flagged(tmp_path, size):
+    """``.*accuracy`` on one long line took time that grew with the square of its length."""
+    (tmp_path / "log").write_text("x" * size + "\naccuracy: 0.5\n")
+    started = time.monotonic()
+    reading = read_log_file(tmp_path / "log", metric(r".*accuracy: ([0-9.]+)"), {}, {})
+    assert time.monotonic() - started < 5
+    assert reading.metrics == {"accuracy": 0.5}
+    assert "first 8192 characters of long lines" in reading.flags[0]
+
+
+def test_a_log_larger_than_the_limit_is_read_at_both_ends_in_little_memory(tmp_path):
+    """200 MB of binary output cost neither memory nor minutes, and a flag tells what was not searched."""
+    with (tmp_path / "log").open("wb") as log:
+        log.write(b"lr=0.1\n")
+        log.seek(200_000_000)
+        log.write(b"\naccuracy: 0.5\n")
+    tracemalloc.start()
+    reading = read_log_file(tmp_path / "log", ACCURACY, rate(), {"lr": 0.1})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+    assert (reading.metrics, reading.applied) == ({"accuracy": 0.5}, {"lr": 0.1})
+    assert any("only its first and last 33554432 bytes" in flag for flag in reading.flags)
+
+
+def test_a_match_across_the_border_of_two_blocks_is_found(tmp_path):
+    """Blocks end at the end of a line, also where a progress bar only writes carriage returns."""
+    filler = "step 1 of many\r" * 69_905  # a block of 1 MiB ends inside the next line
+    (tmp_path / "log").write_text(filler + "accuracy: 0.25\rdone\n", newline="")
+    assert read_log_file(tmp_path / "log", ACCURACY, {}, {}).metrics == {"accuracy": 0.25}
+
+
+def test_a_log_that_is_not_a_file_is_a_flag(tmp_path):
+    """A device or a folder is named; it is never read."""
+    assert "is not a plain file" in read_log_file(Path("/dev/zero"), ACCURACY, {}, {}).flags[0]

@@ -107,7 +107,7 @@ def test_a_workload_that_writes_into_its_checkout_can_run_in_a_copy(workload, tm
     for index, copied in enumerate(copies):
         # Results within the checkout itself: the copy must not descend into itself.
         folder = checkout / "results" / str(index)
-        copied.prepare(folder)
+        copied.prepare(folder, copied.values())
         command = copied.command({}, output_dir=folder, threads=1)
         subprocess.run(command.argv[:2], check=True, cwd=command.cwd)
         assert (folder / "checkout" / "result.txt").read_text() == "mine"
@@ -121,4 +121,4 @@ def test_a_folder_that_cannot_be_made_is_refused(workload, tmp_path):
     """A file where the output folder should be is named."""
     (tmp_path / "taken").write_text("")
     with pytest.raises(RegistryError, match="taken cannot be prepared"):
-        workload.prepare(tmp_path / "taken")
+        workload.prepare(tmp_path / "taken", workload.values())

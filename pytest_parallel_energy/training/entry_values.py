@@ -1,0 +1,145 @@
+"""The parts of a registry entry as values: commands, paths, environment variables, output, config file."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from ..documents.node import Node, shown
+from ..errors import ConfigError
+from .command_words import placeholders
+from .config_file import SUFFIXES, ConfigFile
+from .hyperparameter import check_variable
+from .log_search import blocks
+from .metric_files import PICKS, MetricFile
+from .metric_files import SUFFIXES as METRIC_SUFFIXES
+from .workload import Output
+
+__all__ = [
+    "read_config",
+    "read_environment",
+    "read_metric_file",
+    "read_output",
+    "read_path",
+    "read_python",
+    "read_sample",
+    "read_words",
+    "texts",
+]
+
+
+def texts(node: Node) -> tuple[str, ...]:
+    """Return arguments: a list as it is, a text split as a shell would split it, with nothing in it expanded."""
+    if isinstance(node.value, list):
+        return tuple(item.text() for item in node.array())
+    text = node.text()
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as problem:
+        node.fail(f"{shown(text)} cannot be split into arguments: {problem}", "write a list of texts instead")
+
+
+def read_words(node: Node) -> tuple[tuple[str, ...], list[str]]:
+    """Return the words of a command, and the names of their placeholders."""
+    words = texts(node)
+    if not words:
+        node.fail("is empty", 'write the program and its arguments: ["torchrun", "train.py"]')
+    try:
+        return words, [name for word in words for name in placeholders(word)]
+    except ConfigError as problem:
+        node.fail(str(problem))
+
+
+def read_python(node: Node, base: Path) -> tuple[str, ...]:
+    """Return an interpreter and its arguments; a path is relative to the registry file, a name is found on PATH."""
+    words = tuple(item.text() for item in node.array()) if isinstance(node.value, list) else (node.text(),)
+    if not words or not words[0]:
+        node.fail("must name an interpreter")
+    if "/" not in words[0]:
+        return words
+    # Links are kept: an interpreter of a virtual environment is a link, and finds its packages by the link's place.
+    return (str(base.absolute() / Path(words[0]).expanduser()), *words[1:])
+
+
+def read_config(node: Node) -> ConfigFile:
+    """Return the config file of an entry; the template itself is read when a training starts."""
+    fields = node.object(("template", "flag"))
+    if "template" not in fields:
+        node.fail('lacks "template"', 'for example {"template": "conf/base.yaml", "flag": "--config"}')
+    template = fields["template"].text()
+    if Path(template).suffix.lower() not in SUFFIXES:
+        fields["template"].fail(f"{shown(template)} is not one of {', '.join(SUFFIXES)}")
+    return ConfigFile(template=template, flag=fields["flag"].text() if "flag" in fields else "")
+
+
+def read_metric_file(node: Node) -> MetricFile:
+    """Return the place of a metric in a file of the output folder."""
+    fields = node.object(("file", "key", "pick"))
+    for name in ("file", "key"):
+        if name not in fields:
+            node.fail(f"lacks {shown(name)}", 'for example {"file": "results.json", "key": "eval.accuracy"}')
+    file = _inside(fields["file"], "output folder")
+    if Path(file).suffix not in METRIC_SUFFIXES:
+        fields["file"].fail(f"{shown(file)} is not one of {', '.join(METRIC_SUFFIXES)}")
+    pick = fields["pick"].one_of(tuple(PICKS)) if "pick" in fields else "last"
+    return MetricFile(file=file, key=fields["key"].text(), pick=pick)  # type: ignore[arg-type]
+
+
+def read_output(node: Node, *, in_command: bool) -> Output:
+    """Return the way in which a training is given its output folder or file."""
+    fields = node.object(("flag", "env", "copy", "share", "file"))
+    kinds = [key for key in ("flag", "env", "copy") if key in fields]
+    file = fields["file"].text() if "file" in fields else ""
+    if "file" in fields and (not file or Path(file).name != file):
+        fields["file"].fail(f"{shown(file)} is not the name of a file", "it is written into the run's own folder")
+    if in_command and not kinds:
+        return Output(kind="command", file=file)
+    if len(kinds) != 1:
+        node.fail('must have one of "flag", "env" and "copy"', 'for example {"flag": "--output-dir"}')
+    share = tuple(_inside(item) for item in fields["share"].array()) if "share" in fields else ()
+    if "copy" in fields:
+        return Output(kind="copy" if fields["copy"].boolean() else "checkout", share=share)
+    if share:
+        fields["share"].fail('belongs to "copy"')
+    if "flag" in fields:
+        return Output(kind="flag", name=fields["flag"].text(), file=file)
+    return Output(kind="env", name=fields["env"].text(), file=file)
+
+
+def _inside(node: Node, folder: str = "checkout") -> str:
+    name = node.text()
+    if Path(name).is_absolute() or ".." in Path(name).parts or name in {"", "."}:
+        node.fail(f"{shown(name)} is not a path inside the {folder}", f"name something below the {folder}")
+    return name
+
+
+def read_path(node: Node, base: Path) -> Path:
+    """Return an absolute path; a relative one starts at the folder of the registry file."""
+    try:
+        return (base / Path(node.text()).expanduser()).resolve()
+    except (OSError, RuntimeError) as problem:  # a loop of links; a user without a home folder
+        node.fail(f"{shown(node.value)} is not a path that can be used: {problem}")
+
+
+def read_environment(node: Node) -> dict[str, str]:
+    """Return the environment variables of an entry; their values are texts."""
+    members = node.entries()
+    for name, value in members.items():
+        check_variable(value, name)
+        if not isinstance(value.value, str):
+            value.fail(f"must be a text, not {shown(value.value)}", "put it in quotes")
+    return {name: str(value.value) for name, value in members.items()}
+
+
+def read_sample(node: Node, base: Path) -> str:
+    """Return the text of a sample log as the patterns see it."""
+    path = read_path(node, base)
+    try:
+        if not path.is_file():
+            node.fail(
+                f"the sample log {path} cannot be read: it is not a plain file",
+                "relative paths start at the registry's folder",
+            )
+        return "\n".join(text for text, _ in blocks(path))
+    except (OSError, ValueError) as problem:
+        node.fail(f"the sample log {path} cannot be read: {problem}", "relative paths start at the registry's folder")

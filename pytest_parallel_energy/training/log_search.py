@@ -1,0 +1,142 @@
+"""Search of a log for patterns, in a process of its own with a deadline per pattern.
+
+A regular expression can need exponential time on a short line, and Python cannot stop it from another thread. This
+file is therefore also run as a script: it imports only the standard library, reads a job as JSON from its standard
+input and prints the matches as JSON. Memory is bounded by the size of one block, whatever the size of the log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = ["LONGEST_LINE", "MOST_BYTES", "PATTERN_DEADLINE_S", "blocks", "plain_text", "search"]
+
+LONGEST_LINE = 8192
+"""Characters of a line that are searched: ``.*x`` needs time that grows with the square of a line's length."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a larger log the first and the last half of this are searched."""
+PATTERN_DEADLINE_S = 5.0
+"""Seconds of search per pattern, for the whole log."""
+
+_BLOCK_BYTES = 1 << 20
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+
+
+class _DeadlineError(Exception):
+    """The time of a pattern is over."""
+
+
+def plain_text(text: str) -> str:
+    """Return a log as its patterns see it: without colour codes, each redrawn progress line on a line of its own."""
+    return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def blocks(log: Path) -> Iterator[tuple[str, int]]:
+    """Yield parts of a log, each of whole lines, with the number of its lines that were shortened.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with log.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(0)
+        if size <= MOST_BYTES:
+            yield from _blocks(stream, size)
+            return
+        yield from _blocks(stream, MOST_BYTES // 2)
+        stream.seek(size - MOST_BYTES // 2)
+        yield from _blocks(stream, MOST_BYTES // 2)
+
+
+def _blocks(stream: BinaryIO, count: int) -> Iterator[tuple[str, int]]:
+    rest = b""
+    while count > 0 and (raw := stream.read(min(_BLOCK_BYTES, count))):
+        count -= len(raw)
+        raw = rest + raw
+        end = max(raw.rfind(b"\n"), raw.rfind(b"\r")) + 1
+        # A line longer than a block is shortened in any case: the rest of it counts as the next line.
+        end = end or len(raw)
+        rest, raw = raw[end:], raw[:end]
+        yield _shortened(raw)
+    if rest:
+        yield _shortened(rest)
+
+
+def _shortened(raw: bytes) -> tuple[str, int]:
+    text = plain_text(raw.decode("utf-8", "replace"))
+    lines = text.split("\n")
+    long = sum(len(line) > LONGEST_LINE for line in lines)
+    return ("\n".join(line[:LONGEST_LINE] for line in lines) if long else text), long
+
+
+def search(log: Path, first: dict[str, str], last: dict[str, str], deadline_s: float) -> dict[str, Any]:
+    """Return the matches of all patterns; call this in the main thread of a process that nothing else uses.
+
+    Args:
+        log: the file.
+        first: name to pattern, of which the first match counts.
+        last: name to pattern, of which the last match counts.
+        deadline_s: seconds per pattern.
+
+    Returns:
+        ``first`` and ``last`` (name to the text of group 1), ``slow`` (patterns that were given up, as
+        ``[kind, name]``) and ``shortened`` (number of lines).
+    """
+    signal.signal(signal.SIGALRM, _raise_deadline)
+    wanted = {("first", name): re.compile(text, re.MULTILINE) for name, text in first.items()}
+    wanted |= {("last", name): re.compile(text, re.MULTILINE) for name, text in last.items()}
+    left_s = dict.fromkeys(wanted, deadline_s)
+    found: dict[tuple[str, str], str] = {}
+    slow, shortened = [], 0
+    for text, long in blocks(log):
+        shortened += long
+        for key in list(left_s):
+            started = time.monotonic()
+            try:
+                match = _match(wanted[key], text, left_s[key], first=key[0] == "first")
+            except _DeadlineError:
+                slow.append(list(key))
+                found.pop(key, None)
+                del left_s[key]
+                continue
+            left_s[key] = max(left_s[key] - (time.monotonic() - started), 0.001)
+            if match is not None:
+                found[key] = match.group(1) or ""
+                if key[0] == "first":
+                    del left_s[key]
+    return {
+        "first": {name: text for (kind, name), text in found.items() if kind == "first"},
+        "last": {name: text for (kind, name), text in found.items() if kind == "last"},
+        "slow": slow,
+        "shortened": shortened,
+    }
+
+
+def _match(pattern: re.Pattern[str], text: str, seconds: float, *, first: bool) -> re.Match[str] | None:
+    # The regular-expression engine looks for signals while it backtracks, so an alarm ends it.
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        if first:
+            return pattern.search(text)
+        match = None
+        for match in pattern.finditer(text):  # noqa: B007 - the last one is wanted
+            pass
+        return match
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _raise_deadline(_number: int, _frame: object) -> None:
+    raise _DeadlineError
+
+
+if __name__ == "__main__":
+    job = json.load(sys.stdin)
+    json.dump(search(Path(job["log"]), job["first"], job["last"], job["deadline_s"]), sys.stdout)
