@@ -95,13 +95,13 @@ class KilledSessions:
 
 @pytest.fixture(params=[(), _XDIST], ids=["plain", "xdist"])
 def sessions(project, request, pytestconfig):
-    return KilledSessions(project, request.param, seed=pytestconfig.getoption("--kills"))
+    return KilledSessions(project, request.param, seed=pytestconfig.getoption("--kills", 3))
 
 
 @pytest.mark.timeout(1800)
 def test_each_cell_is_finished_once(project, sessions, pytestconfig):
     """50 cells and random SIGKILLs of the session, a worker, the controller or all (``--kills=50``)."""
-    kills = pytestconfig.getoption("--kills")
+    kills = pytestconfig.getoption("--kills", 3)
     count = 50
     project.tests(CELLS.format(count=count, sleep_s=0.05 if kills < 10 else 0.2))
     killed = Counter()
