@@ -142,7 +142,7 @@ def test_settings_come_from_the_ini_file_too(project, study):
     [
         ("--energy-report=htm", "*there is no report 'htm': did you mean 'html'*"),
         ("--energy-compare-fail=total_j", "*'total_j' is not a threshold*"),
-        ("--energy-baseline-missing=x", "*neither 'warn' nor 'fail'*"),
+        ("--energy-baseline-missing=x", "*invalid value 'x'; * warn*"),
         ("--energy-save-baseline=../x", "*cannot name a baseline*"),
         ("--energy-price=0.3", "*no currency*"),
         ("--energy-pue=0.5", "*1 or more*"),
