@@ -1,4 +1,4 @@
-"""What an experiment file says about mutation: names, or names with ranges of their own."""
+"""The search space of an entry: names of hyperparameters, or names with their own ranges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_space(
     profile: str | None,
     place: Node,
 ) -> dict[str, Distribution]:
-    """What the hyperparameters of an entry may become.
+    """Return the distributions of the hyperparameters that an entry mutates.
 
     Args:
         workload: whose registered ranges count where the file gives none.
@@ -91,7 +91,7 @@ def _read(workload: Workload, node: Node, fixed: Mapping[str, Value], profile: s
 
 
 def _distribution(node: Node) -> object:
-    """``{min, max, distribution}``, ``{values}`` or a plain list; ``None`` for ``{}``: the registered range."""
+    """Return a distribution or list as written; ``None`` for ``{}``, which stands for the registered range."""
     if isinstance(node.value, list):
         return [item.scalar() for item in node.array()]
     fields = node.object(_RANGE_KEYS)
