@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..processes.ranges import SHARE
 
 __all__ = ["DEVICE_VARIABLES", "device_environment", "device_list", "memory_environment"]
 
@@ -70,8 +71,7 @@ def memory_environment(
     """
     if fraction is None:
         return {}
-    if not 0 < fraction <= 1:
-        raise ConfigError(f"gpu_memory_fraction is a share above 0, up to 1, not {fraction}")
+    SHARE.check("gpu_memory_fraction", fraction)
     if not driver.exists():
         raise ConfigError(
             f"gpu_memory_fraction={fraction:g} cannot be enforced: there is no NVIDIA GPU here ({driver} is not there)"

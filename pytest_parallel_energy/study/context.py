@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..documents.node import Node, shown
 from ..errors import ConfigError, ParallelEnergyError, did_you_mean
@@ -12,7 +13,10 @@ from ..mutation.draw import MutationKey
 from ..training.registry import Registry
 from ..training.workload import Workload
 
-__all__ = ["StudyContext"]
+__all__ = ["DrawKind", "StudyContext"]
+
+DrawKind = tuple[str, str, tuple[str, ...]]
+"""Entries of one kind draw different mutations: the workload, its loads, and the names of the mutated values."""
 
 _PUBLISHED = "published"
 """The name by which a file selects the registry's own defaults where the run has another profile."""
@@ -25,6 +29,8 @@ class StudyContext:
     Args:
         registry: the workloads.
         profile: in force where the file names none; ``None`` is the published defaults.
+        root: pytest's root folder; ``None`` where there is none.
+        strict: refuse unknown keys that otherwise count as notes.
         drawn: mutations of earlier entries of the same kind (workload, loads, names), which later entries do not
             repeat.
         notes: remarks for the user.
@@ -32,7 +38,9 @@ class StudyContext:
 
     registry: Registry
     profile: str | None = None
-    drawn: dict[tuple[str, str, tuple[str, ...]], set[MutationKey]] = field(default_factory=dict)
+    root: Path | None = None
+    strict: bool = False
+    drawn: dict[DrawKind, set[MutationKey]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def in_force(self, profile: str | None) -> str | None:
@@ -97,3 +105,13 @@ class StudyContext:
         except ParallelEnergyError as error:
             place.fail(str(error))
         return values
+
+    def check_notes(self, notes: Iterable[Node], workload: Workload) -> None:
+        """Refuse a note whose key is a hyperparameter: its value would be lost.
+
+        Raises:
+            ConfigError: there is one; the message says where its value belongs.
+        """
+        for note in notes:
+            if note.path[-1] in workload.values(None):
+                note.fail(f"is a hyperparameter of {workload.name}", 'write it under "hyperparameters"')

@@ -10,7 +10,7 @@ from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
-from pytest_parallel_energy.load.conditions import AUTO_BATCH, CONDITIONS, read_count, split_conditions
+from pytest_parallel_energy.load.conditions import CONDITIONS, LoadConditions, read_count, split_conditions
 from pytest_parallel_energy.load.gpu_choice import device_environment, device_list, memory_environment
 from pytest_parallel_energy.load.request import AutoBatch, LoadSettings
 from pytest_parallel_energy.load.script import loop_script
@@ -74,7 +74,7 @@ def test_devices_are_shown_to_the_load(tmp_path, given, shown):
     conditions, rest = split_conditions({"devices": given, "epochs": 1})
     assert rest == {"epochs": 1}
     code = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(0.1)"
-    settings = LoadSettings(ready=STARTED, **conditions)
+    settings = LoadSettings(ready=STARTED, **conditions.as_fields())
     with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
         eventually(lambda: load.rounds_completed)
     assert (tmp_path / "round-1.log").read_text() == f"{shown}\n"
@@ -126,6 +126,8 @@ def test_memory_fraction_without_a_gpu_is_refused(tmp_path, fraction):
         {"target_gpu_utilisation": 0},
         {"ready_timeout": 0},
         {"grace": -1},
+        {"grace": float("inf")},
+        {"intensity": float("nan")},
         {"grace": "soon"},
         {"ready": -1},
         {"intensity": 0.5, "target_gpu_utilisation": 60},
@@ -141,14 +143,12 @@ def test_conditions_are_apart_from_hyperparameters():
     """What is no condition is a hyperparameter; None says nothing; the automatic batch is a condition."""
     keywords = {"intensity": 0.5, "devices": None, "ready": "3 s", "grace": "1 min", "lr": 0.1, "batch_size": "auto"}
     conditions, rest = split_conditions(keywords)
-    assert conditions == {
-        "intensity": 0.5,
-        "ready": Ready(kind="seconds", seconds=3),
-        "grace_s": 60.0,
-        AUTO_BATCH: True,
-    }
+    assert conditions == LoadConditions(
+        intensity=0.5, ready=Ready(kind="seconds", seconds=3), grace_s=60.0, auto_batch=True
+    )
+    assert list(conditions.as_fields()) == ["auto_batch", "grace_s", "intensity", "ready"]
     assert rest == {"lr": 0.1}
-    assert split_conditions({"batch_size": 32}) == ({}, {"batch_size": 32})
+    assert split_conditions({"batch_size": 32}) == (LoadConditions(), {"batch_size": 32})
 
 
 def test_how_many_is_a_whole_number():
