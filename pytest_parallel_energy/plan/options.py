@@ -135,6 +135,12 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        "strict_files",
+        "flag",
+        "refuse every unknown key of an experiment file; without it, a key that resembles no known key is ignored as a "
+        "note, with a warning",
+    ),
+    Option(
         "profile",
         "text",
         "profile of hyperparameters to use; 'published' selects the defaults of the registry",

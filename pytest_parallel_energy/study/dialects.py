@@ -21,8 +21,8 @@ __all__ = ["Translator"]
 _Fields = dict[str, Node]
 _PLACEHOLDER = "placeholder"
 _MUTATION_KEYS = frozenset({name for key in MUTATE for name in (key.name, *key.aliases)} | {"num_mutations"})
-_NEAR_RATIO = 0.6
-"""Similarity from which an unknown key counts as a misspelt one: the cutoff of ``difflib.get_close_matches``."""
+_NEAR_RATIO = 0.7
+"""Similarity (``difflib``) from which an unknown key counts as misspelt: below it, ``epochs`` resembles ``repo``."""
 
 
 class Translator:
