@@ -248,7 +248,7 @@ def test_notes_of_a_file_are_one_warning(project, write):
     write({"wave": 3, "experiments": [{**TOY, "mode": "default", "hypothesis": "slower"}]})
     result = project.run("study.json", "--collect-only", "-q", "-Wdefault")
     result.stdout.fnmatch_lines(["*ignored as notes: wave, experiments[[]0].hypothesis; --energy-strict-files*"])
-    result.stdout.fnmatch_lines(["*1 warning*"])
+    assert result.stdout.str().count("ignored as notes") == 1
     assert result.ret == 0
     result = project.run("study.json", "--collect-only", "-q", "--energy-strict-files")
     result.stdout.fnmatch_lines(['*study.json:2: wave: "wave" is not a key that is known here*'])
