@@ -35,7 +35,7 @@ class LoadConditions:
     contains the conditions that were set.
 
     Raises:
-        ConfigError: the load has both an intensity below 1 and a target.
+        ConfigError: a value is outside of its range, or the load has both an intensity below 1 and a target.
     """
 
     intensity: float | None = None
@@ -53,6 +53,13 @@ class LoadConditions:
     """True for ``batch_size="auto"``."""
 
     def __post_init__(self) -> None:
+        ranges = {
+            "intensity": SHARE, "target_gpu_utilisation": PERCENT, "gpu_memory_fraction": SHARE,
+            "ready_timeout_s": TIMEOUT, "grace_s": GRACE,
+        }  # fmt: skip
+        for name, allowed in ranges.items():
+            if (value := getattr(self, name)) is not None:
+                allowed.check(name, value)
         check_level(1.0 if self.intensity is None else self.intensity, self.target_gpu_utilisation)
 
     def as_fields(self) -> dict[str, Any]:
@@ -111,7 +118,7 @@ def _devices(value: Any) -> str:
     raise ConfigError(f"it is an index, a UUID, or a list of them, not {value!r}")
 
 
-_SHARE: Mapping[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_SHARE: Mapping[str, Any] = {"type": "number", "exclusiveMinimum": SHARE.low, "maximum": SHARE.high}
 _DEVICE: Mapping[str, Any] = {"type": ["integer", "string"]}
 _TIME: Mapping[str, Any] = {"type": ["number", "string"]}
 
@@ -126,7 +133,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "target_gpu_utilisation": Condition(
         field="target_gpu_utilisation",
         read=partial(_number, allowed=PERCENT),
-        schema={"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+        schema={"type": "number", "exclusiveMinimum": PERCENT.low, "maximum": PERCENT.high},
         help="percent of the GPU that its processes are brought to",
         sweeps=True,
     ),

@@ -24,7 +24,7 @@ class AutoBatch:
     """A batch size that is fitted to the free memory before each round.
 
     Args:
-        first: the size asked for, 1 or more, and the ceiling.
+        first: the requested size, 1 or more; a round never gets a larger one.
         placeholder: the argument of the command (or its end, as in ``--batch=N``) that the size replaces.
 
     Raises:
@@ -44,12 +44,12 @@ class LoadSettings:
     """The settings of one background load.
 
     Args:
-        ready: when the load counts as ready. The default is activity: it has used 0.3 s of CPU and keeps a fifth of a
-            core busy, or a whole round went well.
-        ready_timeout_s: how long that may take, above 0; where a time is asked for, how much longer.
-        grace_s: between SIGTERM and SIGKILL when it is stopped, 0 or more.
+        ready: the condition under which the load counts as ready. The default is activity: it has used 0.3 s of CPU
+            and keeps a fifth of a core busy, or a whole round succeeded.
+        ready_timeout_s: seconds that this may take, above 0, in addition to those that readiness by seconds asks for.
+        grace_s: seconds between SIGTERM and SIGKILL when it is stopped, 0 or more, finite.
         coverage_min_ratio: least share of the window during which a round must have run, 0 to 1; 0 turns it off.
-        rounds: what a bad round is, and how long to wait after it.
+        rounds: the rules by which a round counts as bad, and the wait after it.
         container: ``auto`` takes the best that works here; one kind takes that or fails.
         log_limit_bytes: size of one round's log, in addition to its last 64 KiB.
         max_processes: limit of processes of its user; ``None`` leaves it.

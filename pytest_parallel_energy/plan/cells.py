@@ -94,6 +94,7 @@ def check_plan(plan: MarkedPlan, settings: Settings, registry: Registry) -> None
     trained = [(plan.workload.name, plan.workload.profile, plan.workload.fixed)] if plan.workload else []
     trained += [(load.name, load.profile, load.hyperparameters) for load in plan.loads if not load.command]
     for name, profile, fixed in trained:
+        # A command as load has nothing to check here: its program is looked for when it starts.
         workload = registry.workload(name)
         workload.values(profile_of(profile, settings), **fixed)
         workload.check()
@@ -106,6 +107,7 @@ def _mutations(plan: MarkedPlan, settings: Settings, registry: Registry) -> Sequ
     if not drawn:
         return [({}, "")]
     varied = [{name: mutation.values[name] for name in mutation.mutated} for mutation in drawn]
+    # Labels of all markers together, because they must differ within the whole test.
     labels = iter(distinct_labels([values for values in varied if values]))
     return [(values, next(labels)) if values else ({}, "default") for values in varied]
 

@@ -41,7 +41,7 @@ class Option(NamedTuple):
     metavar: str | None = None
     repeatable: bool = False
     marker: bool = False
-    """Whether ``@pytest.mark.energy(field=…)`` may set it for one test."""
+    """True if ``@pytest.mark.energy(field=…)`` may set it for one test."""
     bare: str | None = None
     """The value of the option when it is given without ``=VALUE``; ``None`` where a value is required."""
 

@@ -47,6 +47,7 @@ class EntryReader:
         load_sets = LoadReader(self._context, self._base, self._fields.get("profile")).read(self._form)
         workload = self._context.workload(self._fields, self._form.trained)
         self._context.check_notes(self._form.notes, workload)
+        # All sets have the same loads; only their conditions and numbers differ.
         entry = self._plain(workload, load_sets[0].loads)
         if self._form.mutates:
             entry = self._mutated(entry, workload, load_sets)

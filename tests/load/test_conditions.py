@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import sys
 import time
 
@@ -16,7 +18,7 @@ from pytest_parallel_energy.load.request import AutoBatch, LoadSettings
 from pytest_parallel_energy.load.script import loop_script
 from pytest_parallel_energy.plan.options import MARKERS
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.processes.rules import Ready
+from pytest_parallel_energy.processes.rules import Ready, Supervision
 
 STARTED = Ready(kind="started")
 
@@ -137,6 +139,28 @@ def test_conditions_that_cannot_be_are_refused(wrong):
     """A condition is refused where it is written, with its name and its value."""
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         split_conditions(wrong)
+
+
+@pytest.mark.parametrize(
+    ("field", "inside", "outside"),
+    [
+        ("intensity", [1e-9, 1], [0, 1.001, -0.5, math.nan]),
+        ("gpu_memory_fraction", [1e-9, 1], [0, 1.001, math.nan]),
+        ("target_gpu_utilisation", [1e-9, 100], [0, 100.1, math.nan]),
+        ("grace_s", [0, 1e9], [-1e-9, math.inf, math.nan]),
+        ("ready_timeout_s", [1e-9, math.inf], [0, -1, math.nan]),
+    ],
+)
+def test_ranges_end_where_the_words_say(field, inside, outside):
+    """Conditions, settings of a load and supervision refuse the same values, whichever of them is built first."""
+    for value in inside:
+        assert LoadConditions(**{field: value}).as_fields() == {field: value}
+    kinds = [LoadConditions]
+    kinds += [] if field == "gpu_memory_fraction" else [LoadSettings]
+    kinds += [Supervision] if field in {"intensity", "grace_s"} else []
+    for kind, value in itertools.product(kinds, outside):
+        with pytest.raises(ConfigError, match=r"must be (a share|a time|above 0 %)"):
+            kind(**{field: value})
 
 
 def test_conditions_are_apart_from_hyperparameters():
