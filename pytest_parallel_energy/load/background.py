@@ -263,7 +263,7 @@ class BackgroundLoad:
 
     @property
     def alive(self) -> bool:
-        """Whether it was started and has not ended: a load between two rounds is alive."""
+        """True from the start of the load to its end; a load between two rounds is alive too."""
         return self._child is not None and self._child.alive
 
     @property

@@ -1,4 +1,4 @@
-"""Which GPUs a load may see, and how much of their memory it may take: as variables of its environment."""
+"""The environment variables that select a load's GPUs and limit its GPU memory."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..processes.ranges import SHARE
 
 __all__ = ["DEVICE_VARIABLES", "device_environment", "device_list", "memory_environment"]
 
 _DEVICE = re.compile(r"[0-9]+|GPU-[0-9a-fA-F-]+|MIG-[0-9a-zA-Z/-]+")
 DEVICE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
-"""Which GPUs a process sees, and how their indices count."""
+"""The variables that select the GPUs of a process and the order of their indices."""
 _FRACTION = "per_process_memory_fraction"
 _ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
-"""The name since PyTorch 2.9, and the one before, which newer ones read as well."""
+"""The name since PyTorch 2.9, and the older name, which newer versions read as well."""
 
 
 def device_list(devices: str | int | Sequence[str | int]) -> str:
-    """Devices in the form of ``CUDA_VISIBLE_DEVICES``.
+    """Return devices in the form of ``CUDA_VISIBLE_DEVICES``.
 
     >>> device_list(0), device_list("0, 1"), device_list(["GPU-8a2c", "MIG-12"]), device_list([])
     ('0', '0,1', 'GPU-8a2c,MIG-12', '')
@@ -45,7 +46,7 @@ def device_list(devices: str | int | Sequence[str | int]) -> str:
 
 
 def device_environment(devices: str | None) -> dict[str, str]:
-    """The variables that show a process these devices only; none for ``None``."""
+    """Return the variables that show a process these devices only; empty for ``None``."""
     if devices is None:
         return {}
     order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if re.match(r"[0-9]", devices) else {}
@@ -55,10 +56,10 @@ def device_environment(devices: str | None) -> dict[str, str]:
 def memory_environment(
     fraction: float | None, env: Mapping[str, str] = os.environ, *, driver: Path = Path("/proc/driver/nvidia/version")
 ) -> dict[str, str]:
-    """The variables that hold PyTorch's allocator to a share of the GPU's memory; none for ``None``.
+    """Return the variables that limit PyTorch's allocator to a share of the GPU's memory; empty for ``None``.
 
-    It is a check of the allocator, not an isolation: what a process takes past PyTorch is not counted. The record says
-    what the load really held.
+    The allocator enforces the limit, the GPU does not: memory that a process takes without PyTorch is not counted.
+    The record contains the memory that the load really held.
 
     Args:
         fraction: above 0, up to 1.
@@ -70,8 +71,7 @@ def memory_environment(
     """
     if fraction is None:
         return {}
-    if not 0 < fraction <= 1:
-        raise ConfigError(f"gpu_memory_fraction is a share above 0, up to 1, not {fraction}")
+    SHARE.check("gpu_memory_fraction", fraction)
     if not driver.exists():
         raise ConfigError(
             f"gpu_memory_fraction={fraction:g} cannot be enforced: there is no NVIDIA GPU here ({driver} is not there)"

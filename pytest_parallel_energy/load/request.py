@@ -1,12 +1,12 @@
-"""How a background load is run, as a value."""
+"""The settings of a background load, as a value."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..processes.ranges import GRACE, PERCENT, SHARE, SHARE_OR_NONE, TIMEOUT
 from ..processes.rules import Container, Ready, RoundRules
 from ..units import parse_seconds
 
@@ -16,7 +16,7 @@ DRIVER = Path("/proc/driver/nvidia/version")
 """Exists where an NVIDIA driver is loaded."""
 
 AUTO = Ready(kind="activity")
-"""What readiness is when nobody says: the load was seen to work."""
+"""The default readiness: the load was seen to work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,8 @@ class AutoBatch:
     """A batch size that is fitted to the free memory before each round.
 
     Args:
-        first: the size asked for, 1 or more, and the ceiling.
-        placeholder: the argument of the command (or its end, as in ``--batch=N``) for which the size is put.
+        first: the requested size, 1 or more; a round never gets a larger one.
+        placeholder: the argument of the command (or its end, as in ``--batch=N``) that the size replaces.
 
     Raises:
         ConfigError: ``first`` is below 1.
@@ -41,17 +41,17 @@ class AutoBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSettings:
-    """How one background load is run.
+    """The settings of one background load.
 
     Args:
-        ready: when the load counts as ready. The default is activity: it has used 0.3 s of CPU and keeps a fifth of a
-            core busy, or a whole round went well.
-        ready_timeout_s: how long that may take, above 0; where a time is asked for, how much longer.
-        grace_s: between SIGTERM and SIGKILL when it is stopped, 0 or more.
+        ready: the condition under which the load counts as ready. The default is activity: it has used 0.3 s of CPU
+            and keeps a fifth of a core busy, or a whole round succeeded.
+        ready_timeout_s: seconds that this may take, above 0, in addition to those that readiness by seconds asks for.
+        grace_s: seconds between SIGTERM and SIGKILL when it is stopped, 0 or more, finite.
         coverage_min_ratio: least share of the window during which a round must have run, 0 to 1; 0 turns it off.
-        rounds: what a bad round is, and how long to wait after it.
+        rounds: the rules by which a round counts as bad, and the wait after it.
         container: ``auto`` takes the best that works here; one kind takes that or fails.
-        log_limit_bytes: size of one round's log, beside its last 64 KiB.
+        log_limit_bytes: size of one round's log, in addition to its last 64 KiB.
         max_processes: limit of processes of its user; ``None`` leaves it.
         intensity: share of the time that it may run, above 0 to 1: the whole group is stopped and continued.
         target_gpu_utilisation: in percent, above 0 to 100: that share is moved until the load's processes use so much
@@ -86,20 +86,14 @@ class LoadSettings:
         return self.ready_timeout_s + (self.ready.seconds if self.ready.kind == "seconds" else 0.0)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.coverage_min_ratio <= 1:
-            raise ConfigError(f"the least coverage is a share from 0 to 1, not {self.coverage_min_ratio}")
-        if self.ready_timeout_s <= 0:
-            raise ConfigError(f"the load needs more than 0 s to become ready, not {self.ready_timeout_s}")
-        if not 0 < self.intensity <= 1:
-            raise ConfigError(f"the intensity of a load is a share above 0, up to 1, not {self.intensity}")
-        if self.target_gpu_utilisation is not None:
-            self._check_target(self.target_gpu_utilisation)
-        if not 0 <= self.grace_s < math.inf:
-            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be a finite 0 s or more, not {self.grace_s}")
-
-    def _check_target(self, target_percent: float) -> None:
-        if not 0 < target_percent <= 100:  # noqa: PLR2004 - percent
-            raise ConfigError(f"target_gpu_utilisation is above 0 %, up to 100 %, not {target_percent}")
+        SHARE_OR_NONE.check("the least coverage", self.coverage_min_ratio)
+        TIMEOUT.check("the time that the load has to become ready", self.ready_timeout_s)
+        SHARE.check("the intensity of a load", self.intensity)
+        GRACE.check("the grace between SIGTERM and SIGKILL", self.grace_s)
+        target_percent = self.target_gpu_utilisation
+        if target_percent is None:
+            return
+        PERCENT.check("target_gpu_utilisation", target_percent)
         check_level(self.intensity, target_percent)
         if not self.nvml and not DRIVER.exists():
             raise ConfigError(
@@ -109,7 +103,7 @@ class LoadSettings:
 
 
 def check_level(intensity: float, target_gpu_utilisation: float | None) -> None:
-    """Refuse a load that is held in two ways at once.
+    """Refuse a load whose level is set in two ways at once.
 
     Raises:
         ConfigError: an intensity below 1 and a target.
@@ -119,7 +113,7 @@ def check_level(intensity: float, target_gpu_utilisation: float | None) -> None:
 
 
 def parse_ready(text: str) -> Ready:
-    """Readiness as people write it.
+    """Read readiness as users write it.
 
     >>> parse_ready("auto").kind, parse_ready("5 s").seconds, parse_ready("port:8080").port
     ('activity', 5.0, 8080)

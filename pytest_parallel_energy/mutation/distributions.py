@@ -1,4 +1,4 @@
-"""What a hyperparameter may become: a distribution to draw from, or a grid whose values all run.
+"""Distributions of hyperparameters: ranges and choices to draw from, and grids whose values all run.
 
 Draws use nothing but ``random.Random.random``, whose sequence Python promises to keep for a given seed
 (https://docs.python.org/3/library/random.html#notes-on-reproducibility), and logarithms from ``decimal``, which
@@ -15,6 +15,7 @@ from decimal import Context, Decimal
 from typing import ClassVar, Protocol
 
 from ..errors import ConfigError
+from .values import Value, check_bounds, check_number, checked_options, value_key
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -33,60 +34,28 @@ __all__ = [
     "value_key",
 ]
 
-Value = str | int | float | bool | None
-"""A hyperparameter's value; ``None`` is "not passed to the training"."""
-
 _EXACT = Context(prec=34)
 _MOST_LISTED = 100_000
-"""Above so many values a distribution is treated as endless: nobody runs so many cells of one parameter."""
+"""A distribution with more values than this is treated as endless: no sweep runs so many cells of one parameter."""
 
 DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform", "choice")
 """The names that registries and experiment files use."""
 
 
 class Distribution(Protocol):
-    """What draws one value; all of them are frozen, hashable and comparable."""
+    """A source of random values; all classes here are frozen, hashable and comparable."""
 
     @property
     def values(self) -> tuple[Value, ...] | None:
         """All values that a draw can give, each once, in order; ``None`` where they are too many to list."""
 
     def draw(self, rng: random.Random) -> Value:
-        """One value; moves ``rng`` on and touches no other state."""
-
-
-def value_key(value: Value) -> tuple[bool, Value]:
-    """What two values are compared by: 10 equals 10.0, and neither equals ``True``.
-
-    >>> value_key(10) == value_key(10.0), value_key(1) == value_key(True)
-    (True, False)
-    """
-    return isinstance(value, bool), value
-
-
-def _number(name: str, what: str, value: object) -> float | int:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{name}: {what} must be a number, not {value!r}")
-    try:
-        finite = math.isfinite(value)
-    except OverflowError:  # a whole number beyond the largest double
-        finite = False
-    if not finite:
-        raise ConfigError(f"{name}: {what} must be finite, not {value!r}")
-    return value
-
-
-def _bounds(name: str, lo: object, hi: object) -> None:
-    low, high = _number(name, "the lower bound", lo), _number(name, "the upper bound", hi)
-    if low > high:
-        raise ConfigError(
-            f"{name}({lo!r}, {hi!r}): the lower bound is above the upper one; write {name}({hi!r}, {lo!r})"
-        )
+        """Return one value; this advances ``rng`` and changes no other state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Every number from ``lo`` to ``hi`` alike, both ends possible."""
+    """A uniform distribution over the numbers from ``lo`` to ``hi``, both inclusive."""
 
     lo: float
     hi: float
@@ -96,7 +65,7 @@ class Uniform:
         return f"{self.name}({self.lo!r}, {self.hi!r})"
 
     def __post_init__(self) -> None:
-        _bounds(self.name, self.lo, self.hi)
+        check_bounds(self.name, self.lo, self.hi)
 
     @property
     def values(self) -> tuple[Value, ...] | None:
@@ -104,7 +73,7 @@ class Uniform:
         return (float(self.lo),) if self.lo == self.hi else None
 
     def draw(self, rng: random.Random) -> float:
-        """A float within the bounds, exact to the last bit."""
+        """Return a float within the bounds, equal to the last bit on every machine."""
         u = rng.random()
         # This form neither overflows for the widest range nor leaves it by rounding.
         return min(max(self.lo * (1.0 - u) + self.hi * u, float(self.lo)), float(self.hi))
@@ -112,7 +81,7 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class LogUniform:
-    """Every order of magnitude from ``lo`` to ``hi`` alike.
+    """A uniform distribution over the orders of magnitude from ``lo`` to ``hi``.
 
     Args:
         lo: lower bound, above 0.
@@ -132,13 +101,13 @@ class LogUniform:
         return f"{self.name}({self.lo!r}, {self.hi!r}{zero})"
 
     def __post_init__(self) -> None:
-        _bounds(self.name, self.lo, self.hi)
+        check_bounds(self.name, self.lo, self.hi)
         if self.lo <= 0:
             raise ConfigError(
                 f"log_uniform({self.lo!r}, {self.hi!r}): bounds must be above 0, because 0 has no logarithm;"
                 " to draw 0 as well, give zero_probability"
             )
-        share = _number(self.name, "zero_probability", self.zero_probability)
+        share = check_number(self.name, "zero_probability", self.zero_probability)
         if not 0 <= share <= 1:
             raise ConfigError(f"log_uniform: zero_probability must be from 0 to 1, not {share!r}")
         if self.integer and math.ceil(self.lo) > math.floor(self.hi):
@@ -160,7 +129,7 @@ class LogUniform:
         return zero + listed
 
     def draw(self, rng: random.Random) -> float | int:
-        """A number within the bounds, or 0 with ``zero_probability``."""
+        """Return a number within the bounds, or 0 with ``zero_probability``."""
         # Two numbers are taken whatever the outcome, so that zero_probability does not shift the draws after it.
         is_zero, u = rng.random() < self.zero_probability, rng.random()
         if is_zero:
@@ -174,7 +143,7 @@ class LogUniform:
 
 @dataclass(frozen=True, slots=True)
 class IntUniform:
-    """Every whole number from ``lo`` to ``hi`` alike, both ends in."""
+    """A uniform distribution over the whole numbers from ``lo`` to ``hi``, both inclusive."""
 
     lo: int
     hi: int
@@ -187,7 +156,7 @@ class IntUniform:
         for bound in (self.lo, self.hi):
             if isinstance(bound, bool) or not isinstance(bound, int):
                 raise ConfigError(f"int_uniform: bounds must be whole numbers, not {bound!r}")
-        _bounds(self.name, self.lo, self.hi)
+        check_bounds(self.name, self.lo, self.hi)
 
     @property
     def values(self) -> tuple[Value, ...] | None:
@@ -195,14 +164,14 @@ class IntUniform:
         return tuple(range(self.lo, self.hi + 1)) if self.hi - self.lo < _MOST_LISTED else None
 
     def draw(self, rng: random.Random) -> int:
-        """A whole number within the bounds."""
+        """Return a whole number within the bounds."""
         # random() is a multiple of 2**-53: whole-number arithmetic keeps wide ranges exact.
         return self.lo + (int(rng.random() * (1 << 53)) * (self.hi - self.lo + 1) >> 53)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the options, all alike."""
+    """A uniform distribution over a list of options."""
 
     options: tuple[Value, ...]
     name: ClassVar[str] = "choice"
@@ -211,7 +180,7 @@ class Choice:
         return f"{self.name}({list(self.options)!r})"
 
     def __post_init__(self) -> None:
-        _check_options(self.name, self.options)
+        checked_options(self.name, self.options)
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -219,7 +188,7 @@ class Choice:
         return self.options
 
     def draw(self, rng: random.Random) -> Value:
-        """One option."""
+        """Return one option."""
         return self.options[min(int(rng.random() * len(self.options)), len(self.options) - 1)]
 
 
@@ -230,22 +199,8 @@ class Grid(Choice):
     name: ClassVar[str] = "grid"
 
 
-def _check_options(name: str, options: tuple[Value, ...]) -> None:
-    if not options:
-        raise ConfigError(f"{name}: the list of values is empty; name at least one")
-    seen = set()
-    for option in options:
-        if option is not None and not isinstance(option, str | int | float | bool):
-            raise ConfigError(f"{name}: a value must be a number, a text, true, false or nothing, not {option!r}")
-        if isinstance(option, float) and not math.isfinite(option):
-            raise ConfigError(f"{name}: a value must be finite, not {option!r}")
-        if value_key(option) in seen:
-            raise ConfigError(f"{name}: {option!r} is listed twice; each value runs as often as the repeats say")
-        seen.add(value_key(option))
-
-
 def uniform(lo: float, hi: float) -> Uniform:
-    """Any number from ``lo`` to ``hi``.
+    """Return the uniform distribution over the numbers from ``lo`` to ``hi``.
 
     Raises:
         ConfigError: a bound is not a finite number, or they are reversed.
@@ -254,7 +209,7 @@ def uniform(lo: float, hi: float) -> Uniform:
 
 
 def log_uniform(lo: float, hi: float, zero_probability: float = 0.0) -> LogUniform:
-    """Any order of magnitude from ``lo`` to ``hi``; exactly 0 with ``zero_probability``.
+    """Return the log-uniform distribution from ``lo`` to ``hi``; a draw is exactly 0 with ``zero_probability``.
 
     >>> log_uniform(1e-4, 1e-1)
     LogUniform(lo=0.0001, hi=0.1, zero_probability=0.0, integer=False)
@@ -266,7 +221,7 @@ def log_uniform(lo: float, hi: float, zero_probability: float = 0.0) -> LogUnifo
 
 
 def int_uniform(lo: int, hi: int) -> IntUniform:
-    """Any whole number from ``lo`` to ``hi``, both ends in.
+    """Return the uniform distribution over the whole numbers from ``lo`` to ``hi``, both inclusive.
 
     Raises:
         ConfigError: a bound is not a whole number, or they are reversed.
@@ -275,16 +230,16 @@ def int_uniform(lo: int, hi: int) -> IntUniform:
 
 
 def choice(options: Sequence[Value]) -> Choice:
-    """One of the options, drawn; a plain list instead runs every one of them.
+    """Return a distribution that draws one of the options; a plain list instead runs all of them.
 
     Raises:
         ConfigError: there is no option, one is listed twice, or one is not a plain value.
     """
-    return Choice(_options("choice", options))
+    return Choice(checked_options("choice", options))
 
 
 def as_distribution(value: object) -> Distribution:
-    """A distribution as it is; a plain list or tuple as a grid.
+    """Return a distribution as it is, and a plain list or tuple as a grid.
 
     >>> as_distribution([16, 32])
     Grid(options=(16, 32))
@@ -295,14 +250,8 @@ def as_distribution(value: object) -> Distribution:
     if isinstance(value, Uniform | LogUniform | IntUniform | Choice):
         return value
     if isinstance(value, list | tuple):
-        return Grid(_options("grid", value))
+        return Grid(checked_options("grid", value))
     raise ConfigError(
         f"{value!r} is not a distribution; give log_uniform(lo, hi), uniform(lo, hi), int_uniform(lo, hi), choice([…])"
         " or a list of values (a single value belongs to the workload marker)"
     )
-
-
-def _options(name: str, options: Sequence[Value]) -> tuple[Value, ...]:
-    if isinstance(options, str) or not isinstance(options, Sequence):
-        raise ConfigError(f"{name}: the values must be a list, not {options!r}")
-    return tuple(options)

@@ -1,4 +1,4 @@
-"""From a search space to the cells of a sweep: drawn, unique, and the same on every process."""
+"""The cells of a sweep, drawn from a search space: unique, and equal in every process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import ConfigError, ParallelEnergyWarning
-from .distributions import Distribution, Grid, Value, value_key
+from .distributions import Distribution, Grid
 from .labels import values_label
+from .values import Value, value_key
 
 __all__ = ["Draw", "Mutation", "draw_mutations", "mutation_key"]
 
@@ -21,11 +22,11 @@ _TRIES_PER_SAMPLE = 200
 _TRIES_AT_LEAST = 2_000
 
 MutationKey = frozenset[tuple[str, tuple[bool, Value]]]
-"""What two mutations are compared by."""
+"""The key by which two mutations are compared."""
 
 
 def mutation_key(values: Mapping[str, Value]) -> MutationKey:
-    """The identity of a set of values: the same names with equal values, in any order.
+    """Return the identity of a set of values: the same names with equal values, in any order.
 
     >>> mutation_key({"a": 10, "b": 1e-5}) == mutation_key({"b": 0.00001, "a": 10.0})
     True
@@ -38,7 +39,7 @@ class Mutation:
     """One cell of a sweep.
 
     Args:
-        values: what the mutated hyperparameters become; empty for a default cell of a sweep that varies nothing.
+        values: values of the mutated hyperparameters; empty for the default cell of a sweep that varies nothing.
         is_default: the values are the registered ones: the un-mutated cell.
         mutated: names of the hyperparameters that this cell varies (empty for the default cell).
     """
@@ -48,16 +49,16 @@ class Mutation:
     mutated: tuple[str, ...] = ()
 
     def label(self) -> str:
-        """Name for ids, such as ``learning_rate=0.0123``; ``default`` for the un-mutated cell."""
+        """Return the name for ids, such as ``learning_rate=0.0123``; ``default`` for the un-mutated cell."""
         return "default" if self.is_default else values_label({name: self.values[name] for name in self.mutated})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """How to draw.
+    """The rules of a draw.
 
     Args:
-        samples: how many mutations, 1 or more (grids multiply them; with ``one-at-a-time`` so many a parameter).
+        samples: number of mutations, 1 or more (grids multiply it; with ``one-at-a-time`` it counts per parameter).
         seed: any integer; the same seed gives the same mutations everywhere.
         vary: ``all`` parameters together, or ``one-at-a-time`` with the others at their defaults.
         include_default: the un-mutated cell comes first.
@@ -92,19 +93,19 @@ def _is_whole(value: object) -> bool:
 def draw_mutations(
     space: Mapping[str, Distribution], draw: Draw, *, defaults: Mapping[str, Value] | None = None
 ) -> tuple[Mutation, ...]:
-    """The cells of a sweep, in the order in which they were drawn.
+    """Return the cells of a sweep, in the order in which they were drawn.
 
     Values that are drawn are unique within the sweep and never equal to the defaults. A grid runs each of its
     values as written, the default among them if it is listed. Parameters draw from streams of their own: adding one
     to the space, or asking for more samples, leaves the values of the others as they were.
 
     Args:
-        space: what each parameter may become, at least one.
-        draw: how.
+        space: the distribution of each parameter, at least one.
+        draw: the rules of the draw.
         defaults: the un-mutated values; names that are not in ``space`` are ignored.
 
     Warns:
-        ParallelEnergyWarning: the space holds fewer mutations than were asked for; all there are are given.
+        ParallelEnergyWarning: the space holds fewer mutations than requested; all of them are returned.
 
     Raises:
         ConfigError: the space is empty, has no mutation at all, or needs more than a million cells.
@@ -129,8 +130,8 @@ def draw_mutations(
 
 
 def _vary(space: Mapping[str, Distribution], draw: Draw, base: Mapping[str, Value], *, alone: bool) -> list[Mutation]:
-    grids = {name: one for name, one in space.items() if isinstance(one, Grid)}
-    drawn = {name: one for name, one in space.items() if name not in grids}
+    grids = {name: distribution for name, distribution in space.items() if isinstance(distribution, Grid)}
+    drawn = {name: distribution for name, distribution in space.items() if name not in grids}
     points = list(_grid_points(grids))
     if len(points) * (draw.samples if drawn else 1) > _MOST_CELLS:
         raise ConfigError(f"the sweep over {', '.join(space)} has more than {_MOST_CELLS} cells; take fewer values")
@@ -173,7 +174,7 @@ def _draw_unique(space: Mapping[str, Distribution], draw: Draw, base: Mapping[st
         if len(found) == draw.samples:
             return found
         # Each stream moves on in each round, chosen or not: a subset does not shift what comes later.
-        values = {name: one.draw(streams[name]) for name, one in space.items()}
+        values = {name: distribution.draw(streams[name]) for name, distribution in space.items()}
         chosen = subset()
         sample = {name: value for name, value in values.items() if name in chosen}
         key = mutation_key({**default, **sample})
@@ -201,11 +202,11 @@ def _subset_drawer(space: Mapping[str, Distribution], draw: Draw) -> Callable[[]
 def _fill_up(
     space: Mapping[str, Distribution], draw: Draw, found: list[dict[str, Value]], seen: set[MutationKey]
 ) -> list[dict[str, Value]]:
-    """The rest of a small space by listing it; drawing found them too seldom, or there are no more."""
-    if draw.per_mutation is None and all(one.values is not None for one in space.values()):
+    """Return the mutations found, with the rest of a small space, which drawing finds too seldom, by listing it."""
+    if draw.per_mutation is None and all(distribution.values is not None for distribution in space.values()):
         size = 1
-        for one in space.values():
-            size *= len(one.values or ())
+        for distribution in space.values():
+            size *= len(distribution.values or ())
         if size <= _MOST_CELLS:
             for values in _grid_points(space):
                 if len(found) == draw.samples:
@@ -213,7 +214,7 @@ def _fill_up(
                 if mutation_key(values) not in seen:
                     found.append(values)
     warnings.warn(
-        f"{draw.samples} mutations of {', '.join(space)} were asked for; the space holds {len(found)} that are"
+        f"{draw.samples} mutations of {', '.join(space)} were requested; the space holds {len(found)} that are"
         " neither the default nor known already, and all of them are run",
         ParallelEnergyWarning,
         stacklevel=5,

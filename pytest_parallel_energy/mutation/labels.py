@@ -1,11 +1,11 @@
-"""Names for mutations that a person can read and type after ``-k``; the values themselves are never rounded."""
+"""Names of mutations that a user can read and type after ``-k``; the values themselves are never rounded."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from .distributions import Value
+from .values import Value
 
 __all__ = ["distinct_labels", "value_label", "values_label"]
 
@@ -17,7 +17,7 @@ _UNTYPABLE = re.compile(r"[^\w.+/@%-]+", re.ASCII)
 
 
 def value_label(value: Value, *, digits: int = _FEW_DIGITS) -> str:
-    """One value, short: floats to ``digits`` significant digits, texts without characters that need quoting.
+    """Return one value as short text: floats to ``digits`` significant digits, without characters that need quoting.
 
     >>> [value_label(v) for v in (0.012345678, 1e-05, 10.0, 200, True, None, "a b")]
     ['0.01235', '1e-05', '10', '200', 'true', 'unset', 'a_b']
@@ -32,7 +32,7 @@ def value_label(value: Value, *, digits: int = _FEW_DIGITS) -> str:
 
 
 def values_label(values: Mapping[str, Value], *, digits: int = _FEW_DIGITS) -> str:
-    """``name=value`` pairs joined by ``-``; no values at all are ``default``.
+    """Return ``name=value`` pairs joined by ``-``; ``default`` for no values at all.
 
     >>> values_label({"learning_rate": 0.0123, "epochs": 2})
     'learning_rate=0.0123-epochs=2'
@@ -41,9 +41,9 @@ def values_label(values: Mapping[str, Value], *, digits: int = _FEW_DIGITS) -> s
 
 
 def distinct_labels(cells: Sequence[Mapping[str, Value]]) -> tuple[str, ...]:
-    """One label a cell, with as many digits as it takes to tell those with the same short label apart.
+    """Return one label per cell, with as many digits as are needed to tell cells apart.
 
-    The answer depends on the cells alone, so that each process gives each cell the same name.
+    The labels depend on the cells alone, so that every process gives a cell the same name.
 
     >>> distinct_labels([{"lr": 0.1}, {"lr": 0.100001}, {"lr": 0.2}])
     ('lr=0.1', 'lr=0.100001', 'lr=0.2')

@@ -1,1 +1,1 @@
-"""What was asked for: options, settings, markers, cells, their order, and what is known or finished already."""
+"""The user's plan: options, settings, markers, cells, their order, and the results that exist already."""

@@ -1,4 +1,4 @@
-"""How much energy a run has used, and whether its budget is spent."""
+"""The energy budget of a run: the energy used so far, and its limit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["EnergyBudget"]
 
 
 class EnergyBudget:
-    """Adds up the joules of records.
+    """A running total of the joules in records.
 
     Args:
-        limit_j: what may be used, above 0.
+        limit_j: energy that the run may use, in joules, above 0.
     """
 
     def __init__(self, limit_j: float) -> None:
@@ -23,7 +23,7 @@ class EnergyBudget:
         self._seen: set[str] = set()
 
     def add(self, record: Record) -> None:
-        """Count a record, once however often it comes."""
+        """Add a record; the same record counts once, however often it is added."""
         if record.record_id in self._seen:
             return
         self._seen.add(record.record_id)
@@ -34,11 +34,11 @@ class EnergyBudget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the limit is reached."""
+        """True once the limit is reached."""
         return self.spent_j >= self.limit_j
 
     def words(self) -> str:
-        """What was used of what, for people.
+        """Return the used energy and the limit, for messages.
 
         >>> budget = EnergyBudget(7.2e6); budget.words()
         'the energy budget of 7.20 MJ: 0 J used'

@@ -1,4 +1,4 @@
-"""From what a test's markers say to its cells: which values are trained, how often, in what order."""
+"""The cells of a test, computed from its markers: the values to train, the repetitions, and their order."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["PUBLISHED", "CellParam", "MarkedPlan", "cells_of", "profile_of"]
 
 PUBLISHED = "published"
-"""The name by which a person asks for the registry's own defaults, where another profile is set."""
+"""The name by which a user selects the registry's own defaults where another profile is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellParam:
-    """One repetition of one cell of a test: what the plugin parametrises the test with."""
+    """One repetition of one cell of a test: the parameter that the plugin adds to the test."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     """The mutated hyperparameters, exact; empty for the un-mutated cell."""
@@ -33,11 +33,11 @@ class CellParam:
     background: str = ""
     """Names of the loads that the markers start, joined by ``+``."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """What the test's own ``parametrize`` gives: values that a person would write, else the id that pytest gave."""
+    """The parameters of the test's own ``parametrize``: plain values as they are, others by the id that pytest gave."""
 
     @property
     def id(self) -> str:
-        """What stands in the test's brackets, as in ``learning_rate=0.0123-bg=VulBERTa/mlp-rep0``."""
+        """The text in the test's brackets, such as ``learning_rate=0.0123-bg=VulBERTa/mlp-rep0``."""
         background = f"bg={self.background}" if self.background else ""
         repetition = f"{'warmup' if self.warmup else 'rep'}{self.repetition}"
         return "-".join(part for part in (self.label, background, repetition) if part)
@@ -45,7 +45,7 @@ class CellParam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedPlan:
-    """What the markers of one test function say."""
+    """The plan that the markers of one test function give."""
 
     workload: WorkloadMark | None = None
     mutates: tuple[MutateMark, ...] = ()
@@ -57,17 +57,17 @@ class MarkedPlan:
         return "+".join(load.name if load.n == 1 else f"{load.n}x{load.name}" for load in self.loads)
 
 
-def profile_of(asked: str | None, settings: Settings) -> str | None:
-    """The profile that counts: the marker's, else the run's; ``None`` is the published defaults."""
-    profile = asked or settings.profile
+def profile_of(marked: str | None, settings: Settings) -> str | None:
+    """Return the profile in force: the marker's, else the run's; ``None`` stands for the published defaults."""
+    profile = marked or settings.profile
     return None if profile == PUBLISHED else profile
 
 
 def cells_of(plan: MarkedPlan, settings: Settings, registry: Registry) -> tuple[CellParam, ...]:
-    """Every repetition of every cell: warm-ups first, then each mutation's measured repetitions.
+    """Return every repetition of every cell: for each mutation the warm-ups, then the measured repetitions.
 
     Returns:
-        At least one; exactly one that says nothing when the test is neither mutated nor repeated nor marked.
+        At least one; a plain test yields a single default cell.
 
     Raises:
         ConfigError: an unknown workload, profile or hyperparameter, or a space that cannot be drawn from.
@@ -85,7 +85,7 @@ def cells_of(plan: MarkedPlan, settings: Settings, registry: Registry) -> tuple[
 
 
 def check_plan(plan: MarkedPlan, settings: Settings, registry: Registry) -> None:
-    """Refuse what cannot be trained, before anything starts.
+    """Refuse a workload or load that cannot be trained, before anything starts.
 
     Raises:
         ConfigError: an unknown workload, profile or hyperparameter, a value out of its type or limits, or a
@@ -94,6 +94,7 @@ def check_plan(plan: MarkedPlan, settings: Settings, registry: Registry) -> None
     trained = [(plan.workload.name, plan.workload.profile, plan.workload.fixed)] if plan.workload else []
     trained += [(load.name, load.profile, load.hyperparameters) for load in plan.loads if not load.command]
     for name, profile, fixed in trained:
+        # A command as load has nothing to check here: its program is looked for when it starts.
         workload = registry.workload(name)
         workload.values(profile_of(profile, settings), **fixed)
         workload.check()
@@ -105,7 +106,8 @@ def _mutations(plan: MarkedPlan, settings: Settings, registry: Registry) -> Sequ
     drawn = [mutation for mark in plan.mutates for mutation in _draw(mark, plan, settings, registry)]
     if not drawn:
         return [({}, "")]
-    varied = [{name: one.values[name] for name in one.mutated} for one in drawn]
+    varied = [{name: mutation.values[name] for name in mutation.mutated} for mutation in drawn]
+    # Labels of all markers together, because they must differ within the whole test.
     labels = iter(distinct_labels([values for values in varied if values]))
     return [(values, next(labels)) if values else ({}, "default") for values in varied]
 

@@ -70,24 +70,24 @@ def _key(cell: str, code: str | None) -> str:
     return f"{cell} {code}"
 
 
-def find_run(results_dir: Path, asked: str) -> Path | None:
+def find_run(results_dir: Path, requested: str) -> Path | None:
     """Return the folder of the run to resume.
 
     Args:
         results_dir: the folder that holds the runs.
-        asked: ``latest``, a run's name, or a path to its folder.
+        requested: ``latest``, a run's name, or a path to its folder.
 
     Returns:
-        ``None`` when the latest was asked for and there is none yet.
+        ``None`` when the latest is requested and there is none yet.
 
     Raises:
         ConfigError: no run has that name.
     """
-    for folder in (results_dir / asked, Path(asked)):
+    for folder in (results_dir / requested, Path(requested)):
         if (folder / RECORDS_NAME).is_file():
             return folder.resolve()
-    if asked == "latest":
+    if requested == "latest":
         return None
     runs = sorted(file.parent.name for file in results_dir.glob(f"*/{RECORDS_NAME}") if not file.parent.is_symlink())
     known = f"the newest runs are {', '.join(runs[-5:])}" if runs else f"{results_dir} holds no run yet"
-    raise ConfigError(f"there is no run {asked!r} to resume; {known}")
+    raise ConfigError(f"there is no run {requested!r} to resume; {known}")

@@ -17,7 +17,7 @@ _KINDS = ("total", "cpu", "gpu", "dram")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """The most that a test may use, ends included."""
+    """The largest energy or power that a test may use, inclusive."""
 
     quantity: str
     """``total_j``, ``cpu_j``, ``gpu_j``, ``dram_j``, ``mean_w`` or ``peak_w``."""
@@ -26,30 +26,30 @@ class Limit:
 
 
 def energy_limit(limit: str, *, kind: str = "total") -> Limit:
-    """What ``@pytest.mark.limit_energy("500 J", kind="gpu")`` says.
+    """Return the limit of ``@pytest.mark.limit_energy("500 J", kind="gpu")``.
 
     Raises:
-        ConfigError: no energy, or an unknown kind.
+        ConfigError: the text is not an energy, or the kind is unknown.
     """
     if kind not in _KINDS:
-        raise ConfigError(f"limit_energy has no kind {kind!r}: {did_you_mean(kind, _KINDS)}")
+        raise ConfigError(f"limit_energy has no kind {kind!r}; {did_you_mean(kind, _KINDS)}")
     return Limit(quantity=f"{kind}_j", most=parse_joules(limit))
 
 
 def power_limit(limit: str, *, peak: bool = False) -> Limit:
-    """What ``@pytest.mark.limit_power("250 W", peak=False)`` says.
+    """Return the limit of ``@pytest.mark.limit_power("250 W", peak=False)``.
 
     Raises:
-        ConfigError: no power.
+        ConfigError: the text is not a power.
     """
     return Limit(quantity="peak_w" if peak else "mean_w", most=parse_watts(limit))
 
 
 def limit_from_mark(marker: str, args: Sequence[Any], keywords: Mapping[str, Any]) -> Limit:
-    """The limit that a marker's arguments give.
+    """Read the limit from the arguments of a marker.
 
     Raises:
-        ConfigError: not one quantity as text, an argument that the marker does not have, or a value it cannot have.
+        ConfigError: there is not exactly one quantity as text, an unknown argument, or an invalid value.
     """
     known = {"limit_energy": "kind", "limit_power": "peak"}[marker]
     if len(args) != 1 or not isinstance(args[0], str):
@@ -62,9 +62,9 @@ def limit_from_mark(marker: str, args: Sequence[Any], keywords: Mapping[str, Any
 
 
 def broken_limits(energy: WindowResult, limits: tuple[Limit, ...]) -> tuple[str, ...]:
-    """One sentence for each limit that is broken, or cannot be checked because its value is unknown: that fails too.
+    """Return one sentence per limit that is exceeded, or that cannot be checked because the value is unknown.
 
-    A value is above its limit when the measured number is; the sentence shows the interval.
+    The measured value itself is compared with the limit; the sentence shows its interval.
     """
     found = []
     for limit in limits:

@@ -1,4 +1,4 @@
-"""What the markers say, as typed values: each refuses what it does not understand."""
+"""The arguments of the markers as typed values; each refuses arguments that it does not understand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
+    from ..load.conditions import LoadConditions
     from ..mutation.draw import Draw
 
 __all__ = ["LoadRequest", "MarkLike", "MutateMark", "WorkloadMark", "command_name"]
@@ -99,32 +100,32 @@ class LoadRequest:
     n: int = 1
     profile: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    conditions: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of ``LoadSettings``: intensity, devices and the like."""
+    conditions: LoadConditions
+    """Intensity, devices and the like."""
     command: tuple[str, ...] = ()
     """Empty for a workload."""
     cwd: Path | None = None
     """The folder that a command runs in; ``None`` is pytest's."""
 
     @classmethod
-    def of(cls, what: str | Sequence[object], keywords: Mapping[str, Any], *, n: int = 1) -> LoadRequest:
-        """A load, with its conditions, profile and hyperparameters as one mapping.
+    def of(cls, target: str | Sequence[object], keywords: Mapping[str, Any], *, n: int = 1) -> LoadRequest:
+        """Return the request for a load whose conditions, profile and hyperparameters are one mapping.
 
         Args:
-            what: a workload by name, or a command as a list of words.
-            keywords: what its marker says besides.
-            n: how many of it.
+            target: a workload by name, or a command as a list of words.
+            keywords: the keywords of its marker, without ``n``.
+            n: number of instances.
 
         Raises:
-            ConfigError: a condition has a value that it cannot have, or a command is given what only a training has.
+            ConfigError: a condition has an invalid value, or a command has a keyword that only a training has.
         """
         from ..load.conditions import check_command, split_conditions
 
         conditions, rest = split_conditions(keywords)
-        if isinstance(what, str):
+        if isinstance(target, str):
             profile = rest.pop("profile", None)
-            return cls(name=what, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
-        words = tuple(str(word) for word in what)
+            return cls(name=target, n=n, profile=profile, hyperparameters=rest, conditions=conditions)
+        words = tuple(str(word) for word in target)
         check_command(words, conditions, rest)
         return cls(name=command_name(words), n=n, conditions=conditions, command=words)
 
@@ -145,26 +146,26 @@ class LoadRequest:
     def from_parameter(cls, given: object) -> LoadRequest:
         """Read what ``parametrize("background_load", [...], indirect=True)`` gives.
 
-        That is a name, a command as a list of words, or a mapping with ``name`` or ``command`` and what else is said.
+        That is a name, a command as a list of words, or a mapping with ``name`` or ``command`` and further keywords.
 
         Raises:
             ConfigError: it is none of them.
         """
         keywords = dict(given) if isinstance(given, Mapping) else {}
-        what = keywords.pop("name", None) or keywords.pop("command", None) if keywords else given
-        if (isinstance(what, str) and what) or isinstance(what, (list, tuple)):
-            return cls._of_marker(what, keywords)
+        target = keywords.pop("name", None) or keywords.pop("command", None) if keywords else given
+        if (isinstance(target, str) and target) or isinstance(target, (list, tuple)):
+            return cls._of_marker(target, keywords)
         raise ConfigError(
             "parametrize('background_load', …, indirect=True) takes None, 'repository/model', a command as a list of "
             f"words, or a mapping with 'name' or 'command'; it has {given!r}"
         )
 
     @classmethod
-    def _of_marker(cls, what: str | Sequence[object], keywords: Mapping[str, Any]) -> LoadRequest:
+    def _of_marker(cls, target: str | Sequence[object], keywords: Mapping[str, Any]) -> LoadRequest:
         from ..load.conditions import read_count
 
         n = read_count(keywords.get("n", 1))
-        return cls.of(what, {name: value for name, value in keywords.items() if name != "n"}, n=n)
+        return cls.of(target, {name: value for name, value in keywords.items() if name != "n"}, n=n)
 
 
 _INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|Rscript|bash|dash|sh|zsh)[0-9.]*")
@@ -187,7 +188,7 @@ def command_name(words: Sequence[str]) -> str:
 
 
 def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:
-    """What an experiment file put into the marker: a value that needs no reading."""
+    """Return the value that an experiment file put into the marker, which needs no reading."""
     return mark.args[0] if len(mark.args) == 1 and isinstance(mark.args[0], kind) else None
 
 

@@ -41,7 +41,7 @@ class Option(NamedTuple):
     metavar: str | None = None
     repeatable: bool = False
     marker: bool = False
-    """Whether ``@pytest.mark.energy(field=…)`` may set it for one test."""
+    """True if ``@pytest.mark.energy(field=…)`` may set it for one test."""
     bare: str | None = None
     """The value of the option when it is given without ``=VALUE``; ``None`` where a value is required."""
 
@@ -133,6 +133,12 @@ OPTIONS: tuple[Option, ...] = (
         "may be repeated",
         metavar="PATTERN",
         repeatable=True,
+    ),
+    Option(
+        "strict_files",
+        "flag",
+        "refuse every unknown key of an experiment file; without it, a key that resembles no known key is ignored as a "
+        "note, with a warning",
     ),
     Option(
         "profile",

@@ -1,4 +1,4 @@
-"""In which order cells run: as declared, at random, or in blocks; from a seed, and the same on every process."""
+"""The order in which cells run: declared, random or blocked, from a seed and equal in every process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Slot:
     """One planned repetition.
 
     Args:
-        cell: which cell it repeats: the test's id without the repetition.
+        cell: the cell that it repeats: the test's id without the repetition.
         repetition: counts from 0; warm-ups are counted apart.
-        warmup: whether it is one.
+        warmup: true for a warm-up.
     """
 
     cell: str
@@ -29,14 +29,14 @@ class Slot:
 
 
 def arrange(slots: Sequence[Slot], order: Order, seed: int) -> list[int]:
-    """Indices into ``slots`` in the order in which they run.
+    """Return the indices into ``slots`` in the order in which they run.
 
     ``random`` shuffles all measured repetitions. ``blocked`` runs the first repetition of every cell, shuffled, then
-    the second of every cell, shuffled anew, and so on: what drifts over hours touches all cells alike. Warm-ups stay
+    the second of every cell, shuffled anew, and so on: a drift over hours affects all cells alike. Warm-ups stay
     directly before the first measured repetition of their cell.
 
-    A place is a hash of seed and name, not a draw from a generator: leaving cells out (a resumed run, ``-k``) does not
-    move the others.
+    The position of a slot is a hash of seed and name, not a draw from a generator: leaving cells out (a resumed run,
+    ``-k``) does not move the others.
 
     >>> arrange([Slot(cell="a"), Slot(cell="a", repetition=1), Slot(cell="b")], "declared", 0)
     [0, 1, 2]

@@ -43,6 +43,7 @@ class Settings:
     models: tuple[Path, ...] = ()
     config: tuple[str, ...] = ()
     """Paths or patterns."""
+    strict_files: bool = False
     profile: str | None = None
     threads: int | None = None
     idle: float = 5.0

@@ -50,14 +50,14 @@ def parse_shard(text: str, environ: Mapping[str, str]) -> Shard:
     count = None if match[2] is None else int(match[2])
     if match[1] != "auto":
         return Shard(index=int(match[1]), count=int(match[2]))
-    index, told_count = _from_environment(environ)
+    index, environment_count = _from_environment(environ)
     if index is None:
         raise ConfigError(
             f"{text!r}: none of SLURM_ARRAY_TASK_ID, CI_NODE_INDEX and JOB_COMPLETION_INDEX is set; {_FORM}"
         )
-    if count is not None and told_count is not None and count != told_count:
-        raise ConfigError(f"{text!r}: the environment says that there are {told_count} shards, not {count}")
-    count = count or told_count
+    if count is not None and environment_count is not None and count != environment_count:
+        raise ConfigError(f"{text!r}: the environment says that there are {environment_count} shards, not {count}")
+    count = count or environment_count
     if count is None:
         raise ConfigError(f"{text!r}: the environment tells the index {index} and not the number of shards; {_FORM}")
     return Shard(index=index, count=count)

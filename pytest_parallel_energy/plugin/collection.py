@@ -193,7 +193,11 @@ class Items:
         if not is_experiment_file(file_path, named=named, patterns=self.settings.config):
             return None
         found: pytest.Collector = ExperimentFile.from_parent(
-            parent, path=file_path, registry=lambda: self.session.registry, profile=profile_of(None, self.settings)
+            parent,
+            path=file_path,
+            registry=lambda: self.session.registry,
+            profile=profile_of(None, self.settings),
+            strict=self.settings.strict_files,
         )
         return found
 

@@ -53,10 +53,11 @@ def _looks_like_experiments(path: Path) -> bool:
 class ExperimentFile(pytest.Module):
     """One experiment file; its tests are made from its entries when it is collected."""
 
-    def __init__(self, *, registry: Callable[[], Registry], profile: str | None, **keywords: Any) -> None:
+    def __init__(self, *, registry: Callable[[], Registry], profile: str | None, strict: bool, **keywords: Any) -> None:
         super().__init__(**keywords)
         self._registry = registry
         self._profile = profile
+        self._strict = strict
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         """One test function an entry.
@@ -67,7 +68,13 @@ class ExperimentFile(pytest.Module):
         from ..study.experiment_file import read_study
 
         try:
-            study = read_study(self.path, self._registry(), profile=self._profile)
+            study = read_study(
+                self.path,
+                self._registry(),
+                profile=self._profile,
+                root=self.config.rootpath,
+                strict=self._strict,
+            )
         except ParallelEnergyError as error:
             raise self.CollectError(str(error)) from error
         self.obj = _module_of(study)

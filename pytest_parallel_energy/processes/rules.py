@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ..errors import ConfigError
+from .ranges import GRACE, PERCENT, SHARE
 
 __all__ = ["Container", "Ready", "RoundRules", "Supervision"]
 
@@ -120,11 +120,9 @@ class Supervision:
     lifetime_s: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.grace_s < math.inf:
-            raise ConfigError(f"the grace between SIGTERM and SIGKILL must be a finite 0 s or more, not {self.grace_s}")
-        if not 0 < self.intensity <= 1:
-            raise ConfigError(f"the intensity is a share above 0, up to 1, not {self.intensity}")
-        if self.target_gpu_percent is not None and not 0 < self.target_gpu_percent <= 100:  # noqa: PLR2004 - percent
-            raise ConfigError(f"the GPU utilisation to reach is above 0 %, up to 100 %, not {self.target_gpu_percent}")
+        GRACE.check("the grace between SIGTERM and SIGKILL", self.grace_s)
+        SHARE.check("the intensity", self.intensity)
+        if self.target_gpu_percent is not None:
+            PERCENT.check("the GPU utilisation to reach", self.target_gpu_percent)
         if self.log_limit_bytes < 0 or self.log_tail_bytes <= 0:
             raise ConfigError("a log needs a limit of 0 bytes or more, and a tail of at least 1 byte")

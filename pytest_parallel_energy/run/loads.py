@@ -16,6 +16,7 @@ from .record_parts import StartedLoad, background_part
 
 if TYPE_CHECKING:
     from ..load.background import BackgroundLoad
+    from ..load.conditions import LoadConditions
     from ..load.request import AutoBatch, LoadSettings
     from ..plan.markers import LoadRequest
     from ..plan.settings import Settings
@@ -210,18 +211,17 @@ def _command_load(mark: LoadRequest, *, folder: Path, settings: Settings) -> Sta
     return StartedLoad(load=load, conditions=mark.conditions)
 
 
-def _auto_batch(workload: Workload, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> AutoBatch | None:
-    from ..load.conditions import AUTO_BATCH, first_batch
+def _auto_batch(workload: Workload, values: Mapping[str, Any], conditions: LoadConditions) -> AutoBatch | None:
+    from ..load.conditions import first_batch
     from ..load.request import AutoBatch
 
-    if AUTO_BATCH not in conditions:
+    if not conditions.auto_batch:
         return None
     return AutoBatch(first=first_batch(workload.name, values), placeholder=str(_PLACEHOLDER))
 
 
-def _load_settings(conditions: Mapping[str, Any], settings: Settings, batch: AutoBatch | None) -> LoadSettings:
-    from ..load.conditions import AUTO_BATCH
+def _load_settings(conditions: LoadConditions, settings: Settings, batch: AutoBatch | None) -> LoadSettings:
     from ..load.request import LoadSettings
 
-    fields = {field: value for field, value in conditions.items() if field != AUTO_BATCH}
+    fields = {name: value for name, value in conditions.as_fields().items() if name != "auto_batch"}
     return LoadSettings(coverage_min_ratio=settings.coverage_min, batch=batch, **fields)

@@ -12,6 +12,7 @@ from ..records.record import LoadReport, MeterPart, WindowResult, WorkloadPart
 if TYPE_CHECKING:
     from ..energy.window import Window
     from ..load.background import BackgroundLoad
+    from ..load.conditions import LoadConditions
     from ..plan.cells import CellParam
     from ..training.foreground import TrainingResult
     from ..training.workload import Workload
@@ -35,7 +36,7 @@ class StartedLoad:
     load: BackgroundLoad
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    conditions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    conditions: LoadConditions
     solo_mean_w: float | None = None
     """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
 
@@ -46,21 +47,19 @@ class StartedLoad:
         return load_identity(self.workload.name, self.hyperparameters, self.conditions)
 
 
-def load_identity(name: str, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[str, Any]:
+def load_identity(name: str, values: Mapping[str, Any], conditions: LoadConditions) -> dict[str, Any]:
     """Return the part of a registered load in the identity of a cell."""
     return {"name": name, "hyperparameters": dict(values)} | conditions_identity(conditions)
 
 
-def command_identity(argv: Sequence[str], conditions: Mapping[str, Any]) -> dict[str, Any]:
+def command_identity(argv: Sequence[str], conditions: LoadConditions) -> dict[str, Any]:
     """Return the part of a plain command in the identity of a cell."""
     return {"command": list(argv)} | conditions_identity(conditions)
 
 
-def conditions_identity(conditions: Mapping[str, Any]) -> dict[str, Any]:
+def conditions_identity(conditions: LoadConditions) -> dict[str, Any]:
     """Return the part of a load's conditions in its identity: empty where it has none."""
-    if not conditions:
-        return {}
-    return {"conditions": {field: str(value) for field, value in sorted(conditions.items())}}
+    return {"conditions": text} if (text := conditions.as_text()) else {}
 
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:
@@ -112,7 +111,7 @@ def background_part(started: StartedLoad) -> LoadReport:
         repository=None if workload is None else workload.repository,
         model=None if workload is None else workload.model,
         hyperparameters=dict(started.hyperparameters),
-        conditions=conditions_identity(started.conditions).get("conditions", {}),
+        conditions=started.conditions.as_text(),
         solo_mean_w=started.solo_mean_w,
     )
 

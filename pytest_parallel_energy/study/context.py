@@ -1,9 +1,10 @@
-"""What the entries of an experiment file share while they are read: the registry, the profile, the draws so far."""
+"""The state that the entries of an experiment file share while they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..documents.node import Node, shown
 from ..errors import ConfigError, ParallelEnergyError, did_you_mean
@@ -12,57 +13,65 @@ from ..mutation.draw import MutationKey
 from ..training.registry import Registry
 from ..training.workload import Workload
 
-__all__ = ["StudyContext"]
+__all__ = ["DrawKind", "StudyContext"]
+
+DrawKind = tuple[str, str, tuple[str, ...]]
+"""Entries of one kind draw different mutations: the workload, its loads, and the names of the mutated values."""
 
 _PUBLISHED = "published"
-"""How a file asks for the registry's own defaults where the run has another profile."""
+"""The name by which a file selects the registry's own defaults where the run has another profile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyContext:
-    """What the entries of a file share while they are read.
+    """The registry, the profile, and the draws of the entries read so far.
 
     Args:
         registry: the workloads.
         profile: in force where the file names none; ``None`` is the published defaults.
-        drawn: what earlier entries of the same kind (workload, loads, names) draw: a later one goes on with others.
-        notes: what a person should know.
+        root: pytest's root folder; ``None`` where there is none.
+        strict: refuse unknown keys that otherwise count as notes.
+        drawn: mutations of earlier entries of the same kind (workload, loads, names), which later entries do not
+            repeat.
+        notes: remarks for the user.
     """
 
     registry: Registry
     profile: str | None = None
-    drawn: dict[tuple[str, str, tuple[str, ...]], set[MutationKey]] = field(default_factory=dict)
+    root: Path | None = None
+    strict: bool = False
+    drawn: dict[DrawKind, set[MutationKey]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def in_force(self, profile: str | None) -> str | None:
-        """The profile whose values and ranges count, as the registry knows it."""
+        """Return the profile whose values and ranges count, as the registry knows it."""
         profile = profile or self.profile
         return None if profile == _PUBLISHED else profile
 
-    def workload(self, who: Mapping[str, Node], node: Node) -> Workload:
-        """The workload that ``repository`` and ``model`` name.
+    def workload(self, names: Mapping[str, Node], node: Node) -> Workload:
+        """Return the workload that ``repository`` and ``model`` name.
 
         Args:
-            who: those two, where they are given.
-            node: what lacks them otherwise.
+            names: the nodes of these two, where they are given.
+            node: the object that a message names where one of them is missing.
         """
         for name in ("repository", "model"):
-            if name not in who:
+            if name not in names:
                 node.fail(f"names no {shown(name)}", 'say what to train: {"repository": "…", "model": "…"}')
-        repository, model = who["repository"].text(), who["model"].text()
+        repository, model = names["repository"].text(), names["model"].text()
         known = self.registry.names()
         models = [name.removeprefix(f"{repository}/") for name in known if name.startswith(f"{repository}/")]
         if models and model not in models:
-            who["model"].fail(f"{repository} has no model {shown(model)}", did_you_mean(model, models))
-        return self.named(f"{repository}/{model}", who["repository"])
+            names["model"].fail(f"{repository} has no model {shown(model)}", did_you_mean(model, models))
+        return self.named(f"{repository}/{model}", names["repository"])
 
     def named(self, name: str, node: Node, *, or_else: str = "") -> Workload:
-        """The workload of this name.
+        """Return the workload of this name.
 
         Args:
             name: ``repository/model``.
-            node: what names it.
-            or_else: a further remedy where there is none of that name.
+            node: the node that names it.
+            or_else: a further remedy for a message about an unknown name.
         """
         known = self.registry.names()
         if name not in known:
@@ -76,13 +85,13 @@ class StudyContext:
     def values(
         self, workload: Workload, nodes: Mapping[str, Node], profile: str | None, *, place: Node
     ) -> dict[str, Value]:
-        """Hyperparameters that are fixed, each checked by the workload.
+        """Return the fixed hyperparameters, each checked by the workload.
 
         Args:
-            workload: whose they are.
+            workload: the workload that has them.
             nodes: the hyperparameters as they are written.
-            profile: that the file names for it.
-            place: where the profile is named.
+            profile: the profile that the file names for it.
+            place: the node that names the profile.
         """
         profile = self.in_force(profile)
         values: dict[str, Value] = {}
@@ -96,3 +105,13 @@ class StudyContext:
         except ParallelEnergyError as error:
             place.fail(str(error))
         return values
+
+    def check_notes(self, notes: Iterable[Node], workload: Workload) -> None:
+        """Refuse a note whose key is a hyperparameter: its value would be lost.
+
+        Raises:
+            ConfigError: there is one; the message says where its value belongs.
+        """
+        for note in notes:
+            if note.path[-1] in workload.values(None):
+                note.fail(f"is a hyperparameter of {workload.name}", 'write it under "hyperparameters"')

@@ -1,13 +1,13 @@
-"""The keys of experiment files: one table, from which the reader and the JSON schema for editors are made."""
+"""The keys of experiment files: one table for the translation of files and for the JSON schema of editors."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from ..documents.node import Node, is_comment, shown
+from ..documents.node import is_comment
 from ..load.conditions import CONDITIONS
 
 __all__ = [
@@ -17,11 +17,12 @@ __all__ = [
     "GLOBAL",
     "MODES",
     "MUTATE",
+    "SETTINGS",
+    "STRATEGIES",
     "SWEPT",
     "TOP",
     "FileKey",
     "is_bookkeeping",
-    "open_fields",
 ]
 
 _BOOKKEEPING = re.compile(
@@ -32,12 +33,12 @@ _BOOKKEEPING = re.compile(
 
 
 def is_bookkeeping(key: str) -> bool:
-    """Whether a key of an experiment file holds words for people: such keys are ignored quietly.
+    """Return true for a key that holds a remark for readers of the file: such keys are ignored without a warning.
 
     >>> is_bookkeeping("estimated_duration_hours"), is_bookkeeping("target_completion"), is_bookkeeping("repo")
     (True, True, False)
 
-    A condition of a load is none, however it is spelt:
+    A condition of a load is not a remark, however it is spelt:
 
     >>> is_bookkeeping("target_gpu_utilization")
     False
@@ -47,30 +48,12 @@ def is_bookkeeping(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileKey:
-    """One key: its name, what else it has been called, what it holds (as JSON schema says it), and what it means."""
+    """One key: its name, its older names, its values as JSON schema, and its meaning."""
 
     name: str
     schema: Mapping[str, Any]
     help: str
     aliases: tuple[str, ...] = ()
-
-
-def open_fields(node: Node, keys: Sequence[FileKey]) -> dict[str, Node]:
-    """The members of an object by the names of this version; ``null`` counts as absent.
-
-    Raises:
-        ConfigError: it is no object, has another key, or says two things under two names of one key.
-    """
-    known = {alias: key.name for key in keys for alias in (key.name, *key.aliases)}
-    fields: dict[str, Node] = {}
-    for written, child in node.object(known).items():
-        name = known[written]
-        if child.value is None:
-            continue
-        if name in fields and fields[name].value != child.value:
-            child.fail(f"{shown(written)} and {shown(fields[name].path[-1])} say different things", "keep one of them")
-        fields.setdefault(name, child)
-    return fields
 
 
 _TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
@@ -79,9 +62,9 @@ _POSITIVE: Mapping[str, Any] = {"type": "integer", "minimum": 1}
 _VALUE: Mapping[str, Any] = {"type": ["number", "string", "boolean", "null"]}
 _TEXTS: Mapping[str, Any] = {"type": "array", "items": _TEXT}
 MODES = ("mutation", "default", "parallel", "nonparallel", "batch", "mixed")
-"""What ``mode`` may say; ``nonparallel`` is an entry without a background, ``batch`` and ``mixed`` say nothing more."""
+"""Values of ``mode``; ``nonparallel`` is an entry without a background, ``batch`` and ``mixed`` mean nothing more."""
 
-_SETTINGS = (
+SETTINGS = (
     FileKey(
         name="runs_per_config",
         schema=_POSITIVE,
@@ -97,7 +80,7 @@ _SETTINGS = (
     FileKey(
         name="historical_csvs",
         schema={"anyOf": [_TEXT, _TEXTS]},
-        help="results with hyperparam_* columns, or folders of runs; relative to this file",
+        help="results with hyperparam_* columns, or folders of runs; relative to this file or the root folder",
     ),
     FileKey(
         name="timeout",
@@ -111,7 +94,7 @@ _SETTINGS = (
     FileKey(name="profile", schema=_TEXT, help="profile of the registry whose defaults and ranges count"),
 )
 
-_MODE = FileKey(name="mode", schema={"enum": list(MODES)}, help="what to do with the hyperparameters, and beside what")
+_MODE = FileKey(name="mode", schema={"enum": list(MODES)}, help="what is mutated, and whether a load runs")
 _WHO = (
     FileKey(name="repository", schema=_TEXT, help="repository in the registry of workloads", aliases=("repo",)),
     FileKey(name="model", schema=_TEXT, help="its model"),
@@ -133,6 +116,12 @@ _RANGE: Mapping[str, Any] = {
     },
     "additionalProperties": False,
 }
+STRATEGIES: Mapping[str, Literal["all", "one-at-a-time"]] = {
+    **dict.fromkeys(("all", "together", "random", "multi", "multi_param", "random_multi_param"), "all"),
+    **dict.fromkeys(("one_at_a_time", "single", "single_param", "random_single_param"), "one-at-a-time"),
+}
+"""Values of ``mutate_strategy``, written with ``_``: how many hyperparameters differ is ``num_params_per_mutation``."""
+
 MUTATE = (
     FileKey(name="mutate", schema={"anyOf": [_TEXT, _TEXTS]}, help='names of hyperparameters to mutate, or "all"'),
     FileKey(
@@ -151,7 +140,7 @@ MUTATE = (
     ),
     FileKey(
         name="mutate_strategy",
-        schema={"enum": ["all", "together", "random", "one-at-a-time", "one_at_a_time", "single"]},
+        schema={"enum": ["one-at-a-time", *STRATEGIES]},
         help="several hyperparameters together, or one at a time",
         aliases=("mutation_strategy",),
     ),
@@ -188,26 +177,26 @@ BACKGROUND: tuple[FileKey, ...] = (
     FileKey(name="batch_size", schema={"enum": ["auto"]}, help="auto: made smaller where memory is short"),
     *(_condition(name, condition.schema, condition.help) for name, condition in CONDITIONS.items()),
 )
-FOREGROUND: tuple[FileKey, ...] = (_MODE, *_WHO, _VALUES, *MUTATE, *_SETTINGS)
+FOREGROUND: tuple[FileKey, ...] = (_MODE, *_WHO, _VALUES, *MUTATE, *SETTINGS)
 _LOAD: Mapping[str, Any] = {"$ref": "#/$defs/background"}
 _LOADS: Mapping[str, Any] = {"type": "array", "items": {"anyOf": [_LOAD, _TEXT, _COMMAND]}}
 ENTRY: tuple[FileKey, ...] = (
     _LABEL,
     *FOREGROUND,
-    FileKey(name="mutation_type", schema=_TEXT, help="what older files call their mode"),
-    FileKey(name="experiment_type", schema=_TEXT, help="what older files call their mode"),
+    FileKey(name="mutation_type", schema=_TEXT, help="an older name of mode"),
+    FileKey(name="experiment_type", schema=_TEXT, help="an older name of mode"),
     FileKey(name="foreground", schema={"$ref": "#/$defs/foreground"}, help="the training that is measured"),
     FileKey(
         name="background",
         schema={"anyOf": [_LOAD, _TEXT, _LOADS]},
-        help="the training that loops beside it, as repository/model or with its conditions; or a list of them",
+        help="the training that loops alongside it, as repository/model or with its conditions; or a list of them",
     ),
 )
-GLOBAL: tuple[FileKey, ...] = (_MODE, *_SETTINGS)
+GLOBAL: tuple[FileKey, ...] = (_MODE, *SETTINGS)
 TOP: tuple[FileKey, ...] = (
     FileKey(name="experiment_name", schema=_TEXT, help="name of the study; -k finds it", aliases=("name",)),
     _MODE,
-    *_SETTINGS,
+    *SETTINGS,
     FileKey(
         name="global_settings", schema={"$ref": "#/$defs/global_settings"}, help="settings for all entries, as the top"
     ),

@@ -1,4 +1,4 @@
-"""The JSON schema of experiment files, for editors that complete and check while a person writes."""
+"""The JSON schema of experiment files, for editors that complete and check while the user writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PEOPLE = (
 
 
 def experiment_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12) as a value."""
+    """Return the schema (draft 2020-12) as a value."""
     defs = {
         name: _object(keys)
         for name, keys in (
@@ -36,7 +36,7 @@ def experiment_schema() -> dict[str, Any]:
 
 
 def experiment_schema_text() -> str:
-    """The schema as it is checked in: ``experiments/experiment.schema.json``."""
+    """Return the text of the schema file ``experiments/experiment.schema.json``."""
     return json.dumps(experiment_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What an experiment file says about mutation: names, or names with ranges of their own."""
+"""The search space of an entry: names of hyperparameters, or names with their own ranges."""
 
 from __future__ import annotations
 
@@ -23,44 +23,28 @@ def read_space(
     profile: str | None,
     place: Node,
 ) -> dict[str, Distribution]:
-    """What the hyperparameters of an entry may become.
+    """Return the distributions of the hyperparameters that an entry mutates.
 
     Args:
-        workload: whose registered ranges count where the file gives none.
-        nodes: ``mutate`` and ``mutate_params``; neither means all that have a range.
+        workload: the workload, whose registered ranges count where the file gives none.
+        nodes: ``mutate`` and ``mutate_params``; without both, all hyperparameters with a range are mutated.
         fixed: values that the entry fixes: they are not mutated.
-        profile: whose ranges count.
+        profile: the profile whose ranges count.
         place: the entry, for messages.
     """
     space: dict[str, Distribution] = {}
     for node in nodes:
         if node is not None:
-            # `mutate` names them, `mutate_params` gives ranges: the later one says more.
+            # Ranges in `mutate_params` take precedence over names in `mutate`.
             space |= _read(workload, node, fixed, profile)
     if nodes == (None, None):
         space = _all(workload, place, fixed, profile)
-    if nodes[0] is not None and nodes[1] is not None:
-        _refuse_two_lists(nodes[0], nodes[1])
     return space
 
 
-def _refuse_two_lists(names: Node, params: Node) -> None:
-    named, given = _names(names), _names(params)
-    if _ALL not in named and set(named) != set(given) and not set(given) <= set(named):
-        params.fail(
-            f'names {", ".join(given)}, and "mutate" names {", ".join(named)}',
-            "say it once, or give both the same names",
-        )
-
-
-def _names(node: Node) -> list[str]:
-    if isinstance(node.value, dict):
-        return list(node.entries())
-    return [one.text() for one in node.one_or_more()]
-
-
 def _all(workload: Workload, node: Node, fixed: Mapping[str, Value], profile: str | None) -> dict[str, Distribution]:
-    space = {name: one for name, one in workload.space(profile=profile).items() if name not in fixed}
+    registered = workload.space(profile=profile)
+    space = {name: distribution for name, distribution in registered.items() if name not in fixed}
     if not space:
         node.fail(f"mutates all hyperparameters of {workload.name}, and none has a range that is left", "name one")
     return space
@@ -68,7 +52,7 @@ def _all(workload: Workload, node: Node, fixed: Mapping[str, Value], profile: st
 
 def _read(workload: Workload, node: Node, fixed: Mapping[str, Value], profile: str | None) -> dict[str, Distribution]:
     given = node.entries() if isinstance(node.value, dict) else {}
-    named = given or {one.text(): one for one in node.one_or_more()}
+    named = given or {name.text(): name for name in node.one_or_more()}
     if not named:
         node.fail("names nothing to mutate", f'name hyperparameters, or write "{_ALL}"')
     if _ALL in named:
@@ -76,22 +60,22 @@ def _read(workload: Workload, node: Node, fixed: Mapping[str, Value], profile: s
             node.fail(f'says "{_ALL}" and names others', "keep one of the two")
         return _all(workload, node, fixed, profile)
     space: dict[str, Distribution] = {}
-    for name, one in named.items():
+    for name, place in named.items():
         if name in fixed:
-            one.fail(f"{name} is fixed in this entry and mutated too", "take one of the two out")
-        explicit = _distribution(one) if given and one.value is not None else None
+            place.fail(f"{name} is fixed in this entry and mutated too", "take one of the two out")
+        explicit = _distribution(place) if given and place.value is not None else None
         try:
             if explicit is None:
                 space |= workload.space([name], profile=profile)
             else:
                 space |= workload.space(given={name: explicit}, profile=profile)
         except ParallelEnergyError as error:
-            one.fail(str(error))
+            place.fail(str(error))
     return space
 
 
 def _distribution(node: Node) -> object:
-    """``{min, max, distribution}``, ``{values}`` or a plain list; ``None`` for ``{}``: the registered range."""
+    """Return a distribution or list as written; ``None`` for ``{}``, which stands for the registered range."""
     if isinstance(node.value, list):
         return [item.scalar() for item in node.array()]
     fields = node.object(_RANGE_KEYS)

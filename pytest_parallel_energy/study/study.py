@@ -1,4 +1,4 @@
-"""What an experiment file asks for, as values: nothing in them is left to be interpreted."""
+"""The experiments of a file as values that need no further interpretation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Entry", "Study"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One experiment of a file: what a test function with markers would say.
+    """One experiment of a file, equivalent to a test function with markers.
 
     Args:
         place: file, line and place in it, for messages.
@@ -23,9 +23,9 @@ class Entry:
         workload: ``repository/model``.
         values: hyperparameters that are fixed.
         profile: profile of the registry; ``None`` leaves it to the run.
-        space: what is mutated; empty for the values alone.
-        draw: how it is drawn; ``None`` where nothing is.
-        loads: what loops beside it.
+        space: distributions of the mutated hyperparameters; empty for the values alone.
+        draw: the rules of the draw; ``None`` where nothing is drawn.
+        loads: background loads that run alongside it.
         repeats: repetitions of each cell; ``None`` leaves it to the run.
         max_retries: as the option; ``None`` leaves it to the run.
         governor: as the option.
@@ -51,10 +51,10 @@ class Study:
     """One experiment file.
 
     Args:
-        file: where it lies.
-        name: what it calls itself; its file's name otherwise.
-        entries: what to run, in order; at least one.
-        notes: what a person should know about how it was understood, in words.
+        file: its path.
+        name: the name that the file gives the study; otherwise the file's own name.
+        entries: the experiments in order; at least one.
+        notes: remarks for the user about how the file was understood.
     """
 
     file: Path

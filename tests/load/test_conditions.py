@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import sys
 import time
 
@@ -10,13 +12,13 @@ from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
-from pytest_parallel_energy.load.conditions import AUTO_BATCH, CONDITIONS, read_count, split_conditions
+from pytest_parallel_energy.load.conditions import CONDITIONS, LoadConditions, read_count, split_conditions
 from pytest_parallel_energy.load.gpu_choice import device_environment, device_list, memory_environment
 from pytest_parallel_energy.load.request import AutoBatch, LoadSettings
 from pytest_parallel_energy.load.script import loop_script
 from pytest_parallel_energy.plan.options import MARKERS
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.processes.rules import Ready
+from pytest_parallel_energy.processes.rules import Ready, Supervision
 
 STARTED = Ready(kind="started")
 
@@ -74,7 +76,7 @@ def test_devices_are_shown_to_the_load(tmp_path, given, shown):
     conditions, rest = split_conditions({"devices": given, "epochs": 1})
     assert rest == {"epochs": 1}
     code = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(0.1)"
-    settings = LoadSettings(ready=STARTED, **conditions)
+    settings = LoadSettings(ready=STARTED, **conditions.as_fields())
     with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
         eventually(lambda: load.rounds_completed)
     assert (tmp_path / "round-1.log").read_text() == f"{shown}\n"
@@ -126,6 +128,8 @@ def test_memory_fraction_without_a_gpu_is_refused(tmp_path, fraction):
         {"target_gpu_utilisation": 0},
         {"ready_timeout": 0},
         {"grace": -1},
+        {"grace": float("inf")},
+        {"intensity": float("nan")},
         {"grace": "soon"},
         {"ready": -1},
         {"intensity": 0.5, "target_gpu_utilisation": 60},
@@ -137,18 +141,38 @@ def test_conditions_that_cannot_be_are_refused(wrong):
         split_conditions(wrong)
 
 
+@pytest.mark.parametrize(
+    ("field", "inside", "outside"),
+    [
+        ("intensity", [1e-9, 1], [0, 1.001, -0.5, math.nan]),
+        ("gpu_memory_fraction", [1e-9, 1], [0, 1.001, math.nan]),
+        ("target_gpu_utilisation", [1e-9, 100], [0, 100.1, math.nan]),
+        ("grace_s", [0, 1e9], [-1e-9, math.inf, math.nan]),
+        ("ready_timeout_s", [1e-9, math.inf], [0, -1, math.nan]),
+    ],
+)
+def test_ranges_end_where_the_words_say(field, inside, outside):
+    """Conditions, settings of a load and supervision refuse the same values, whichever of them is built first."""
+    for value in inside:
+        assert LoadConditions(**{field: value}).as_fields() == {field: value}
+    kinds = [LoadConditions]
+    kinds += [] if field == "gpu_memory_fraction" else [LoadSettings]
+    kinds += [Supervision] if field in {"intensity", "grace_s"} else []
+    for kind, value in itertools.product(kinds, outside):
+        with pytest.raises(ConfigError, match=r"must be (a share|a time|above 0 %)"):
+            kind(**{field: value})
+
+
 def test_conditions_are_apart_from_hyperparameters():
     """What is no condition is a hyperparameter; None says nothing; the automatic batch is a condition."""
     keywords = {"intensity": 0.5, "devices": None, "ready": "3 s", "grace": "1 min", "lr": 0.1, "batch_size": "auto"}
     conditions, rest = split_conditions(keywords)
-    assert conditions == {
-        "intensity": 0.5,
-        "ready": Ready(kind="seconds", seconds=3),
-        "grace_s": 60.0,
-        AUTO_BATCH: True,
-    }
+    assert conditions == LoadConditions(
+        intensity=0.5, ready=Ready(kind="seconds", seconds=3), grace_s=60.0, auto_batch=True
+    )
+    assert list(conditions.as_fields()) == ["auto_batch", "grace_s", "intensity", "ready"]
     assert rest == {"lr": 0.1}
-    assert split_conditions({"batch_size": 32}) == ({}, {"batch_size": 32})
+    assert split_conditions({"batch_size": 32}) == (LoadConditions(), {"batch_size": 32})
 
 
 def test_how_many_is_a_whole_number():

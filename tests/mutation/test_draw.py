@@ -93,7 +93,7 @@ def test_cells_are_unique_and_never_the_default(samples, seed, vary):
 
 def test_a_space_too_small_gives_all_there_is_and_says_so():
     """Ten of four values with one of them the default: the other three, and a warning with both numbers."""
-    with pytest.warns(ParallelEnergyWarning, match="10 mutations of n were asked for; the space holds 3") as caught:
+    with pytest.warns(ParallelEnergyWarning, match="10 mutations of n were requested; the space holds 3") as caught:
         cells = draw_mutations({"n": int_uniform(1, 4)}, Draw(samples=10), defaults={"n": 2})
     assert sorted(cell.values["n"] for cell in cells) == [1, 3, 4]
     assert caught[0].filename == __file__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from pytest_parallel_energy.plan.markers import LoadRequest, command_name
 from pytest_parallel_energy.records.cell import cell_id
 from pytest_parallel_energy.run.record_parts import command_identity, load_identity
+from pytest_parallel_energy.study.experiment_file import read_study
+from pytest_parallel_energy.training.registry import load_registry
 
+REGISTRY = Path(__file__).parents[1] / "training" / "data" / "registry.json"
 VALUES = {"epochs": 20, "learning_rate": 0.5, "tag": "plain", "shuffle": False, "seed": 7}
 """Those of tiny/logistic in tests/training, when the hashes below were stored."""
 
@@ -47,6 +51,31 @@ def cell(loads):
 def test_the_identity_of_a_load_is_stored(load, keywords, stored):
     """Records of earlier versions stay comparable: the same marker gives the same cell."""
     assert cell([LoadRequest.from_mark(SimpleNamespace(args=(load,), kwargs=keywords))]) == stored
+
+
+FILE = """
+[[experiments]]
+repo = "tiny"
+model = "logistic"
+mode = "default"
+
+[[experiments.background]]
+name = "tiny/linear"
+intensity = 0.5
+ready = "started"
+
+[[experiments.background]]
+command = ["sh", "-c", "while :; do :; done"]
+grace = "1 min"
+"""
+
+
+def test_the_identity_of_the_loads_of_a_file_is_stored(tmp_path):
+    """Records of an experiment file's loads, a training and a command with conditions, stay comparable too."""
+    file = tmp_path / "study.toml"
+    file.write_text(FILE)
+    (entry,) = read_study(file, load_registry([REGISTRY])).entries
+    assert cell(entry.loads) == "d7c575164995"
 
 
 def test_the_identity_of_no_load_is_stored():

@@ -132,7 +132,7 @@ def test_wrong_conditions_are_one_message(project, arguments, message):
     ("arguments", "message"),
     [
         ("['true'], epochs=1", "*a command as background load takes no 'epochs'; known: devices*"),
-        ("['true'], batch_size='auto'", "*of a command nobody knows the batch size*"),
+        ("['true'], batch_size='auto'", "*the plugin does not know the batch size of a command*"),
         ("[]", "*a list of words, the program first; the list is empty*"),
     ],
 )

@@ -241,3 +241,25 @@ def test_a_bad_file_is_a_clear_collection_error(project, write, document, line):
     assert "INTERNALERROR" not in text
     assert "Traceback" not in text
     assert not (project.path / "energy-results").exists()
+
+
+def test_notes_of_a_file_are_one_warning(project, write):
+    """Unknown keys that resemble no known key are listed in one warning; --energy-strict-files refuses them."""
+    write({"wave": 3, "experiments": [{**TOY, "mode": "default", "hypothesis": "slower"}]})
+    result = project.run("study.json", "--collect-only", "-q", "-Wdefault")
+    result.stdout.fnmatch_lines(["*ignored as notes: wave, experiments[[]0].hypothesis; --energy-strict-files*"])
+    assert result.stdout.str().count("ignored as notes") == 1
+    assert result.ret == 0
+    result = project.run("study.json", "--collect-only", "-q", "--energy-strict-files")
+    result.stdout.fnmatch_lines(['*study.json:2: wave: "wave" is not a key that is known here*'])
+    assert result.ret == 2
+
+
+def test_history_is_also_looked_for_from_the_root_folder(project, write):
+    """A file in a folder names results as its author's tool did: from the folder where pytest runs."""
+    (project.path / "settings").mkdir()
+    (project.path / "old.csv").write_text("repository,model,hyperparam_learning_rate\ntoy,net,0.1")
+    write(
+        {"experiments": [{**TOY, "mutate": ["learning_rate"]}], "historical_csvs": ["old.csv"]}, "settings/study.json"
+    )
+    assert len(ids(project.run("settings/study.json", "--collect-only", "-q"))) == 1

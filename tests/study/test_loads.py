@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError
-from pytest_parallel_energy.load.conditions import AUTO_BATCH, CONDITIONS, split_conditions
+from pytest_parallel_energy.load.conditions import CONDITIONS, LoadConditions
 from pytest_parallel_energy.mutation.draw import draw_mutations
 from pytest_parallel_energy.plan.markers import LoadRequest
 from pytest_parallel_energy.processes.rules import Ready
@@ -43,9 +43,11 @@ def test_conditions_are_those_of_the_marker(entry):
         mark.hyperparameters,
         mark.conditions,
     )
-    assert loads(entry, {**BESIDE, "target_gpu_utilisation": 60})[0].conditions == {"target_gpu_utilisation": 60.0}
-    assert loads(entry, {**BESIDE, "intensity": None, "devices": None})[0].conditions == {}
-    assert loads(entry, {**BESIDE, "devices": []})[0].conditions == {"devices": ""}
+    assert loads(entry, {**BESIDE, "target_gpu_utilisation": 60})[0].conditions == LoadConditions(
+        target_gpu_utilisation=60.0
+    )
+    assert loads(entry, {**BESIDE, "intensity": None, "devices": None})[0].conditions == LoadConditions()
+    assert loads(entry, {**BESIDE, "devices": []})[0].conditions == LoadConditions(devices="")
 
 
 def test_each_condition_is_a_key_of_a_load():
@@ -102,8 +104,8 @@ def test_tables_of_toml(study):
     """Several loads as tables, each with its own conditions."""
     (one,) = study(TOML, "study.toml").entries
     assert [load.conditions for load in one.loads] == [
-        {"intensity": 0.5, "ready": Ready(kind="started")},
-        {"grace_s": 60.0},
+        LoadConditions(intensity=0.5, ready=Ready(kind="started")),
+        LoadConditions(grace_s=60.0),
     ]
 
 
@@ -115,8 +117,7 @@ def test_a_batch_that_is_fitted(tmp_path):
         file = tmp_path / "study.yaml"
         file.write_text(f"experiments: [{ {**who, 'mode': 'default', 'background': {**who, **given}} }]")
         (load,) = read_study(file, registry).entries[0].loads
-        assert (load.hyperparameters, load.conditions) == ({}, split_conditions({"batch_size": "auto"})[0])
-        assert AUTO_BATCH in load.conditions
+        assert (load.hyperparameters, load.conditions) == ({}, LoadConditions(auto_batch=True))
 
 
 def test_listed_values_are_experiments(study):
@@ -132,7 +133,7 @@ def test_listed_values_are_experiments(study):
         "n_2_intensity_1",
         "logistic",
     ]
-    assert [(load.n, load.conditions["intensity"]) for load in (one.loads[1] for one in entries[:-1])] == [
+    assert [(load.n, load.conditions.intensity) for load in (one.loads[1] for one in entries[:-1])] == [
         (1, 0.25),
         (1, 1.0),
         (2, 0.25),
@@ -185,16 +186,16 @@ def test_other_conditions_draw_the_same_and_the_same_conditions_others(study):
         ({**BESIDE, "n": list(range(1, 10_002))}, "", "lists values for more than 10000 experiments"),
         ({**BESIDE, "grace": [1, 2]}, ".grace", "it is not swept; a list of values can be given for n, intensity"),
         ({**BESIDE, "hyperparameters": {"epochs": [1, 2]}}, ".hyperparameters.epochs", "must be a single value"),
-        ({**BESIDE, "mutate": ["epochs"]}, ".mutate", "of a background load are not mutated: what runs beside is part"),
+        ({**BESIDE, "mutate": ["epochs"]}, ".mutate", "of a background load are not mutated: the load is part"),
         ({**BESIDE, "profile": "quik"}, ".profile", "did you mean 'quick'"),
-        ({**BESIDE, "name": "tiny/linear"}, ".repository", 'stands beside "name": "tiny/linear"; keep one of them'),
+        ({**BESIDE, "name": "tiny/linear"}, ".repository", 'together with "name": "tiny/linear"; keep one of them'),
         ("tiny/liner", "", "there is no workload \"tiny/liner\"; did you mean 'tiny/linear'"),
         (["python", "busy.py"], "[0]", 'a command is written {"command": ["program", "argument"]}, or as such a list'),
         ([[]], "[0]", "a command as background load is a list of words, the program first; the list is empty"),
         ({"command": "python x.py"}, ".command", "must be a list"),
         ({"command": ["sleep", 5]}, ".command[1]", "a word of a command must be a text, not 5; put it in quotes"),
         ({"command": ["true"], "model": "x"}, ".model", "a command as background load takes no 'model'; known:"),
-        ({"command": ["true"], "batch_size": "auto"}, ".batch_size", "of a command nobody knows the batch size"),
+        ({"command": ["true"], "batch_size": "auto"}, ".batch_size", "does not know the batch size of a command"),
         (5, "", 'a background load cannot be 5; write "repository/model"'),
     ],
 )  # fmt: skip

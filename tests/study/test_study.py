@@ -218,6 +218,28 @@ def test_history_is_not_drawn_again(study, tmp_path):
     assert off.entries[0].draw.known == frozenset()
 
 
+def test_history_is_looked_for_beside_the_file_and_then_from_the_root(registry, tmp_path):
+    """Files that were written for another folder still find their results; a message names both places."""
+    folder, rows = tmp_path / "settings", "repository,model,hyperparam_epochs\ntiny,logistic,{}"
+    folder.mkdir()
+    file = folder / "study.json"
+    file.write_text(json.dumps({"experiments": [{**TINY, "mutate": ["epochs"]}], "historical_csvs": "old.csv"}))
+    (tmp_path / "old.csv").write_text(rows.format(11))
+
+    def known():
+        (entry,) = read_study(file, registry, root=tmp_path).entries
+        return {value for key in entry.draw.known for _, (_, value) in key}
+
+    assert known() == {11}
+    (folder / "old.csv").write_text(rows.format(12))
+    assert known() == {12}
+    (folder / "old.csv").unlink()
+    (tmp_path / "old.csv").unlink()
+    with pytest.raises(ConfigError) as refused:
+        known()
+    assert f"there is no such file: neither {folder / 'old.csv'} nor {tmp_path / 'old.csv'}" in str(refused.value)
+
+
 def test_a_space_too_small_is_noted(study):
     """Fewer mutations than asked for: all there are run, and the study says so; a grid runs as it is written."""
     assert study([{**TINY, "mutate_params": {"epochs": [1, 2]}, "num_mutations": 9}]).notes == ()
