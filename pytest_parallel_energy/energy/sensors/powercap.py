@@ -1,10 +1,10 @@
-"""RAPL through the kernel's powercap tree: one sensor a zone, the descriptor kept open.
+"""RAPL through the kernel's powercap tree: one sensor per zone, the descriptor kept open.
 
 Sources: Linux ``Documentation/power/powercap/powercap.rst`` and ``drivers/powercap/intel_rapl_common.c``.
 
 - Zones ``intel-rapl:N`` are packages or psys, ``intel-rapl:N:M`` their parts. AMD: the same names, packages only.
 - ``intel-rapl-mmio`` repeats ``intel-rapl`` through another register: the first of a name is kept.
-- psys contains package contains core and uncore: core and uncore are not read; psys beside packages is not counted.
+- psys contains package contains core and uncore: core and uncore are not read; psys is not counted where packages are.
 - ``energy_uj`` is readable by root alone since Linux 5.10 (CVE-2020-8694).
 - In a KVM guest the counters stand still, often at 0: such a zone is not used.
 """
