@@ -18,7 +18,7 @@ from ..mutation.distributions import Value
 from . import log_search
 from .hyperparameter import Hyperparameter
 
-__all__ = ["LogReading", "read_log_file"]
+__all__ = ["LogReading", "read_log_file", "run_search"]
 
 _WHOLE_DEADLINE_S = 60.0
 """Seconds after which the reading of a log is given up, whatever it is busy with."""
@@ -75,7 +75,8 @@ def read_log_file(
         status = log.stat()
         if not stat.S_ISREG(status.st_mode):
             return LogReading(flags=(f"the log cannot be read: {log} is not a plain file",))
-        found = _search(job)
+        nothing: dict[str, Any] = {"first": {}, "last": {}, "slow": [], "shortened": 0}
+        found: dict[str, Any] = run_search(job) if job["first"] or job["last"] else nothing
     except (OSError, ValueError, subprocess.SubprocessError) as problem:
         return LogReading(flags=(f"the log cannot be read: {problem}",))
     flags = _search_flags(found, status.st_size, deadline_s)
@@ -93,17 +94,20 @@ def read_log_file(
     return LogReading(metrics=metrics, applied=applied, flags=tuple(flags))
 
 
-def _search(job: dict[str, Any]) -> dict[str, Any]:
-    if not job["first"] and not job["last"]:
-        return {"first": {}, "last": {}, "slow": [], "shortened": 0}
+def run_search(job: dict[str, Any]) -> Any:
+    """Run a job of ``log_search`` in a process of its own, and return its result.
+
+    Raises:
+        OSError: a file cannot be read, or the process failed.
+        subprocess.TimeoutExpired: the job took more than a minute.
+    """
     command = [sys.executable, "-I", "-S", log_search.__file__]
     done = subprocess.run(
         command, input=json.dumps(job), capture_output=True, text=True, timeout=_WHOLE_DEADLINE_S, check=False
     )
     if done.returncode != 0:
         raise OSError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    return json.loads(done.stdout)
 
 
 def _search_flags(found: dict[str, Any], size: int, deadline_s: float) -> list[str]:

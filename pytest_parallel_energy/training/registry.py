@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,11 @@ from .entry_values import (
     read_output,
     read_path,
     read_python,
-    read_sample,
     read_words,
     texts,
 )
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
+from .sample_log import Sample, check_samples, sample_of
 from .workload import Output, Profile, Workload
 
 __all__ = ["Registry", "load_registry"]
@@ -96,11 +95,13 @@ def load_registry(paths: Sequence[Path]) -> Registry:
     files: list[Path] = []
     for path in paths:
         _read_file(Path(path), (), entries, files)
+    samples: list[Sample] = []
     workloads = {
         workload.name: workload
         for repository, node in entries.items()
-        for workload in _read_repository(repository, node, node.source.file.parent)
+        for workload in _read_repository(repository, node, samples)
     }
+    check_samples(samples)
     return Registry(workloads=workloads, files=tuple(files))
 
 
@@ -122,7 +123,8 @@ def _read_file(path: Path, above: tuple[Path, ...], entries: dict[str, Node], fi
         entries.update(fields["models"].entries())
 
 
-def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
+def _read_repository(repository: str, node: Node, samples: list[Sample]) -> list[Workload]:
+    base = node.source.file.parent
     fields = node.object(_ENTRY_KEYS)
     for key in _NEEDED:
         if key not in fields:
@@ -153,7 +155,9 @@ def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
     for key in ("model_overrides", "required_metrics", "sample_log"):
         if key in fields and isinstance(fields[key].value, dict):
             fields[key].object(models)
-    return [common.workload(repository, model) for model in models]
+    workloads = [common.workload(repository, model) for model in models]
+    samples += [sample for workload in workloads if (sample := sample_of(workload, fields.get("sample_log"), base))]
+    return workloads
 
 
 def _members(fields: Mapping[str, Node], key: str) -> dict[str, Node]:
@@ -189,7 +193,6 @@ class _Common:
             directions = metrics["better"].object((*patterns, *files)) if "better" in metrics else {}
             better = {name: node.one_of(("higher", "lower")) for name, node in directions.items()}
         profiles = {name: self._profile(node, model, described) for name, node in _members(fields, "profiles").items()}
-        self._test_patterns(model, patterns, published)
         return Workload(
             repository=repository,
             model=model,
@@ -283,41 +286,6 @@ class _Common:
         if node is None:
             return None
         return tuple(item.one_of(known) for item in node.array())
-
-    def _test_patterns(
-        self, model: str, patterns: Mapping[str, re.Pattern[str]], published: Mapping[str, Hyperparameter]
-    ) -> None:
-        node = self.fields.get("sample_log")
-        if node is not None and isinstance(node.value, dict):
-            node = node.entries().get(model)
-        if node is None:
-            return
-        text = "\n".join(read_sample(sample, self.base) for sample in node.one_or_more())
-        wanted = {f"performance_metrics.log_patterns.{name}": pattern for name, pattern in patterns.items()}
-        wanted |= {
-            f"supported_hyperparams.{name}.applied": hyperparameter.applied
-            for name, hyperparameter in published.items()
-            if hyperparameter.applied
-        }
-        for place, pattern in wanted.items():
-            if not pattern.search(text):
-                node.fail(
-                    f"the pattern {place} {shown(pattern.pattern)} finds nothing in the sample log",
-                    "correct the pattern, or take a log of a whole run as the sample",
-                )
-        for name, pattern in patterns.items():
-            for found in pattern.findall(text):
-                _check_number(node, name, found)
-
-
-def _check_number(node: Node, name: str, text: str) -> None:
-    try:
-        float(text.strip())
-    except ValueError:
-        node.fail(
-            f"the pattern of {shown(name)} finds {shown(text)} in the sample log, which is not a number",
-            "put the group around the number alone",
-        )
 
 
 def _overlay(described: _Fields, changes: Mapping[str, Node]) -> _Fields:
