@@ -21,7 +21,7 @@ from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import is_virtual
 from ...units import J_PER_UJ
 from ..sensor import Reading, Sensor, SensorDescription
-from .presence import powercap_folder
+from .presence import open_plain, powercap_folder
 from .rapl import RaplZone, rapl_description, refuse_still
 
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
@@ -29,6 +29,8 @@ __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
 _ZONE = re.compile(r"intel-rapl[a-z-]*(:\d+)+")
 _pread = os.pread
 _PARTS = ("package", "dram", "psys")
+_TEXT_BYTES = 4096
+"""A sysfs file holds at most one page."""
 _READ_BYTES = 32
 """More than the 20 digits of the largest 64-bit counter and its newline."""
 
@@ -48,7 +50,7 @@ class PowercapSensor:
     def __init__(self, path: Path, description: SensorDescription) -> None:
         self._path = path / "energy_uj"
         self._description = description
-        self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = open_plain(self._path)
 
     @property
     def description(self) -> SensorDescription:
@@ -187,9 +189,15 @@ def _open_zone(zone: Zone, *, virtual: bool) -> Sensor:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
+        fd = open_plain(path)
     except OSError:
         return None
+    try:
+        return os.read(fd, _TEXT_BYTES).decode("ascii", "replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def _number(path: Path) -> int | None:
