@@ -55,7 +55,7 @@ class Worker:
                 not returned yet.
         """
         if self._late is not None and not self._late.done.is_set():
-            raise SensorError("an earlier call of the sensor has not returned yet")
+            raise SensorError(f"the sensor did not return within {deadline_s:g} s, and has not returned since")
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=f"sensor-{self._name}", daemon=True)
             self._thread.start()
