@@ -15,7 +15,7 @@ CHANCE = 0.5  # every second pair are clones
 @pytest.mark.workload("MRT-OAST/default", profile="quick")
 @pytest.mark.mutate("learning_rate", "dropout", samples=1, seed=0)
 def test_mrt_oast_alone(train, energy_meter):
-    """Accuracy beside F1, because calling every pair a clone has F1 0.67."""
+    """Accuracy as well as F1, because calling every pair a clone has F1 0.67."""
     result = train()
     assert result.metrics["test_accuracy"] > CHANCE + 0.1
     assert energy_meter.total_j > 0
@@ -25,7 +25,7 @@ def test_mrt_oast_alone(train, energy_meter):
 @pytest.mark.workload("MRT-OAST/default", profile="quick")
 @pytest.mark.background_load("MRT-OAST/default", profile="quick")
 def test_mrt_oast_beside_itself(train, background_load, energy_meter):
-    """Two trainings of one repository side by side: each has its own output folder."""
+    """Two concurrent trainings of one repository: each has its own output folder."""
     result = train()
     assert result.metrics["test_accuracy"] > CHANCE + 0.1
     assert background_load.alive

@@ -1,4 +1,4 @@
-"""Person re-identification on Market-1501: find somebody again in other cameras' pictures.
+"""Person re-identification on Market-1501: find a person again in the pictures of other cameras.
 
 Without a data set the people are painted; for the real ones set ``EXPERIMENTS_MARKET1501`` to the folder with
 ``bounding_box_train``, ``query`` and ``bounding_box_test``. Colours alone find some people: each training also reports

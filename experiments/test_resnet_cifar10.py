@@ -1,4 +1,4 @@
-"""ResNet on CIFAR-10: what does one short training cost, alone and beside another training?
+"""ResNet on CIFAR-10: the energy of one short training, alone and with a concurrent training.
 
 ``pytest experiments/ -k resnet20`` runs the smallest network. Without a data set the images are generated silhouettes
 in CIFAR-10's format; for the real ones set ``EXPERIMENTS_CIFAR10=/path/to/cifar-10-batches-py``.

@@ -38,6 +38,7 @@ RUN_FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"attempt_journal", "experiment_cell"}),
     frozenset({"session", "conclusion"}),
     frozenset({"loads", "ready_host"}),
+    frozenset({"held_end"}),
     frozenset({"attempt"}),
     frozenset({"experiment"}),
 )

@@ -18,7 +18,7 @@ __all__ = ["configure", "listing", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the subcommand."""
+    """Add the arguments of the subcommand to its parser."""
     parser.description = """\
 List the registered workloads with their hyperparameters (default), the sensors that work on this machine with
 the reasons why others do not, or the columns of summary.csv."""

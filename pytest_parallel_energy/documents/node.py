@@ -214,12 +214,12 @@ def check_values(node: Node) -> None:
     """Refuse what no key may hold: see ``read_json``."""
     pending, count = [node], 0
     while pending:
-        one, count = pending.pop(), count + 1
-        if len(one.path) > MAX_DEPTH:
+        node, count = pending.pop(), count + 1
+        if len(node.path) > MAX_DEPTH:
             node.fail(f"is nested more than {MAX_DEPTH} levels deep")
         if count > _MAX_VALUES:
             node.fail(f"holds more than {_MAX_VALUES} values")
-        pending.extend(_checked_children(one))
+        pending.extend(_checked_children(node))
 
 
 def _checked_children(node: Node) -> Iterator[Node]:

@@ -177,11 +177,11 @@ def _yaml_loader(yaml: Any) -> Any:
     """Return a safe loader that reads ``1e-4`` as a number and remembers keys written twice."""
     loader: Any = type("Loader", (yaml.SafeLoader,), {})
 
-    def members(one: Any, node: Any) -> Iterator[Members]:
+    def members(loader: Any, node: Any) -> Iterator[Members]:
         made = Members()
         yield made
         written = [key.value for key, _ in node.value if key.id == "scalar" and key.value != "<<"]
-        made.update(one.construct_mapping(node))
+        made.update(loader.construct_mapping(node))
         made.duplicates = tuple(key for key, count in Counter(written).items() if count > 1)
 
     loader.add_constructor("tag:yaml.org,2002:map", members)
@@ -229,7 +229,7 @@ def included_file(node: Node) -> Path:
     try:
         path = node.source.file.parent / Path(node.text()).expanduser()
         found = path.is_file()
-    except (OSError, RuntimeError, ValueError) as problem:  # a name that is too long, a home folder of nobody
+    except (OSError, RuntimeError, ValueError) as problem:  # a name that is too long, a home folder of an unknown user
         node.fail(f"cannot be included: {problem}")
     if not found:
         node.fail(f"there is no file {path} to include", "relative paths start at the folder of this file")

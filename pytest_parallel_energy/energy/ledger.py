@@ -90,11 +90,22 @@ class Ledger:
                 self._row = (mark.after_ns, [track.joules for track in self._tracks])
             return mark
 
-    def end(self, *, edges: bool = False) -> Snapshot:
-        """Read every sensor for a window that closes now; ``edges``: then wait until the counters change."""
+    def end(self, *, edges: bool = False, held: Snapshot | None = None) -> Snapshot:
+        """Close a window now, or at a snapshot of :meth:`hold`, and return the snapshot of its end.
+
+        Args:
+            edges: wait until the counters change, after the readings.
+            held: the end that was taken earlier; nothing is read then.
+        """
+        with self._lock:
+            mark = held or self.hold(edges=edges)
+            self._open -= 1
+            return mark
+
+    def hold(self, *, edges: bool = False) -> Snapshot:
+        """Read every sensor for a window that may close now or later; ``edges``: then wait for the counters."""
         with self._lock:
             mark = self._read(fresh=False)
-            self._open -= 1
             if edges:
                 mark.edges = self._seek(opening=False)
                 mark.device_flags = self._device_flags()

@@ -113,6 +113,11 @@ class EnergyMeter:
         return () if self._ledger is None else self._ledger.sensors
 
     @property
+    def clock_ns(self) -> Callable[[], int]:
+        """The clock of the windows: monotonic nanoseconds."""
+        return self._clock_ns
+
+    @property
     def refused(self) -> tuple[Refusal, ...]:
         """The back ends that cannot run here, each with the reason and the remedy."""
         return self._refused

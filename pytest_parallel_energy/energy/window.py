@@ -45,7 +45,7 @@ class Window:
     show the result. A window that is opened while others are open becomes part of the one opened last.
     """
 
-    __slots__ = ("_closed", "_edges", "_inner", "_measured", "_meter", "_opened", "_parent", "name", "step_s")
+    __slots__ = ("_closed", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent", "name", "step_s")
 
     def __init__(self, meter: WindowOwner, name: str, *, edges: bool = False) -> None:
         self.name = name
@@ -57,6 +57,7 @@ class Window:
         self._parent: Window | None = None
         self._inner: list[Window] = []
         self._opened: Snapshot | None = None
+        self._held: Snapshot | None = None
         self._closed: Snapshot | None = None
         self._measured: Measurement | None = None
 
@@ -75,21 +76,34 @@ class Window:
         self._opened = ledger.begin(edges=self._edges)
         return self
 
-    def close(self) -> None:
-        """Close the window now; its result is computed at the first access. A second call does nothing.
+    def hold(self) -> None:
+        """Read the sensors for an end at this moment, which ``close(at_hold=True)`` takes. The window stays open.
+
+        It serves a caller that only learns afterwards whether the work of the window was over.
+
+        Raises:
+            ParallelEnergyError: the window was never opened.
+        """
+        self._held = self.opened.ledger.hold(edges=self._edges)
+
+    def close(self, *, at_hold: bool = False) -> None:
+        """Close the window; its result is computed at the first access. A second call does nothing.
+
+        Args:
+            at_hold: close it at the moment of the last :meth:`hold`, where there was one, instead of now.
 
         Raises:
             ParallelEnergyError: the window was never opened.
         """
         if self._closed is None:
-            self._closed = self.opened.ledger.end(edges=self._edges)
+            self._closed = self.opened.ledger.end(edges=self._edges, held=self._held if at_hold else None)
             self._meter.open_windows.remove(self)
             if self._parent is not None and self._parent._closed is None:  # noqa: SLF001 - a window too
                 self._parent._inner.append(self)  # noqa: SLF001
 
-    def end(self) -> WindowResult:
-        """Close the window and return its result."""
-        self.close()
+    def end(self, *, at_hold: bool = False) -> WindowResult:
+        """Close the window and return its result; ``at_hold`` as for :meth:`close`."""
+        self.close(at_hold=at_hold)
         return self.result
 
     def snapshot(self) -> WindowResult:

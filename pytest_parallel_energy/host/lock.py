@@ -175,11 +175,11 @@ def lock_folder(candidates: Sequence[Path] = _FOLDERS) -> Path:
 
 def _open(path: Path) -> int:
     """Open the lock file, or create it. Without O_CREAT first: fs.protected_regular forbids it on others' files."""
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # not to wait at a FIFO that another user put there
     try:
         for mode in (os.O_RDWR, os.O_RDONLY):
             with suppress(FileNotFoundError, PermissionError):
-                return os.open(path, mode | flags)
+                return _plain(path, os.open(path, mode | flags))
         fd = os.open(path, os.O_RDWR | os.O_CREAT | flags, _ALL_USERS)
     except OSError as error:
         why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
@@ -188,6 +188,14 @@ def _open(path: Path) -> int:
     with suppress(PermissionError):
         os.fchmod(fd, _ALL_USERS)
     return fd
+
+
+def _plain(path: Path, fd: int) -> int:
+    """Return the descriptor of a plain file; close any other."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise ConfigError(f"the host lock {path} is not a plain file; remove it, or use no lock: --energy-host-lock=off")
 
 
 def _try(fd: int) -> bool:

@@ -202,6 +202,10 @@ class BackgroundLoad:
         self._opened, self._closed = self._mark(), None
         self._batches_before = len(self.report().batch_sizes)
 
+    def window_continues(self) -> None:
+        """Forget the end that ``window_closed`` noted: the window is still open."""
+        self._closed = None
+
     def window_closed(self) -> None:
         """Keep the coverage as it is now, and flag batch sizes that changed during the window."""
         if self._closed is None:

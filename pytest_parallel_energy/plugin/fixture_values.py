@@ -95,7 +95,7 @@ class CallWindow(Window):
             'pytest opens the window of the test; measure a part with energy_meter.window("name")'
         )
 
-    def close(self) -> None:
+    def close(self, *, at_hold: bool = False) -> None:  # noqa: ARG002 - the signature of Window
         """Raise ``ParallelEnergyError``: pytest closes this window."""
         raise ParallelEnergyError("pytest closes the window of the test when the test's call ends")
 

@@ -230,8 +230,9 @@ class Reporting:
         width = config.get_terminal_writer().fullwidth if shown else _WIDTH
         try:
             self._conclusion = conclude(settings, energy.results_dir, energy.run_folder, self._reference, width=width)
-        except ParallelEnergyError as error:
-            self.problems.append(str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of the conclusion must not become pytest's INTERNALERROR
+            own = isinstance(error, ParallelEnergyError)
+            self.problems.append(str(error) if own else f"no conclusion: {type(error).__name__}: {error}")
             self._gate_failed = bool(settings.compare_fail)
         else:
             self.problems.extend(self._conclusion.problems)

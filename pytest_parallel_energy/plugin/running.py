@@ -211,7 +211,7 @@ class Running:
             return (yield)
         finally:
             with contextlib.ExitStack() as last:  # each of these is done even if another one fails
-                last.callback(self._collection.session.close)
+                last.callback(self._close_session)
                 last.callback(self._ready_host.leave)
                 last.callback(self._give_signals_back)
                 last.callback(self._keep_interrupted)
@@ -231,6 +231,12 @@ class Running:
             experiment.finish_interrupted()
         except ParallelEnergyError as error:
             self._print_line(f"the record of {experiment.cell.nodeid} could not be kept: {error}")
+
+    def _close_session(self) -> None:
+        try:
+            self._collection.session.close()
+        except ParallelEnergyError as error:  # a sensor of a plug-in; the records are kept
+            self._print_line(str(error))
 
     def _give_signals_back(self) -> None:
         for number, handler in self._handlers.items():

@@ -6,6 +6,9 @@ import csv
 import gzip
 import io
 import math
+import os
+import stat
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,8 @@ from .atomic_write import why
 __all__ = ["TRACE_NAME", "Trace", "read_trace", "thin", "trace_csv_gz"]
 
 TRACE_NAME = "trace.csv.gz"
+_MOST_BYTES = 32 << 20
+"""A week of samples each second of eight domains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,38 +48,62 @@ def trace_csv_gz(names: Sequence[str], points: Iterable[tuple[float, Sequence[fl
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 
-def read_trace(path: Path) -> Trace:
-    """Read a trace from a file; a half-written end is left out.
+def read_trace(path: Path, *, inside: Path | None = None) -> Trace:
+    """Read a trace from a file; a damaged or half-written end is left out.
+
+    Args:
+        path: the file, a plain one.
+        inside: the folder that must contain it, links followed; ``None`` allows any place.
 
     Raises:
-        RecordError: no trace, or it cannot be read.
+        RecordError: the file is not a trace, cannot be read, lies outside of ``inside``, or is larger than any trace.
     """
+    if inside is not None and not path.resolve().is_relative_to(inside.resolve()):
+        raise RecordError(f"{path} is not read: it lies outside of {inside}")
     try:
-        rows = list(csv.reader(io.StringIO(_unpacked(path.read_bytes()).decode("utf-8", "replace"))))
+        text = _unpacked(path)
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {why(error)}") from error
-    if not rows or rows[0][:1] != ["offset_s"]:
-        raise RecordError(f"{path} is not a trace: its first column is not offset_s")
-    width = len(rows[0])
     try:
-        numbers = [[float(cell) if cell else None for cell in row] for row in rows[1:] if len(row) == width]
-    except ValueError as error:
+        rows = csv.reader(io.StringIO(text))
+        names = next(rows, [])
+        if names[:1] != ["offset_s"]:
+            raise RecordError(f"{path} is not a trace: its first column is not offset_s")
+        numbers = [[_number(cell) for cell in row] for row in rows if len(row) == len(names)]
+    except (ValueError, csv.Error) as error:
         raise RecordError(f"{path} is not a trace: {error}") from error
     whole = [row for row in numbers if row[0] is not None]
-    columns = tuple(zip(*whole, strict=True)) or tuple(() for _ in range(width))
-    return Trace(names=tuple(rows[0][1:]), offsets_s=tuple(v or 0.0 for v in columns[0]), values=columns[1:])
+    columns = tuple(zip(*whole, strict=True)) or tuple(() for _ in names)
+    return Trace(names=tuple(names[1:]), offsets_s=tuple(v or 0.0 for v in columns[0]), values=columns[1:])
 
 
-def _unpacked(data: bytes) -> bytes:
-    """Return the part of an archive that can be unpacked: after a crash its end may be missing."""
+def _number(cell: str) -> float | None:
+    number = float(cell) if cell else math.nan
+    return number if math.isfinite(number) else None
+
+
+def _unpacked(path: Path) -> str:
+    """Return the text of the part of an archive that can be unpacked: after a crash its end may be missing.
+
+    Raises:
+        OSError: it cannot be read, or is not a plain file.
+        RecordError: the text is larger than any trace, as that of an archive made to fill the memory.
+    """
     found = bytearray()
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            while block := file.read1(65536):
-                found += block
-    except (EOFError, gzip.BadGzipFile):
-        pass  # what came before the break is the trace
-    return bytes(found)
+    # Without O_NONBLOCK a FIFO would wait here for a writer.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with open(fd, "rb") as packed:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise RecordError(f"{path} cannot be read: it is not a plain file")
+        try:
+            with gzip.GzipFile(fileobj=packed) as file:
+                while block := file.read1(65536):
+                    found += block
+                    if len(found) > _MOST_BYTES:
+                        raise RecordError(f"{path} is not read: unpacked it has more than {_MOST_BYTES >> 20} MiB")
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            pass  # what came before the break is the trace
+    return found.rstrip(b"\0").decode("utf-8", "replace")
 
 
 def thin(offsets_s: Sequence[float], values: Sequence[float | None], points: int) -> list[tuple[float, float]]:

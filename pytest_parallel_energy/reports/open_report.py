@@ -58,7 +58,7 @@ def _traces(folder: Path, records: tuple[Record, ...], problems: list[str]) -> d
         if record.energy.trace is None:
             continue
         try:
-            found[record.record_id] = read_trace(folder / record.energy.trace)
+            found[record.record_id] = read_trace(folder / record.energy.trace, inside=folder)
         except RecordError as error:
             problems.append(str(error))
     return found

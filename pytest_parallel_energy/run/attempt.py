@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ..records.reader import EXPERIMENT_NAME
 from ..records.record import Attribution, HostPart, Phase, Record, Status, WorkloadPart
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
+from .held_end import HeldEnd, reading_flags
 from .record_parts import energy_part, meter_part, trained_part, workload_part
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Attempt:
     started_at: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat(timespec="milliseconds"))
     started_s: float = field(default_factory=time.monotonic)
     _thermal: ThermalLog = field(init=False)
+    _held_end: HeldEnd | None = None
+    """Set while a window is open."""
     _folder: Path | None = None
     _folder_is_kept: bool = False
     """``False`` for a scratch folder, which is removed with the session."""
@@ -165,20 +168,22 @@ class Attempt:
         self._thermal.open()
         self.loads.before_window()
         self.window = self.run.open_meter().begin("test", edges=True)
+        self._held_end = HeldEnd(loads=self.loads, clock_ns=self.run.open_meter().clock_ns)
         self.loads.window_opened()
 
     def close_window(self) -> None:
         """Close the window if it is open, and the windows inside it that the test forgot to close."""
         if self.window is None or self.result is not None:
             return
+        at_hold, read_s = self._held_end.close(self.window) if self._held_end is not None else (False, 0.0)
         for inner in self.run.open_meter().open_windows[::-1]:
             if inner is not self.window:
                 inner.close()
         # Close the window first, so that an unresponsive load cannot extend it.
-        self.result = self.window.end()
-        self.loads.window_closes()
+        self.result = self.window.end(at_hold=at_hold)
+        self.loads.close_window(at_hold=at_hold)
         self._thermal.note()
-        self.loads.after_window()
+        self.flags += reading_flags(read_s, self.result.window_s)
 
     def energy_so_far(self) -> WindowResult | None:
         """Return the energy of the window up to now; the final result if it is closed."""
@@ -208,7 +213,7 @@ class Attempt:
 
         A second training in the same attempt gets its own folder for its log and outputs.
         """
-        from ..training.foreground import Training, train_once
+        from ..training.foreground import Training, read_training, run_training
 
         self.trainings += 1
         folder = self.folder / f"training-{self.trainings}" if self.trainings > 1 else self.folder
@@ -221,9 +226,18 @@ class Attempt:
             timeout_s=timeout_s,
         )
         with self.named_window(f"train {workload.name}"):
-            result = train_once(training, folder)
+            ended = run_training(training, folder)
+        with self._reading():
+            result = read_training(ended)
         self.trained = TrainedWorkload(workload=workload, values=values, result=result)
         return result
+
+    def _reading(self) -> AbstractContextManager[None]:
+        """Keep the reading of a log out of the open window, as far as possible."""
+        if self.window is None or self._held_end is None or not self.is_open:
+            return contextlib.nullcontext()
+        alone = self.run.open_meter().open_windows == [self.window]
+        return self._held_end.reading(self.window, hold=alone)
 
     # --- the record ------------------------------------------------------------------------------------------------
 

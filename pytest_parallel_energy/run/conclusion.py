@@ -209,3 +209,5 @@ def _attempted(step: Step, problems: list[str]) -> Step:
         yield from step
     except ParallelEnergyError as error:
         problems.append(str(error))
+    except Exception as error:  # noqa: BLE001 - a fault in one report must not cost the others
+        problems.append(f"a report failed: {type(error).__name__}: {error}")

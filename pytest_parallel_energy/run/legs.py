@@ -105,13 +105,16 @@ class LegBook:
         noted.loads_opened_s, noted.opened = _cpu_s(loads), CpuMoment.now()
         noted.loads_closed_s = noted.closed = None  # those of an earlier attempt
 
-    def close_window(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
-        """Note the CPU time just after the window closed.
+    def close_window(self) -> None:
+        """Stop following the use of the GPUs."""
+        self.meter.watch = None
+
+    def note_end(self, noted: BesideLoad, loads: Sequence[BackgroundLoad]) -> None:
+        """Note the CPU time just after the end of the window.
 
         A load that has ended by then is among the ended children of this process, so its time cannot be separated.
         """
         if noted.gpus is not None:
-            self.meter.watch = None
             noted.gpus.poll()
         ended = any(not load.alive for load in loads)
         noted.loads_closed_s, noted.closed = None if ended else _cpu_s(loads), CpuMoment.now()

@@ -128,15 +128,23 @@ class ExperimentLoads:
         for load in self.loads:
             load.window_opened()
 
-    def window_closes(self) -> None:
-        """Stop counting coverage."""
-        self._window_is_open = False
+    def hold_window(self) -> None:
+        """Note coverage and CPU time of the loads at a moment at which the window may close."""
         for load in self.loads:
             load.window_closed()
+        self._run.legs.note_end(self._beside, self.loads)
 
-    def after_window(self) -> None:
-        """Note the CPU time of the loads again, after the window closed."""
-        self._run.legs.close_window(self._beside, self.loads)
+    def continue_window(self) -> None:
+        """Forget the moment that was held, because the test has more work in the window."""
+        for load in self.loads:
+            load.window_continues()
+
+    def close_window(self, *, at_hold: bool = False) -> None:
+        """Stop counting coverage and CPU time, now or at the moment that was held."""
+        self._window_is_open = False
+        if not at_hold:
+            self.hold_window()
+        self._run.legs.close_window()
 
     def troubles(self) -> tuple[str, ...]:
         """Return what has gone wrong with the loads since they were ready. Called from another thread."""

@@ -293,17 +293,23 @@ class Run:
             raise ConfigError(f"--energy-strict: {problem} ({reasons}); --energy-doctor says what would mend it")
 
     def close(self) -> None:
-        """Close the sensors, remove temporary files, and leave the run as a worker does."""
+        """Close the sensors, remove temporary files, and leave the run as a worker does.
+
+        Raises:
+            ParallelEnergyError: a sensor could not be closed; everything else is done.
+        """
         if "journal" in self.__dict__:
             self.__dict__.pop("journal").remove()
-        if self._meter is not None:
-            self._meter.close()
-            self._meter = None
-        if self._scratch is not None:
-            self._scratch.cleanup()
-            self._scratch = None
-        if self._store is not None and not self.owns_store:
-            self._store.release()
+        meter, self._meter = self._meter, None
+        try:
+            if meter is not None:
+                meter.close()
+        finally:
+            if self._scratch is not None:
+                self._scratch.cleanup()
+                self._scratch = None
+            if self._store is not None and not self.owns_store:
+                self._store.release()
 
     def release_store(self) -> None:
         """Let other sessions resume the run, where closing it did not; nothing is written."""

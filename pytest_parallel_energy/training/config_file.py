@@ -18,7 +18,7 @@ SUFFIXES = (".json", ".toml", ".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigFile:
-    """A template, which is only read, and the way in which a training is told the path of its copy.
+    """A template, which is only read, and the way in which a training receives the path of its copy.
 
     Args:
         template: the user's file, relative to the folder of the checkout; its suffix tells the format.

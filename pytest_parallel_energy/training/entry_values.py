@@ -10,7 +10,6 @@ from ..errors import ConfigError
 from .command_words import placeholders
 from .config_file import SUFFIXES, ConfigFile
 from .hyperparameter import check_variable
-from .log_search import blocks
 from .metric_files import PICKS, MetricFile
 from .metric_files import SUFFIXES as METRIC_SUFFIXES
 from .workload import Output
@@ -131,8 +130,8 @@ def read_environment(node: Node) -> dict[str, str]:
     return {name: str(value.value) for name, value in members.items()}
 
 
-def read_sample(node: Node, base: Path) -> str:
-    """Return the text of a sample log as the patterns see it."""
+def read_sample(node: Node, base: Path) -> Path:
+    """Return the path of a sample log, a plain file that this user can read."""
     path = read_path(node, base)
     try:
         if not path.is_file():
@@ -140,6 +139,7 @@ def read_sample(node: Node, base: Path) -> str:
                 f"the sample log {path} cannot be read: it is not a plain file",
                 "relative paths start at the registry's folder",
             )
-        return "\n".join(text for text, _ in blocks(path))
+        path.open("rb").close()
     except (OSError, ValueError) as problem:
         node.fail(f"the sample log {path} cannot be read: {problem}", "relative paths start at the registry's folder")
+    return path

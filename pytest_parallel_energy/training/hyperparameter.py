@@ -252,10 +252,10 @@ def check_variable(node: Node, name: str) -> str:
     return name
 
 
-def _checked(one: Hyperparameter, node: Node) -> Value:
+def _checked(hyperparameter: Hyperparameter, node: Node) -> Value:
     value = node.scalar()
     try:
-        return one.checked(value)
+        return hyperparameter.checked(value)
     except ConfigError as problem:
         node.fail(str(problem))
 
@@ -270,7 +270,7 @@ def _read_pair(node: Node) -> tuple[float, float]:
     return least, greatest
 
 
-def _read_distribution(one: Hyperparameter, node: Node, fields: Mapping[str, Node]) -> Distribution | None:
+def _read_distribution(hyperparameter: Hyperparameter, node: Node, fields: Mapping[str, Node]) -> Distribution | None:
     name = fields["distribution"].one_of(DISTRIBUTIONS) if "distribution" in fields else None
     if "zero_probability" in fields and name != "log_uniform":
         fields["zero_probability"].fail("belongs to the distribution log_uniform alone")
@@ -279,9 +279,9 @@ def _read_distribution(one: Hyperparameter, node: Node, fields: Mapping[str, Nod
     if bounds is None and name not in {None, "choice"}:
         fields["distribution"].fail(f'the distribution {shown(name)} needs "range": [least, greatest]')
     try:
-        if name == "choice" or (name is None and one.choices and bounds is None):
-            return Choice(one.choices)
-        return one.adapted(_ranged(name, bounds, zero)) if bounds is not None else None
+        if name == "choice" or (name is None and hyperparameter.choices and bounds is None):
+            return Choice(hyperparameter.choices)
+        return hyperparameter.adapted(_ranged(name, bounds, zero)) if bounds is not None else None
     except ConfigError as problem:
         (fields.get("range") or fields.get("choices") or node).fail(str(problem))
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["LONGEST_LINE", "MOST_BYTES", "PATTERN_DEADLINE_S", "blocks", "plain_text", "search"]
+__all__ = ["LONGEST_LINE", "MOST_BYTES", "PATTERN_DEADLINE_S", "blocks", "plain_text", "search", "search_sample"]
 
 LONGEST_LINE = 8192
 """Characters of a line that are searched: ``.*x`` needs time that grows with the square of a line's length."""
@@ -119,6 +119,51 @@ def search(log: Path, first: dict[str, str], last: dict[str, str], deadline_s: f
     }
 
 
+def search_sample(sample: dict[str, Any], deadline_s: float) -> dict[str, Any]:
+    """Return how patterns fare in a sample log; call this as :func:`search` is called.
+
+    Args:
+        sample: ``logs`` (paths of files that count as one log), ``patterns`` (name to pattern) and ``numbers`` (names
+            of the patterns whose matches must all be numbers).
+        deadline_s: seconds per pattern.
+
+    Returns:
+        ``missing`` (names of patterns without a match), ``slow`` (names of patterns that were given up) and ``odd``
+        (name to a match that is not a number).
+    """
+    signal.signal(signal.SIGALRM, _raise_deadline)
+    missing, slow, odd = [], [], {}
+    for name, pattern_text in sample["patterns"].items():
+        pattern, count = re.compile(pattern_text, re.MULTILINE), 0
+        signal.setitimer(signal.ITIMER_REAL, deadline_s)
+        try:
+            for match in (
+                found for log in sample["logs"] for text, _ in blocks(Path(log)) for found in pattern.finditer(text)
+            ):
+                count += 1
+                if name not in sample["numbers"]:
+                    break
+                if not _is_number(match.group(1) or ""):
+                    odd[name] = match.group(1) or ""
+                    break
+        except _DeadlineError:
+            slow.append(name)
+            continue
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if not count:
+            missing.append(name)
+    return {"missing": missing, "slow": slow, "odd": odd}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.strip())
+    except ValueError:
+        return False
+    return True
+
+
 def _match(pattern: re.Pattern[str], text: str, seconds: float, *, first: bool) -> re.Match[str] | None:
     # The regular-expression engine looks for signals while it backtracks, so an alarm ends it.
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -139,4 +184,7 @@ def _raise_deadline(_number: int, _frame: object) -> None:
 
 if __name__ == "__main__":
     job = json.load(sys.stdin)
-    json.dump(search(Path(job["log"]), job["first"], job["last"], job["deadline_s"]), sys.stdout)
+    if "samples" in job:
+        json.dump([search_sample(sample, job["deadline_s"]) for sample in job["samples"]], sys.stdout)
+    else:
+        json.dump(search(Path(job["log"]), job["first"], job["last"], job["deadline_s"]), sys.stdout)

@@ -18,7 +18,7 @@ from ..mutation.distributions import Value
 from . import log_search
 from .hyperparameter import Hyperparameter
 
-__all__ = ["LogReading", "read_log_file"]
+__all__ = ["LogReading", "read_log_file", "run_search"]
 
 _WHOLE_DEADLINE_S = 60.0
 """Seconds after which the reading of a log is given up, whatever it is busy with."""
@@ -61,7 +61,7 @@ def read_log_file(
         log: the file; one that cannot be read becomes a flag.
         patterns: one per metric, with one group that holds a number.
         hyperparameters: those of the workload; the ones with an *applied* pattern are compared.
-        values: what was asked for; ``None`` was left to the training, and is not compared.
+        values: the requested values; ``None`` was left to the training, and is not compared.
         deadline_s: seconds of search per pattern.
     """
     compared = {name: some for name, some in hyperparameters.items() if some.applied is not None}
@@ -75,7 +75,8 @@ def read_log_file(
         status = log.stat()
         if not stat.S_ISREG(status.st_mode):
             return LogReading(flags=(f"the log cannot be read: {log} is not a plain file",))
-        found = _search(job)
+        nothing: dict[str, Any] = {"first": {}, "last": {}, "slow": [], "shortened": 0}
+        found: dict[str, Any] = run_search(job) if job["first"] or job["last"] else nothing
     except (OSError, ValueError, subprocess.SubprocessError) as problem:
         return LogReading(flags=(f"the log cannot be read: {problem}",))
     flags = _search_flags(found, status.st_size, deadline_s)
@@ -93,17 +94,20 @@ def read_log_file(
     return LogReading(metrics=metrics, applied=applied, flags=tuple(flags))
 
 
-def _search(job: dict[str, Any]) -> dict[str, Any]:
-    if not job["first"] and not job["last"]:
-        return {"first": {}, "last": {}, "slow": [], "shortened": 0}
+def run_search(job: dict[str, Any]) -> Any:
+    """Run a job of ``log_search`` in a process of its own, and return its result.
+
+    Raises:
+        OSError: a file cannot be read, or the process failed.
+        subprocess.TimeoutExpired: the job took more than a minute.
+    """
     command = [sys.executable, "-I", "-S", log_search.__file__]
     done = subprocess.run(
         command, input=json.dumps(job), capture_output=True, text=True, timeout=_WHOLE_DEADLINE_S, check=False
     )
     if done.returncode != 0:
         raise OSError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    return json.loads(done.stdout)
 
 
 def _search_flags(found: dict[str, Any], size: int, deadline_s: float) -> list[str]:
@@ -129,26 +133,28 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _compare(hyperparameter: Hyperparameter, found: str | None, asked: Value, applied: dict[str, Value]) -> list[str]:
+def _compare(
+    hyperparameter: Hyperparameter, found: str | None, requested: Value, applied: dict[str, Value]
+) -> list[str]:
     """Return the flags of one hyperparameter, and put the value that the log shows into ``applied``."""
     name = hyperparameter.name
     if found is None:
-        return [] if asked is None else [f"{name}: the log does not show which value was applied"]
+        return [] if requested is None else [f"{name}: the log does not show which value was applied"]
     text = found.strip()
     try:
         value = hyperparameter.parsed(text)
     except ConfigError:
         return [f"{name}: the log shows {text!r}, which is not a value of type {hyperparameter.kind}"]
     applied[name] = value
-    if asked is None or _same(asked, value, text):
+    if requested is None or _same(requested, value, text):
         return []
-    return [f"{name}: asked for {asked!r}, applied {text}"]
+    return [f"{name}: asked for {requested!r}, applied {text}"]
 
 
-def _same(asked: Value, value: Value, text: str) -> bool:
-    if asked == value or not isinstance(asked, float) or not isinstance(value, float):
-        return asked == value
-    if math.isclose(asked, value, rel_tol=_RELATIVE):
+def _same(requested: Value, value: Value, text: str) -> bool:
+    if requested == value or not isinstance(requested, float) or not isinstance(value, float):
+        return requested == value
+    if math.isclose(requested, value, rel_tol=_RELATIVE):
         return True
     digits = len(re.sub(r"[eE].*|\D", "", text).lstrip("0"))
-    return digits >= _DIGITS_ENOUGH and f"{asked:.{digits - 1}e}" == f"{value:.{digits - 1}e}"
+    return digits >= _DIGITS_ENOUGH and f"{requested:.{digits - 1}e}" == f"{value:.{digits - 1}e}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,11 @@ from .entry_values import (
     read_output,
     read_path,
     read_python,
-    read_sample,
     read_words,
     texts,
 )
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
+from .sample_log import Sample, check_samples, sample_of
 from .workload import Output, Profile, Workload
 
 __all__ = ["Registry", "load_registry"]
@@ -96,11 +95,13 @@ def load_registry(paths: Sequence[Path]) -> Registry:
     files: list[Path] = []
     for path in paths:
         _read_file(Path(path), (), entries, files)
+    samples: list[Sample] = []
     workloads = {
         workload.name: workload
         for repository, node in entries.items()
-        for workload in _read_repository(repository, node, node.source.file.parent)
+        for workload in _read_repository(repository, node, samples)
     }
+    check_samples(samples)
     return Registry(workloads=workloads, files=tuple(files))
 
 
@@ -110,7 +111,7 @@ def _read_file(path: Path, above: tuple[Path, ...], entries: dict[str, Node], fi
     except (OSError, RuntimeError) as problem:
         raise RegistryError(f"{path}: cannot be read: {problem}") from problem
     if resolved in above:
-        chain = " -> ".join(str(one) for one in (*above, resolved))
+        chain = " -> ".join(str(file) for file in (*above, resolved))
         raise RegistryError(f"{above[-1]}: files include each other in a circle: {chain}; take one include out")
     fields = read_document(path, error=RegistryError).object(("models", "include"))
     if "models" not in fields and "include" not in fields:
@@ -122,7 +123,8 @@ def _read_file(path: Path, above: tuple[Path, ...], entries: dict[str, Node], fi
         entries.update(fields["models"].entries())
 
 
-def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
+def _read_repository(repository: str, node: Node, samples: list[Sample]) -> list[Workload]:
+    base = node.source.file.parent
     fields = node.object(_ENTRY_KEYS)
     for key in _NEEDED:
         if key not in fields:
@@ -135,10 +137,11 @@ def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
     models = [item.text() for item in fields["models"].array()]
     if not models or len(set(models)) < len(models):
         fields["models"].fail(f"must name at least one model, each once, not {shown(fields['models'].value)}")
-    for name, one in _members(fields, "supported_hyperparams").items():
+    described = _members(fields, "supported_hyperparams")
+    for name, member in described.items():
         if name in _RESERVED:
-            one.fail(f"a hyperparameter cannot be called {shown(name)}", "profiles use that name for something else")
-    hyperparameters = {name: one.entries() for name, one in _members(fields, "supported_hyperparams").items()}
+            member.fail(f"a hyperparameter cannot be called {shown(name)}", "profiles use that name for something else")
+    hyperparameters = {name: member.entries() for name, member in described.items()}
     words, names = read_words(fields["command"]) if "command" in fields else ((), [])
     common = _Common(
         node=node,
@@ -152,7 +155,9 @@ def _read_repository(repository: str, node: Node, base: Path) -> list[Workload]:
     for key in ("model_overrides", "required_metrics", "sample_log"):
         if key in fields and isinstance(fields[key].value, dict):
             fields[key].object(models)
-    return [common.workload(repository, model) for model in models]
+    workloads = [common.workload(repository, model) for model in models]
+    samples += [sample for workload in workloads if (sample := sample_of(workload, fields.get("sample_log"), base))]
+    return workloads
 
 
 def _members(fields: Mapping[str, Node], key: str) -> dict[str, Node]:
@@ -184,11 +189,10 @@ class _Common:
             for name in files:
                 if name in _members(metrics, "log_patterns"):
                     metrics["files"].child(name, None).fail("the metric has a log pattern too", "remove one of them")
-            patterns = {name: read_pattern(one) for name, one in _members(metrics, "log_patterns").items()}
+            patterns = {name: read_pattern(node) for name, node in _members(metrics, "log_patterns").items()}
             directions = metrics["better"].object((*patterns, *files)) if "better" in metrics else {}
-            better = {name: one.one_of(("higher", "lower")) for name, one in directions.items()}
-        profiles = {name: self._profile(one, model, described) for name, one in _members(fields, "profiles").items()}
-        self._test_patterns(model, patterns, published)
+            better = {name: node.one_of(("higher", "lower")) for name, node in directions.items()}
+        profiles = {name: self._profile(node, model, described) for name, node in _members(fields, "profiles").items()}
         return Workload(
             repository=repository,
             model=model,
@@ -244,11 +248,11 @@ class _Common:
             others = other.entries()
             others.pop("args", None)
         known = set(self.hyperparameters)
-        for name, one in entries.items():
+        for name, entry in entries.items():
             if name not in known:
-                one.fail(f"there is no hyperparameter {shown(name)}", did_you_mean(name, [*known, "args", "models"]))
+                entry.fail(f"there is no hyperparameter {shown(name)}", did_you_mean(name, [*known, "args", "models"]))
         # A profile speaks for all models of a repository, also for one that lacks a hyperparameter.
-        described = _overlay(described, {name: one for name, one in entries.items() if name in described})
+        described = _overlay(described, {name: entry for name, entry in entries.items() if name in described})
         if model in special:
             own = special[model].entries()
             args += texts(own.pop("args")) if "args" in own else ()
@@ -267,13 +271,13 @@ class _Common:
         if "model_flag" not in self.fields:
             self.node.fail(
                 f'has a model {shown(model)} and no "model_flag"',
-                f"say how the script is told which model to train, or call its only model {shown(_NO_FLAG)}",
+                f"say how the script learns which model to train, or call its only model {shown(_NO_FLAG)}",
             )
         name = self.fields["model_flag"].text()
         return (f"{name}{model}",) if name.endswith("=") else (name, model)
 
     def _required_arguments(self) -> tuple[str, ...]:
-        return tuple(text for one in _members(self.fields, "required_args").values() for text in texts(one))
+        return tuple(text for node in _members(self.fields, "required_args").values() for text in texts(node))
 
     def _required_metrics(self, model: str, known: Sequence[str]) -> tuple[str, ...] | None:
         node = self.fields.get("required_metrics")
@@ -282,37 +286,6 @@ class _Common:
         if node is None:
             return None
         return tuple(item.one_of(known) for item in node.array())
-
-    def _test_patterns(
-        self, model: str, patterns: Mapping[str, re.Pattern[str]], published: Mapping[str, Hyperparameter]
-    ) -> None:
-        node = self.fields.get("sample_log")
-        if node is not None and isinstance(node.value, dict):
-            node = node.entries().get(model)
-        if node is None:
-            return
-        text = "\n".join(read_sample(one, self.base) for one in node.one_or_more())
-        wanted = {f"performance_metrics.log_patterns.{name}": pattern for name, pattern in patterns.items()}
-        wanted |= {f"supported_hyperparams.{n}.applied": one.applied for n, one in published.items() if one.applied}
-        for place, pattern in wanted.items():
-            if not pattern.search(text):
-                node.fail(
-                    f"the pattern {place} {shown(pattern.pattern)} finds nothing in the sample log",
-                    "correct the pattern, or take a log of a whole run as the sample",
-                )
-        for name, pattern in patterns.items():
-            for found in pattern.findall(text):
-                _check_number(node, name, found)
-
-
-def _check_number(node: Node, name: str, text: str) -> None:
-    try:
-        float(text.strip())
-    except ValueError:
-        node.fail(
-            f"the pattern of {shown(name)} finds {shown(text)} in the sample log, which is not a number",
-            "put the group around the number alone",
-        )
 
 
 def _overlay(described: _Fields, changes: Mapping[str, Node]) -> _Fields:

@@ -200,7 +200,7 @@ class Workload:
                 )
 
     def check(self) -> None:
-        """Look at the disk: the folder is there, and the script can run.
+        """Check that the folder exists and that the script can run.
 
         Raises:
             RegistryError: with the path, and what to do.

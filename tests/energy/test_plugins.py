@@ -150,7 +150,9 @@ def test_a_plug_in_gives_a_sensor(install):
     """Named in the entry-point group, it can be asked for by name."""
     install("good")
     (sensor,) = probe_sensors(("usb-good",)).found
-    assert isinstance(sensor, FakeSensor)
+    assert sensor.description.name == FakeSensor(PowerProfile.constant(5.0)).description.name
+    assert sensor.read().counter is not None
+    sensor.close()
 
 
 @pytest.mark.parametrize(

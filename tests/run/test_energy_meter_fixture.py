@@ -73,7 +73,8 @@ def test_after_a_retry_it_is_the_window_of_the_new_attempt(world):
     world.clock.advance(5.0)
     experiment.train(None, None, {})
     world.clock.advance(1.0)
-    assert meter.total_j == pytest.approx(100.0)
+    # Besides the second: the wait for the counter, which takes some milliseconds, when the training ends.
+    assert meter.total_j == pytest.approx(100.0, rel=0.01)
 
 
 def test_a_test_cannot_open_or_close_it(world):

@@ -211,8 +211,8 @@ def test_the_window_is_noted_around(make_book, clock):
     noted = BesideLoad()
     book.open_window(noted, [load])
     clock.advance(4.0)
-    book.close_window(noted, [load])
+    book.note_end(noted, [load])
     assert noted.loads_cpu_s == pytest.approx(12.0)
     load.alive = False
-    book.close_window(noted, [load])
+    book.note_end(noted, [load])
     assert noted.loads_cpu_s is None

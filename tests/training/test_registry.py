@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -318,3 +319,30 @@ def test_no_registry_makes_the_loader_crash(tmp_path_factory, changes):
     except RegistryError as refused:
         message = str(refused)
     assert str(folder) in message
+
+
+def test_a_pattern_that_takes_forever_on_the_sample_log_is_refused(tmp_path):
+    """Loading a registry ends within the deadline of a search, as the reading of a real log does."""
+    (tmp_path / "sample.log").write_text("a" * 60 + "!\n")
+    entry = {
+        "path": ".", "train_script": "t.py", "models": ["default"], "sample_log": "sample.log",
+        "performance_metrics": {"log_patterns": {"accuracy": "^(?:a+)+(1)$"}},
+    }  # fmt: skip
+    (tmp_path / "registry.json").write_text(json.dumps({"models": {"slow": entry}}))
+    started_s = time.monotonic()
+    with pytest.raises(RegistryError, match="was stopped after 5 s in the sample log"):
+        load_registry([tmp_path / "registry.json"])
+    assert time.monotonic() - started_s < 40
+
+
+def test_the_sample_logs_of_a_registry_are_searched_by_one_process(tmp_path):
+    """A registry of a hundred workloads loads in the time of one search."""
+    (tmp_path / "sample.log").write_text("accuracy: 0.5\n")
+    entry = {
+        "path": ".", "train_script": "t.py", "models": [f"m{number}" for number in range(100)], "model_flag": "-m",
+        "sample_log": "sample.log", "performance_metrics": {"log_patterns": {"accuracy": "accuracy: ([0-9.]+)"}},
+    }  # fmt: skip
+    (tmp_path / "registry.json").write_text(json.dumps({"models": {"many": entry}}))
+    started_s = time.monotonic()
+    assert len(load_registry([tmp_path / "registry.json"]).names()) == 100
+    assert time.monotonic() - started_s < 2

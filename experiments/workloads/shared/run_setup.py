@@ -69,7 +69,7 @@ def add_common_flags(
 
 
 def set_up(arguments: argparse.Namespace) -> Setup:
-    """Seed all random generators, choose the device, and print both.
+    """Seed all random generators, choose the device and print both.
 
     Raises:
         DataError: the data path does not exist, or ``--device cuda`` was given and PyTorch finds no CUDA device.

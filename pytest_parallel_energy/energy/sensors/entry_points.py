@@ -58,6 +58,8 @@ def _names_group(distribution: str) -> bool:
 
 
 def _finder(point: metadata.EntryPoint) -> Callable[[], Sequence[Sensor]]:
+    from .guarded import guarded_sensors  # queue and threads are needed by plug-ins alone
+
     def find() -> Sequence[Sensor]:
         sensors = tuple(point.load()())
         strange = [each for each in sensors if not isinstance(each, Sensor)]
@@ -67,4 +69,4 @@ def _finder(point: metadata.EntryPoint) -> Callable[[], Sequence[Sensor]]:
             )
         return sensors
 
-    return find
+    return lambda: guarded_sensors(point.name, find)

@@ -55,7 +55,7 @@ class EstimateSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What the model covers, with its interval."""
+        """The description of the model: its boundary and its interval."""
         return self._description
 
     def read(self) -> Reading:

@@ -1,7 +1,7 @@
 """NVIDIA GPUs through NVML and its official binding, ``nvidia-ml-py``.
 
 The energy counter where there is one (Volta and newer), else the instant power, integrated. Field values are read in
-one batch a device, because each call takes the driver's lock. ``nvmlDeviceGetPowerUsage`` averages over a second on
+one batch per device, because each call takes the driver's lock. ``nvmlDeviceGetPowerUsage`` averages over a second on
 Ampere and newer except GA100, so that it is the last resort (nvml.h, version 13).
 """
 
@@ -93,7 +93,9 @@ class NvmlSensor:
             SensorError: no process used it, or the driver does not report it (under MIG, for example).
         """
         samples = self._library.call("nvmlDeviceGetProcessUtilization", self._handle, last_us)
-        return [UtilisationSample(pid=one.pid, sm_percent=one.smUtil, at_us=one.timeStamp) for one in samples]
+        return [
+            UtilisationSample(pid=sample.pid, sm_percent=sample.smUtil, at_us=sample.timeStamp) for sample in samples
+        ]
 
     def close(self) -> None:
         """Release the library."""

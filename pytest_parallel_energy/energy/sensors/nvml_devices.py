@@ -33,7 +33,7 @@ class Visible:
 
 
 def visible_gpus(gpus: Sequence[GpuIdentity], environment: Mapping[str, str]) -> Visible:
-    """Choose among all GPUs as CUDA would. Without the variable all are visible."""
+    """Return the GPUs that CUDA would show. Without the variable all are visible."""
     wanted = environment.get("CUDA_VISIBLE_DEVICES")
     if wanted is None:
         return Visible(gpus=tuple(gpus))

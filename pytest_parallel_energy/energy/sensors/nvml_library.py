@@ -24,7 +24,7 @@ class NvmlLibrary:
     def __init__(self, binding: Any) -> None:
         self._binding = binding
         self._users = 0
-        # the binding's other error: the driver is too old for a function; it is no NVMLError
+        # the binding's other error: the driver is too old for a function; it is not an NVMLError
         mismatch = getattr(binding, "NVMLLibraryMismatchError", binding.NVMLError)
         self._errors: tuple[type[Exception], ...] = (binding.NVMLError, mismatch)
 

@@ -4,7 +4,7 @@ One event a domain and socket on the ``power`` PMU, opened with ``perf_event_ope
 ``cpumask`` names one CPU a package, ``events/energy-*`` the codes, scales and units
 (Linux ``arch/x86/events/rapl.c``; sysfs ABI ``testing/sysfs-bus-event_source-devices-events``).
 
-- ``energy-psys`` is read beside ``energy-pkg`` and not counted with it; cores and gpu are inside the package.
+- ``energy-psys`` is read together with ``energy-pkg`` but not added to it; cores and gpu are inside the package.
 - The kernel adds up 32-bit differences with their sign: at 2⁻¹⁶ J and more than 200 W a step of 164 s turns negative.
   The meter reads more often, and a counter that falls is a fault.
 - Needs ``perf_event_paranoid`` of 0 or less, or CAP_PERFMON (``Documentation/admin-guide/perf-security.rst``).

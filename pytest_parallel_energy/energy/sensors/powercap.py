@@ -1,10 +1,10 @@
-"""RAPL through the kernel's powercap tree: one sensor a zone, the descriptor kept open.
+"""RAPL through the kernel's powercap tree: one sensor per zone, the descriptor kept open.
 
 Sources: Linux ``Documentation/power/powercap/powercap.rst`` and ``drivers/powercap/intel_rapl_common.c``.
 
 - Zones ``intel-rapl:N`` are packages or psys, ``intel-rapl:N:M`` their parts. AMD: the same names, packages only.
 - ``intel-rapl-mmio`` repeats ``intel-rapl`` through another register: the first of a name is kept.
-- psys contains package contains core and uncore: core and uncore are not read; psys beside packages is not counted.
+- psys contains package contains core and uncore: core and uncore are not read; psys is not counted where packages are.
 - ``energy_uj`` is readable by root alone since Linux 5.10 (CVE-2020-8694).
 - In a KVM guest the counters stand still, often at 0: such a zone is not used.
 """
@@ -21,7 +21,7 @@ from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import is_virtual
 from ...units import J_PER_UJ
 from ..sensor import Reading, Sensor, SensorDescription
-from .presence import powercap_folder
+from .presence import open_plain, powercap_folder
 from .rapl import RaplZone, rapl_description, refuse_still
 
 __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
@@ -29,6 +29,8 @@ __all__ = ["PowercapSensor", "Zone", "find_zones", "open_powercap"]
 _ZONE = re.compile(r"intel-rapl[a-z-]*(:\d+)+")
 _pread = os.pread
 _PARTS = ("package", "dram", "psys")
+_TEXT_BYTES = 4096
+"""A sysfs file holds at most one page."""
 _READ_BYTES = 32
 """More than the 20 digits of the largest 64-bit counter and its newline."""
 
@@ -48,7 +50,7 @@ class PowercapSensor:
     def __init__(self, path: Path, description: SensorDescription) -> None:
         self._path = path / "energy_uj"
         self._description = description
-        self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = open_plain(self._path)
 
     @property
     def description(self) -> SensorDescription:
@@ -187,9 +189,15 @@ def _open_zone(zone: Zone, *, virtual: bool) -> Sensor:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
+        fd = open_plain(path)
     except OSError:
         return None
+    try:
+        return os.read(fd, _TEXT_BYTES).decode("ascii", "replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def _number(path: Path) -> int | None:

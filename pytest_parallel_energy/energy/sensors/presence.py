@@ -5,16 +5,31 @@ A script that measures one window would otherwise import back ends and bindings 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 from ...errors import SensorUnavailableError
 
-__all__ = ["amd_binding", "nvml_is_loadable", "perf_folder", "powercap_folder"]
+__all__ = ["amd_binding", "nvml_is_loadable", "open_plain", "perf_folder", "powercap_folder"]
 
 _NVML_LIBRARY = "libnvidia-ml.so.1"
 """The name that nvidia-ml-py loads on Linux."""
+
+
+def open_plain(path: Path) -> int:
+    """Open a plain file for reading, and return its descriptor. A FIFO or device in its place does not block.
+
+    Raises:
+        OSError: it cannot be opened, or is not a plain file.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is not a plain file", str(path))
 
 
 def powercap_folder(sysfs_root: Path) -> Path:

@@ -1,0 +1,92 @@
+"""The end of a window that is taken when a training ends, before its log is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..units import NS_PER_S
+
+if TYPE_CHECKING:
+    from ..energy.window import Window
+    from .loads import ExperimentLoads
+
+__all__ = ["HeldEnd", "reading_flags"]
+
+_REST_S = 0.1
+"""A test that ends within this time of its training has done no work after it."""
+_NOTED_RATIO = 0.01
+"""Reading that takes more of a window is noted in the record."""
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldEnd:
+    """The reading of logs within one window, which is work of this program and not of the experiment.
+
+    Only the end of the test shows whether the training was its last work. Therefore the window is held when a training
+    ends, and closes at that moment if the test does nothing more after the log was read.
+
+    Args:
+        loads: the experiment's background loads, whose coverage ends with the window.
+        clock_ns: the clock of the window.
+    """
+
+    loads: ExperimentLoads
+    clock_ns: Callable[[], int]
+    _held_s: float | None = None
+    _resumed_s: float = 0.0
+    _read_s: float = 0.0
+    """Seconds of all readings within the window."""
+    _work: tuple[int, int] = (0, 0)
+    """Inner windows and loads when the window was held."""
+
+    @contextmanager
+    def reading(self, window: Window, *, hold: bool) -> Iterator[None]:
+        """Time the reading of a log within the window; hold the window first if ``hold`` is true.
+
+        A window of the test's own that contains the training cannot be held: it ends where the test ends it.
+        """
+        self._forget()
+        started_s = self._now_s()
+        if hold:
+            window.hold()
+            self.loads.hold_window()
+            self._held_s, self._work = started_s, self._work_in(window)
+        try:
+            yield
+        finally:
+            self._resumed_s = self._now_s()
+            self._read_s += self._resumed_s - started_s
+
+    def close(self, window: Window) -> tuple[bool, float]:
+        """Return whether the window closes where it was held, and the seconds of reading that it then contains.
+
+        If it closes now instead, the loads count on until now.
+        """
+        held_s, rest_s = self._held_s, self._now_s() - self._resumed_s
+        if held_s is not None:
+            if rest_s <= _REST_S and self._work == self._work_in(window):
+                return True, self._read_s - (self._resumed_s - held_s)
+            self._forget()
+        return False, self._read_s
+
+    def _now_s(self) -> float:
+        return self.clock_ns() / NS_PER_S
+
+    def _work_in(self, window: Window) -> tuple[int, int]:
+        return len(window.inner), len(self.loads.started)
+
+    def _forget(self) -> None:
+        if self._held_s is not None:
+            self._held_s = None
+            self.loads.continue_window()
+
+
+def reading_flags(read_s: float, window_s: float | None) -> list[str]:
+    """Return the flag of a window that contains a noticeable time of reading logs; ``read_s`` in seconds."""
+    if not window_s or read_s <= _NOTED_RATIO * window_s:
+        return []
+    share = f"{read_s:.1f} s of this window ({read_s / window_s:.0%})"
+    return [f"{share} went into reading the log of a training; end the test with train(), or write a shorter log"]
