@@ -1,4 +1,4 @@
-"""What a reader must know about an attempt or a cell: the same sentences in each report."""
+"""Remarks that a reader must know about an attempt or a cell: the same sentences in each report."""
 
 from __future__ import annotations
 
