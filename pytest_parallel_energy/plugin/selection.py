@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
@@ -191,36 +192,45 @@ class Sweeping:
         if not self._collection.settings.plan or session.config.option.collectonly or session.testsfailed:
             return None
         try:
-            self._plan = self._run_table(session.items)
+            self._plan = self._run_table(session.items, session.config.get_terminal_writer().fullwidth)
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-plan: {error}") from error
         return True
 
-    def _run_table(self, items: Iterable[pytest.Item]) -> list[str]:
+    def _run_table(self, items: Iterable[pytest.Item], width: int) -> list[str]:
         from ..plan.expectation import Past, PlannedCell
-        from ..plan.run_table import run_table
+        from ..plan.run_table import PlanConditions, run_table
 
-        counts: dict[tuple[str, str], list[int]] = {}
-        about: dict[tuple[str, str], tuple[str, int]] = {}
+        planned: dict[tuple[str, str], PlannedCell] = {}
         for item in filter(self._collection.is_experiment, items):
             cell = self._collection.cell_of(item)
             key = (_cell_name(item), cell.id)
-            counts.setdefault(key, [0, 0])[cell.param.warmup] += 1
-            workload_name = cell.workload.name if cell.workload else ""
-            about[key] = workload_name, sum(load.n for load in cell.plan.loads)
-        cells = [
-            PlannedCell(
-                name=name.partition("::")[2],
-                cell=cell,
-                workload=workload,
-                loads=loads,
-                repetitions=count[0],
-                warmups=count[1],
+            known = planned.get(key) or PlannedCell(
+                name=key[0].partition("::")[2],
+                cell=cell.id,
+                workload=cell.workload.name if cell.workload else "",
+                profile=cell.profile,
+                values=cell.hyperparameters,
+                loads=tuple(load.name for load in cell.plan.loads for _ in range(load.n)),
+                repetitions=0,
             )
-            for ((name, cell), count), (workload, loads) in zip(counts.items(), about.values(), strict=True)
-        ]
-        price = self._collection.settings.price
-        return run_table(cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price=price)
+            warmup = cell.param.warmup
+            planned[key] = dataclasses.replace(
+                known, repetitions=known.repetitions + (not warmup), warmups=known.warmups + warmup
+            )
+        settings = self._collection.settings
+        cooldown = settings.cooldown
+        fixed_cooldown = cooldown is not None and cooldown.until == "seconds"
+        conditions = PlanConditions(
+            now=dt.datetime.now().astimezone(),
+            width=width,
+            price=settings.price,
+            idle_s=settings.idle,
+            cooldown_s=cooldown.seconds if cooldown is not None and fixed_cooldown else 0.0,
+            cooldown_limit_s=cooldown.limit_s if cooldown is not None and not fixed_cooldown else 0.0,
+            thresholds=settings.compare_fail,
+        )
+        return run_table(list(planned.values()), Past.of(self._past_records()), conditions)
 
     def _past_records(self) -> Iterable[Any]:
         from ..records.reader import RECORDS_NAME, read_records
