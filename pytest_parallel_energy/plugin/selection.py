@@ -37,6 +37,7 @@ class Sweeping:
         self._reporting = reporting
         self._plan: list[str] = []
         self._left_out = {"finished": 0, "known": 0}
+        self._history_notes: tuple[str, ...] = ()
         self._declared: dict[str, int] = {}
         self._budget: EnergyBudget | None = None
         self._read_bytes = 0
@@ -132,6 +133,7 @@ class Sweeping:
             history = read_history(self._collection.settings.history)
         except ParallelEnergyError as error:
             raise ConfigError(f"--energy-history: {error}") from error
+        self._history_notes = history.notes
         known: dict[Any, frozenset[Any]] = {}
         found = set()
         for item in filter(self._collection.is_experiment, items):
@@ -167,6 +169,7 @@ class Sweeping:
         settings, lines = self._collection.settings, []
         if settings.resume is not None and self._reporting is not None:
             lines += self._resume_lines()
+        lines += [f"energy: --energy-history: {note}" for note in self._history_notes]
         if self._left_out["known"]:
             lines.append(f"energy: {self._left_out['known']} mutation(s) left out, known from --energy-history")
         if settings.order is not None:

@@ -9,6 +9,7 @@ from ..statistics.grouping import Cell, group_cells
 from ..units import format_joules
 from .compare_text import comparison_markdown, escape
 from .costs import cost_sentences
+from .remarks import origins
 from .report import Report
 from .terminal_table import Notes, cell_columns, provenance
 
@@ -37,6 +38,7 @@ def _facts(report: Report, cells: Sequence[Cell]) -> Iterator[str]:
     yield f"- all attempts together: {format_joules(report.total_j)}"
     if cells:
         yield f"- {escape(provenance(cells))}"
+        yield from (f"- {escape(sentence)}" for sentence in origins(cells))
     hosts = dict.fromkeys(host_sentence(record.host) for record in records)
     yield from (f"- host: {escape(host)}" for host in hosts)
     yield from (f"- {escape(sentence)}" for sentence in cost_sentences(report.total_j, report.factors))

@@ -10,7 +10,7 @@ from ..records.record import Record
 from ..statistics.grouping import Cell, group_cells
 from ..units import format_joules, format_seconds
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
-from .remarks import cell_remarks
+from .remarks import cell_remarks, origins
 
 __all__ = ["Line", "Notes", "cell_columns", "provenance", "render_table"]
 
@@ -47,7 +47,8 @@ def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
     lines = [*_rows(cells, width, notes), Line(text="")]
     for text, number in notes.numbers.items():
         lines += [Line(text=part, severity="warn") for part in wrap(f"[{number}] {text}", width, indent="    ")]
-    lines += [Line(text=part) for part in wrap(provenance(cells), width, indent="    ")]
+    for text in (provenance(cells), *origins(cells)):
+        lines += [Line(text=part) for part in wrap(text, width, indent="    ")]
     if any(cell.n == 1 for cell in cells):
         lines += [Line(text=part) for part in wrap(_SINGLE, width, indent="    ")]
     return lines
