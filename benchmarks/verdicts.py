@@ -1,20 +1,23 @@
 """Simulate the verdicts of the gate against known truth, and print a Markdown table.
 
-    python benchmarks/verdicts.py [--runs 400]
+    python benchmarks/verdicts.py [--runs 400] [--processes 1]
 
 Each row is one situation, simulated with its own seed: the same numbers on each machine. ``false alarm`` is the share
-of comparisons of equal runs with at least one ``worse`` or ``better``; ``detected`` the share of changed cells that are
-``worse``; ``wrong no change`` the share of changed cells that are called unchanged; ``contradictions`` counts the
-verdicts that their own interval does not support. All comparisons go through ``compare_runs``, with the threshold 5 %.
+of comparisons of equal runs with at least one ``worse`` or ``better``, with its 95 % interval, because a share of so
+many simulated comparisons is itself uncertain; ``detected`` the share of changed cells that are ``worse``; ``wrong no
+change`` the share of changed cells that are called unchanged; ``contradictions`` counts the verdicts that their own
+interval does not support. All comparisons go through ``compare_runs``, with the threshold 5 %.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from pytest_parallel_energy.records.energy_values import Quality
@@ -174,26 +177,69 @@ def changed_runs() -> Iterator[Situation]:
     yield Situation(n=(5, 5), change=0.50, cells=20)
 
 
-def table(runs: int, progress: Callable[[str], None] = print) -> None:
-    """Print the three tables."""
-    progress("| equal runs: cells × quantities | false alarms | contradictions |\n|---|--:|--:|")
-    for situation in same_runs():
-        _, alarms, wrong = simulate(situation, runs)
-        progress(f"| {situation} | {alarms / runs:.1%} | {wrong} |")
-    progress("\n| changed runs | detected | wrong no change | contradictions |\n|---|--:|--:|--:|")
-    for situation in changed_runs():
-        verdicts, _, wrong = simulate(situation, runs)
-        count = verdicts.total()
-        detected, missed = verdicts[Verdict.WORSE] / count, verdicts[Verdict.NO_CHANGE] / count
-        progress(f"| {situation} | {detected:.1%} | {missed:.1%} | {wrong} |")
-    progress("\n| pilot | mean k that its reason asks for | power at k for +10 % |\n|---|--:|--:|")
+def share_interval(hits: int, runs: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Clopper and Pearson 1934, Biometrika 26:404)."""
+    from scipy import special
+
+    low = float(special.betaincinv(hits, runs - hits + 1, 0.025)) if hits else 0.0
+    high = float(special.betaincinv(hits + 1, runs - hits, 0.975)) if hits < runs else 1.0
+    return low, high
+
+
+def same_row(situation: Situation, runs: int) -> str:
+    """Return the row of a situation without a change."""
+    _, alarms, wrong = simulate(situation, runs)
+    low, high = share_interval(alarms, runs)
+    return f"| {situation} | {alarms / runs:.1%} | {low:.1%} to {high:.1%} | {wrong} |"
+
+
+def changed_row(situation: Situation, runs: int) -> str:
+    """Return the row of a situation with a change."""
+    verdicts, _, wrong = simulate(situation, runs)
+    count = verdicts.total()
+    detected, missed = verdicts[Verdict.WORSE] / count, verdicts[Verdict.NO_CHANGE] / count
+    return f"| {situation} | {detected:.1%} | {missed:.1%} | {wrong} |"
+
+
+def pilot_row(situation: Situation, runs: int) -> str:
+    """Return the row of a pilot and of the runs that it asks for."""
+    power, k = power_at_need(situation, runs)
+    return f"| {situation} | {k:.1f} | {power:.1%} |"
+
+
+def pilots() -> Iterator[Situation]:
+    """Yield the pilots."""
     for cells, cv, n in ((1, 0.05, 5), (1, 0.10, 5), (1, 0.05, 3), (20, 0.05, 5)):
-        situation = Situation(cells=cells, n=(n, n), cv=(cv, cv))
-        power, k = power_at_need(situation, runs)
-        progress(f"| {situation} | {k:.1f} | {power:.1%} |")
+        yield Situation(cells=cells, n=(n, n), cv=(cv, cv))
+
+
+TABLES: tuple[tuple[str, Callable[[Situation, int], str], Callable[[], Iterator[Situation]]], ...] = (
+    (
+        "| equal runs: cells × quantities | false alarms | 95 % interval | contradictions |\n|---|--:|--:|--:|",
+        same_row,
+        same_runs,
+    ),
+    (
+        "\n| changed runs | detected | wrong no change | contradictions |\n|---|--:|--:|--:|",
+        changed_row,
+        changed_runs,
+    ),
+    ("\n| pilot | mean k that its reason asks for | power at k for +10 % |\n|---|--:|--:|", pilot_row, pilots),
+)
+
+
+def print_tables(runs: int, processes: int) -> None:
+    """Print the three tables; the numbers do not depend on how many processes work at them."""
+    with ProcessPoolExecutor(processes) as pool:
+        for head, row, situations in TABLES:
+            print(head, flush=True)
+            for text in pool.map(row, situations(), itertools.repeat(runs)):
+                print(text, flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=400, help="simulated comparisons per row (default: %(default)s)")
-    table(parser.parse_args().runs)
+    parser.add_argument("--processes", type=int, default=1, help="rows simulated at a time (default: %(default)s)")
+    arguments = parser.parse_args()
+    print_tables(arguments.runs, arguments.processes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..errors import ConfigError
 from ..records.atomic_write import write_file
 from ..records.merge import merge_runs, merged_lines
 from ..records.reader import RECORDS_NAME, check_target
@@ -25,6 +26,9 @@ example:
     parser.add_argument(
         "--output", "-o", required=True, metavar="PATH", help="folder to write to, or a file that ends in .jsonl"
     )
+    parser.add_argument(
+        "--force", action="store_true", help="replace the file of records that exists there (default: refuse)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
     target = output if output.suffix == ".jsonl" else output / RECORDS_NAME
     merged = merge_runs([Path(path) for path in options.paths])
     check_target(target, merged.sources)
+    if target.exists() and not options.force:
+        raise ConfigError(f"{target} exists and would be replaced: name another --output, or replace it with --force")
     write_file(target, merged_lines(merged))
     for sentence in (*map(str, merged.problems), *merged.conflicts):
         say(sentence)

@@ -1,21 +1,30 @@
-"""What a planned run will take, from what earlier runs took."""
+"""The time and energy that a planned run will take, from earlier runs."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..records.energy_values import Quality
 from ..records.record import Phase, Record, Status
 
-__all__ = ["Expectation", "Past", "PlannedCell", "detectable_ratio"]
+__all__ = ["Expectation", "Past", "PastRepetition", "PlannedCell", "epochs_of"]
 
-# Student's t, 0.8 and 0.975 quantiles, for 2 to 10 degrees of freedom (NIST/SEMATECH e-Handbook of Statistical
-# Methods, 1.3.6.7.2); above, z + (z**3 + z) / (4 df) is within 1 % (Abramowitz and Stegun 26.7.5).
-_T_800 = (1.061, 0.978, 0.941, 0.920, 0.906, 0.896, 0.889, 0.883, 0.879)
-_T_975 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-_NORMAL_800, _NORMAL_975 = 0.842, 1.960
+_EPOCHS = ("epochs", "num_epochs", "n_epochs", "max_epochs", "total_epochs")
+"""Names of the hyperparameter that the length of a training is proportional to."""
+
+# Rough limits of the error of an expected time, as ratios; the plan prints times with them, never without.
+_LEAST_RATIO = 0.05
+_SINGLE_RATIO = 0.25
+"""One earlier repetition has no known spread."""
+_OTHER_VALUES_RATIO = 0.3
+"""Other values of a workload, such as another batch size, take another time."""
+_OTHER_LENGTH_RATIO = 0.5
+"""A time that is scaled from one number of epochs to another counts the start of the training as if it grew too."""
+_ENOUGH = 3
+"""Values from which a spread is computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +32,12 @@ class PlannedCell:
     """One cell of a plan.
 
     Args:
-        name: for people.
+        name: for the user.
         cell: its identity, as records hold it.
-        workload: ``repository/model``; empty where nothing registered is trained.
-        loads: how many loads run beside it.
+        workload: ``repository/model``; empty where the test trains nothing registered.
+        profile: the registry profile in force; ``None`` for the published values.
+        values: the hyperparameters.
+        loads: names of the concurrent loads, one per load.
         repetitions: measured ones.
         warmups: those before.
     """
@@ -34,91 +45,146 @@ class PlannedCell:
     name: str
     cell: str
     workload: str = ""
-    loads: int = 0
+    profile: str | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+    loads: tuple[str, ...] = ()
     repetitions: int = 1
     warmups: int = 0
 
     @property
     def runs(self) -> int:
-        """All that will run."""
+        """The number of runs, warm-ups included."""
         return self.repetitions + self.warmups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What one repetition of a cell took before. ``None`` is unknown.
-
-    ``source`` says whose past it is: ``cell`` (this one), ``workload`` (others of it), or nothing.
-    """
+    """The time and energy that one repetition of a cell is expected to take; ``None`` is unknown."""
 
     seconds: float | None = None
+    error_ratio: float = 0.0
+    """The time lies between ``seconds / (1 + error_ratio)`` and ``seconds * (1 + error_ratio)``, roughly."""
     joules: float | None = None
-    spread_ratio: float | None = None
-    """Standard deviation of the joules over their mean; needs three runs of the same cell."""
+    """In the measurement window; ``None`` also where an earlier energy is unknown."""
+    logs_j: tuple[float, ...] = ()
+    """Logarithms of the joules of this very cell: the spread that a comparison of it will have."""
+    quality: Quality | None = None
+    """The worst quality among the earlier energies."""
     n: int = 0
     source: str = ""
+    """The earlier runs that it is from: ``this cell``, ``this workload``, or ``other epochs``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRepetition:
+    """One repetition that passed."""
+
+    seconds: float
+    joules: float | None
+    quality: Quality
+    epochs: float | None
 
 
 @dataclass(slots=True)
 class Past:
-    """Durations and joules of runs that passed, by cell and by workload."""
+    """Repetitions that passed, by cell and by workload, profile and loads."""
 
-    by_cell: dict[str, list[tuple[float, float | None]]] = field(default_factory=dict)
-    by_workload: dict[tuple[str, int], list[tuple[float, float | None]]] = field(default_factory=dict)
+    by_cell: dict[str, list[PastRepetition]] = field(default_factory=dict)
+    by_workload: dict[tuple[str, str | None, tuple[str, ...]], list[PastRepetition]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Past:
-        """The past that these records are."""
+        """Return the past that consists of these records."""
         past = cls()
         for record in records:
-            if record.status is Status.PASSED and record.phase is Phase.MEASURED:
-                took = (record.duration_s, record.energy.total_j)
-                past.by_cell.setdefault(record.cell, []).append(took)
-                if work := record.workload:
-                    key = (f"{work.repository}/{work.model}", len(record.background))
-                    past.by_workload.setdefault(key, []).append(took)
+            if record.status is not Status.PASSED or record.phase is not Phase.MEASURED:
+                continue
+            work = record.workload
+            found = PastRepetition(
+                seconds=record.duration_s,
+                joules=record.energy.total_j,
+                quality=Quality(record.energy.quality),
+                epochs=epochs_of(work.hyperparameters) if work else None,
+            )
+            past.by_cell.setdefault(record.cell, []).append(found)
+            if work:
+                loads = tuple(sorted(load.name for load in record.background))
+                past.by_workload.setdefault((f"{work.repository}/{work.model}", work.profile, loads), []).append(found)
         return past
 
     def expect(self, planned: PlannedCell) -> Expectation:
-        """What the cell will take: as it did before, else as others of its workload did."""
-        for found, source in (
-            (self.by_cell.get(planned.cell), "cell"),
-            (self.by_workload.get((planned.workload, planned.loads)), "workload"),
-        ):
-            if found:
-                joules = [one for _, one in found if one is not None]
-                return Expectation(
-                    seconds=statistics.fmean(seconds for seconds, _ in found),
-                    joules=statistics.fmean(joules) if joules else None,
-                    spread_ratio=_spread_ratio(joules) if source == "cell" else None,
-                    n=len(found),
-                    source=source,
-                )
-        return Expectation()
+        """Return the expectation from earlier runs of the cell, else of its workload with its profile and loads.
+
+        Other cells of the workload may have trained for other numbers of epochs: the time and energy are then scaled.
+        """
+        if own := self.by_cell.get(planned.cell):
+            spread = _ratio([run.seconds for run in own]) if len(own) >= _ENOUGH else _SINGLE_RATIO
+            return _expectation(own, [(run.seconds, run.joules) for run in own], max(spread, _LEAST_RATIO), "this cell")
+        others = self.by_workload.get((planned.workload, planned.profile, tuple(sorted(planned.loads))), ())
+        if not others:
+            return Expectation()
+        epochs = epochs_of(planned.values)
+        scaled, same_length = _at_epochs(others, epochs)
+        ratio = max(_ratio([seconds for seconds, _ in scaled]), _OTHER_VALUES_RATIO)
+        if same_length:
+            return _expectation(others, scaled, ratio, "this workload")
+        return _expectation(others, scaled, max(ratio, _OTHER_LENGTH_RATIO), "other epochs")
 
 
-def _spread_ratio(joules: Sequence[float]) -> float | None:
-    enough = 3
-    if len(joules) < enough or statistics.fmean(joules) <= 0:
-        return None
-    return statistics.stdev(joules) / statistics.fmean(joules)
+def epochs_of(values: Mapping[str, object]) -> float | None:
+    """Return the number of epochs among hyperparameters; ``None`` where there is none above 0.
 
-
-def detectable_ratio(spread_ratio: float | None, repetitions: int) -> float | None:
-    """The smallest difference between two such cells that so many repetitions of each will show.
-
-    As a share of the mean, with 80 % power at the 5 % level, two-sided, by the two-sample t test:
-    ``(t(0.975) + t(0.8)) * s * sqrt(2 / n)`` with ``2 n - 2`` degrees of freedom (Cohen 1988, chapter 2).
-
-    >>> round(detectable_ratio(0.02, 5), 3)
-    0.04
+    >>> epochs_of({"epochs": 10, "lr": 0.1}), epochs_of({"lr": 0.1})
+    (10.0, None)
     """
-    if spread_ratio is None or repetitions < 2:  # noqa: PLR2004 - one value has no spread
-        return None
-    freedom = 2 * repetitions - 2
-    quantiles = _t(_T_975, _NORMAL_975, freedom) + _t(_T_800, _NORMAL_800, freedom)
-    return quantiles * spread_ratio * math.sqrt(2 / repetitions)
+    for name in _EPOCHS:
+        value = values.get(name)
+        if isinstance(value, int | float) and value > 0:
+            return float(value)
+    return None
 
 
-def _t(table: Sequence[float], z: float, freedom: int) -> float:
-    return table[freedom - 2] if freedom - 2 < len(table) else z + (z**3 + z) / (4 * freedom)
+def _expectation(
+    runs: Sequence[PastRepetition], scaled: Sequence[tuple[float, float | None]], ratio: float, source: str
+) -> Expectation:
+    joules = [value for _, value in scaled if value is not None]
+    complete = len(joules) == len(scaled)
+    of_cell = source == "this cell"
+    return Expectation(
+        seconds=statistics.fmean(seconds for seconds, _ in scaled),
+        error_ratio=ratio,
+        joules=statistics.fmean(joules) if complete else None,
+        logs_j=tuple(math.log(value) for value in joules if value > 0) if of_cell and complete else (),
+        quality=max((run.quality for run in runs), key=Quality.rank),
+        n=len(runs),
+        source=source,
+    )
+
+
+def _at_epochs(runs: Sequence[PastRepetition], epochs: float | None) -> tuple[list[tuple[float, float | None]], bool]:
+    """Return seconds and joules of each run, scaled to so many epochs, and whether all had that many already.
+
+    Where the runs have two lengths or more, the time is the least-squares line over the epochs; with one length, or
+    where the line has a negative part, it is proportional to them.
+    """
+    lengths = [run.epochs for run in runs]
+    known = [length for length in lengths if length is not None]
+    if epochs is None or len(known) < len(runs) or set(known) == {epochs}:
+        return [(run.seconds, run.joules) for run in runs], True
+    ratios = [epochs / length for length in known]
+    if len(set(known)) > 1:
+        line = statistics.linear_regression(known, [run.seconds for run in runs])
+        if line.slope > 0 and line.intercept >= 0:
+            at_epochs = line.intercept + line.slope * epochs
+            ratios = [at_epochs / (line.intercept + line.slope * length) for length in known]
+    return [
+        (run.seconds * ratio, None if run.joules is None else run.joules * ratio)
+        for run, ratio in zip(runs, ratios, strict=True)
+    ], False
+
+
+def _ratio(values: Sequence[float]) -> float:
+    """Return twice the standard deviation over the mean; 0 for one value."""
+    if len(values) < 2 or statistics.fmean(values) <= 0:  # noqa: PLR2004 - one value has no spread
+        return 0.0
+    return 2 * statistics.stdev(values) / statistics.fmean(values)

@@ -176,9 +176,23 @@ class Reporting:
                     self._show_closed_gate(self._conclusion)
                 if failed and session.exitstatus == pytest.ExitCode.OK:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            elif self._reference is not None and self._reference.path is not None:
+                self._close_empty_gate(session, self._reference)
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
             self._handlers.clear()
+
+    def _close_empty_gate(self, session: pytest.Session, reference: Reference) -> None:
+        """Close the gate of a run that measured nothing, so that there is nothing to compare."""
+        settings = self._collection.settings
+        if not settings.compare_fail or settings.plan:
+            return
+        from ..run.conclusion import Conclusion
+
+        reason = f"nothing to compare with {reference.name}: this run measured nothing"
+        self._show_closed_gate(Conclusion(closed=(reason,)))
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _show_closed_gate(self, conclusion: Conclusion) -> None:
         """Count the closed gate as an error: in pytest's last line, its short summary and ``junit.xml``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class Sweeping:
         self._reporting = reporting
         self._plan: list[str] = []
         self._left_out = {"finished": 0, "known": 0}
+        self._history_notes: tuple[str, ...] = ()
         self._declared: dict[str, int] = {}
         self._budget: EnergyBudget | None = None
         self._read_bytes = 0
@@ -131,6 +133,7 @@ class Sweeping:
             history = read_history(self._collection.settings.history)
         except ParallelEnergyError as error:
             raise ConfigError(f"--energy-history: {error}") from error
+        self._history_notes = history.notes
         known: dict[Any, frozenset[Any]] = {}
         found = set()
         for item in filter(self._collection.is_experiment, items):
@@ -166,6 +169,7 @@ class Sweeping:
         settings, lines = self._collection.settings, []
         if settings.resume is not None and self._reporting is not None:
             lines += self._resume_lines()
+        lines += [f"energy: --energy-history: {note}" for note in self._history_notes]
         if self._left_out["known"]:
             lines.append(f"energy: {self._left_out['known']} mutation(s) left out, known from --energy-history")
         if settings.order is not None:
@@ -191,36 +195,45 @@ class Sweeping:
         if not self._collection.settings.plan or session.config.option.collectonly or session.testsfailed:
             return None
         try:
-            self._plan = self._run_table(session.items)
+            self._plan = self._run_table(session.items, session.config.get_terminal_writer().fullwidth)
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-plan: {error}") from error
         return True
 
-    def _run_table(self, items: Iterable[pytest.Item]) -> list[str]:
+    def _run_table(self, items: Iterable[pytest.Item], width: int) -> list[str]:
         from ..plan.expectation import Past, PlannedCell
-        from ..plan.run_table import run_table
+        from ..plan.run_table import PlanConditions, run_table
 
-        counts: dict[tuple[str, str], list[int]] = {}
-        about: dict[tuple[str, str], tuple[str, int]] = {}
+        planned: dict[tuple[str, str], PlannedCell] = {}
         for item in filter(self._collection.is_experiment, items):
             cell = self._collection.cell_of(item)
             key = (_cell_name(item), cell.id)
-            counts.setdefault(key, [0, 0])[cell.param.warmup] += 1
-            workload_name = cell.workload.name if cell.workload else ""
-            about[key] = workload_name, sum(load.n for load in cell.plan.loads)
-        cells = [
-            PlannedCell(
-                name=name.partition("::")[2],
-                cell=cell,
-                workload=workload,
-                loads=loads,
-                repetitions=count[0],
-                warmups=count[1],
+            known = planned.get(key) or PlannedCell(
+                name=key[0].partition("::")[2],
+                cell=cell.id,
+                workload=cell.workload.name if cell.workload else "",
+                profile=cell.profile,
+                values=cell.hyperparameters,
+                loads=tuple(load.name for load in cell.plan.loads for _ in range(load.n)),
+                repetitions=0,
             )
-            for ((name, cell), count), (workload, loads) in zip(counts.items(), about.values(), strict=True)
-        ]
-        price = self._collection.settings.price
-        return run_table(cells, Past.of(self._past_records()), now=dt.datetime.now().astimezone(), price=price)
+            warmup = cell.param.warmup
+            planned[key] = dataclasses.replace(
+                known, repetitions=known.repetitions + (not warmup), warmups=known.warmups + warmup
+            )
+        settings = self._collection.settings
+        cooldown = settings.cooldown
+        fixed_cooldown = cooldown is not None and cooldown.until == "seconds"
+        conditions = PlanConditions(
+            now=dt.datetime.now().astimezone(),
+            width=width,
+            price=settings.price,
+            idle_s=settings.idle,
+            cooldown_s=cooldown.seconds if cooldown is not None and fixed_cooldown else 0.0,
+            cooldown_limit_s=cooldown.limit_s if cooldown is not None and not fixed_cooldown else 0.0,
+            thresholds=settings.compare_fail,
+        )
+        return run_table(list(planned.values()), Past.of(self._past_records()), conditions)
 
     def _past_records(self) -> Iterable[Any]:
         from ..records.reader import RECORDS_NAME, read_records

@@ -105,7 +105,7 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
         keep: what to keep of each record, where not all of it is needed (many records take much memory).
 
     Raises:
-        RecordError: nothing is there, or it cannot be read.
+        RecordError: nothing is there, it cannot be read, or it is another kind of file, such as a CSV.
         NewerRecordError: a record is from a newer version; the message names file, line and version.
     """
     problems: list[Problem] = []
@@ -119,6 +119,11 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
             if supersedes(record, by_id.get(record.record_id)):
                 by_id[record.record_id] = keep(record) if keep else record
     records = tuple(by_id.values())
+    if problems and not records and file.suffix != ".jsonl":
+        raise RecordError(
+            f"{file} is not a file of records (line {problems[0].line}: {problems[0].reason}); name a run's folder, such "
+            "as energy-results/latest, or its records.jsonl"
+        )
     if file.name == RECORDS_NAME and not in_progress(file.parent):
         records += tuple(unfinished_records(file.parent, by_id))
     return Records(path=file, records=records, problems=tuple(problems))

@@ -36,7 +36,7 @@ _SEVERITIES = {
 
 
 def format_change(ratio: float | None) -> str:
-    """A relative change in percent with its sign; 0 only for exactly no change.
+    """Return a relative change in percent with its sign; 0 only for exactly no change.
 
     >>> format_change(0.0512), format_change(-0.00001), format_change(0.0), format_change(None)
     ('+5.1 %', '-0.0 %', '0 %', '–')
@@ -47,7 +47,7 @@ def format_change(ratio: float | None) -> str:
 
 
 def comparison_lines(comparison: Comparison, *, width: int) -> list[Line]:
-    """The table for ``width`` characters: one row a cell and quantity, then one line that counts the verdicts."""
+    """Return the table for ``width`` characters: a row per cell and quantity, and a last line that counts verdicts."""
     rows = comparison.rows
     lines = [Line(text=shorten(f"{comparison.old_name} -> {comparison.new_name}", width))]
     if rows:
@@ -88,7 +88,7 @@ def _table(rows: Sequence[Row], width: int) -> list[Line]:
 
 
 def _with_verdict(text: str, row: Row, width: int) -> list[Line]:
-    """The verdict behind its row where there is room, its reason on a line below where there is not."""
+    """Return the row with its verdict, and the reason on lines below where it does not fit."""
     severity = _SEVERITIES.get(row.verdict, "plain")
     whole = f"{text}  {_verdict_text(row)}"
     if len(whole) <= width:
@@ -104,7 +104,7 @@ def _column(
 
 
 def format_mean(value: float | None, quantity: str) -> str:
-    """A mean with its unit, or as a plain number for a metric."""
+    """Return a mean with its unit, or as a plain number for a metric."""
     unit = unit_of(quantity)
     return format_interval(value, None, unit).removesuffix(" ± –") if unit else format_number(value)
 
@@ -139,7 +139,7 @@ def _verdict_line(rows: Sequence[Row]) -> Line:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    """A row as names and plain values, the same for CSV and JSON."""
+    """Return a row as names and plain values, the same for CSV and JSON."""
     change = row.change
     return {
         "cell": row.cell,
@@ -167,7 +167,7 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def comparison_csv(comparisons: Sequence[Comparison]) -> str:
-    """One row a comparison, cell and quantity; an unknown value is an empty field. Nothing for no rows."""
+    """Return one row per comparison, cell and quantity; an unknown value is an empty field. Empty without rows."""
     rows = [{"old": c.old_name, "new": c.new_name} | _flat(row) for c in comparisons for row in c.rows]
     text = io.StringIO()
     if rows:
@@ -200,7 +200,7 @@ def comparison_json(comparisons: Sequence[Comparison]) -> str:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """A Markdown table (GitHub's dialect) under one heading."""
+    """Return a Markdown table (GitHub's dialect) under one heading."""
     lines = [f"### {escape(comparison.old_name)} → {escape(comparison.new_name)}", ""]
     if comparison.rows:
         lines += [
@@ -231,7 +231,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Text that stays itself in a Markdown table.
+    r"""Return text that a Markdown table shows unchanged.
 
     >>> print(escape("lr=0.1|<b>_x_"))
     lr=0.1\|&lt;b&gt;\_x\_

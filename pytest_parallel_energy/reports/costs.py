@@ -33,12 +33,12 @@ class Factor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """What is multiplied; ``None`` is not multiplied and not shown."""
+    """The factors that the user gave; ``None`` is not multiplied and not shown."""
 
     carbon: Factor | None = None
-    """Grams of CO2 equivalent a kilowatt-hour."""
+    """Grams of CO2 equivalent per kilowatt-hour."""
     price: Factor | None = None
-    """Currency units a kilowatt-hour."""
+    """Currency units per kilowatt-hour."""
     pue: Factor | None = None
     """Power usage effectiveness (ISO/IEC 30134-2): facility over equipment, 1 or more; enters carbon and price."""
 
@@ -48,7 +48,7 @@ class Factors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What some joules come to; ``None`` where the factor or the joules are unknown."""
+    """The costs of some joules; ``None`` where the factor or the joules are unknown."""
 
     facility_j: float | None
     """Joules times PUE; ``None`` without a PUE."""
@@ -57,7 +57,7 @@ class Cost:
 
 
 def carbon_factor(text: str) -> Factor:
-    """``energy_carbon_intensity``: a number, a unit where it is not grams, a source after a semicolon.
+    """Return the factor of ``energy_carbon_intensity``: a number, its unit if not grams, a source after a semicolon.
 
     >>> str(carbon_factor("0.381 kg/kWh; Ember 2025, Germany"))
     '381 g/kWh (Ember 2025, Germany)'
@@ -72,7 +72,7 @@ def carbon_factor(text: str) -> Factor:
 
 
 def price_factor(text: str) -> Factor:
-    """``energy_price``: a number, ``CURRENCY/kWh``, a source after a semicolon.
+    """Return the factor of ``energy_price``: a number, ``CURRENCY/kWh``, a source after a semicolon.
 
     >>> str(price_factor("0.31 EUR/kWh"))
     '0.31 EUR/kWh (no source given)'
@@ -88,7 +88,7 @@ def price_factor(text: str) -> Factor:
 
 
 def pue_factor(text: str) -> Factor:
-    """``energy_pue``: a number of 1 or more, a source after a semicolon.
+    """Return the factor of ``energy_pue``: a number of 1 or more, a source after a semicolon.
 
     Raises:
         ConfigError: not of that form, or below 1.
@@ -100,7 +100,7 @@ def pue_factor(text: str) -> Factor:
 
 
 def costs_of(joules: float | None, factors: Factors) -> Cost:
-    """What ``joules`` come to; unknown joules have unknown costs."""
+    """Return the costs of ``joules``; unknown joules have unknown costs."""
     if joules is None:
         return Cost(facility_j=None, carbon_g=None, price=None)
     facility_j = joules * (factors.pue.value if factors.pue else 1.0)
@@ -113,7 +113,7 @@ def costs_of(joules: float | None, factors: Factors) -> Cost:
 
 
 def cost_sentences(joules: float | None, factors: Factors) -> tuple[str, ...]:
-    """One sentence a factor, with the number and its source; none without factors."""
+    """Return one sentence per factor, with the number and its source; none without factors."""
     cost = costs_of(joules, factors)
     overhead = ", facility overhead included" if factors.pue else ""
     found = []

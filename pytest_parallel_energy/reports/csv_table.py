@@ -1,16 +1,16 @@
-"""``summary.csv``: one row a record, for spreadsheets and data frames."""
+"""``summary.csv``: one row per record, for spreadsheets and data frames."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..records.atomic_write import write_file
 from ..records.reader import read_records
-from ..records.record import LoadReport, Record, WindowResult
+from ..records.record import Record
 from ..statistics.grouping import all_metrics
 
 __all__ = ["summary_csv", "summary_row", "summary_table", "write_summary"]
@@ -45,7 +45,7 @@ def write_summary(folder: Path) -> Path:
 
 
 def summary_csv(records: Iterable[Record]) -> str:
-    """The table as CSV (RFC 4180, lines end with CR LF); an unknown value is an empty field, never 0.
+    """Return the table as CSV (RFC 4180, lines end with CR LF); an unknown value is an empty field, never 0.
 
     Columns: those of the record, then ``workload_*``, ``hyperparam_*``, ``perf_*`` (metrics), ``energy_*``,
     ``attribution_*``, ``bg_*`` (a second load: ``bg2_*``), ``host_*``. Only the head for no records.
@@ -62,21 +62,22 @@ def summary_csv(records: Iterable[Record]) -> str:
 
 
 def summary_table(records: Iterable[Record]) -> tuple[tuple[str, ...], tuple[Mapping[str, Cell], ...]]:
-    """Column names in order, and one mapping a record; a name that a mapping lacks is unknown in that record."""
+    """Return the column names in order and one mapping per record; a name that a mapping lacks is unknown there."""
     rows = tuple(summary_row(record) for record in records)
     return _names(rows), rows
 
 
 def _names(rows: Iterable[Mapping[str, Cell]]) -> tuple[str, ...]:
-    """All columns in order; those that each record has, for no rows."""
+    """Return all columns in order; without rows, those that each record has."""
     seen: dict[str, None] = {}
     for row in rows:
         seen.update(dict.fromkeys(row))
-    return tuple(sorted(seen or dict.fromkeys((*_RECORD_FIELDS, *_energy_names())), key=_group))
+    always = (*_RECORD_FIELDS, *(f"energy_{name}" for name in _ENERGY_FIELDS))
+    return tuple(sorted(seen or always, key=_group))
 
 
 def summary_row(record: Record) -> dict[str, Cell]:
-    """One record as flat columns."""
+    """Return one record as flat columns."""
     row: dict[str, Cell] = {name: getattr(record, name) for name in _RECORD_FIELDS}
     row |= {f"label_{name}": value for name, value in record.labels.items()}
     if (workload := record.workload) is not None:
@@ -87,29 +88,18 @@ def summary_row(record: Record) -> dict[str, Cell]:
         row["workload_mutated"] = " ".join(workload.mutated)
         row |= {f"hyperparam_{name}": value for name, value in workload.hyperparameters.items()}
     row |= {f"perf_{name}": value for name, value in all_metrics(record).items()}
-    row |= dict(zip(_energy_names(), _values(record.energy), strict=True))
+    row |= {f"energy_{name}": getattr(record.energy, name) for name in _ENERGY_FIELDS}
     row |= {f"attribution_{name}": getattr(record.attribution, name) for name in _ATTRIBUTION_FIELDS}
     for index, load in enumerate(record.background, 1):
-        row |= _load_columns("bg_" if index == 1 else f"bg{index}_", load)
+        prefix = "bg_" if index == 1 else f"bg{index}_"
+        row |= {f"{prefix}{name}": getattr(load, name) for name in _LOAD_FIELDS}
+        row |= {f"{prefix}hyperparam_{name}": value for name, value in load.hyperparameters.items()}
     row |= {f"host_{name}": getattr(record.host, name) for name in _HOST_FIELDS}
     return row
 
 
-def _energy_names() -> Iterator[str]:
-    return (f"energy_{name}" for name in _ENERGY_FIELDS)
-
-
-def _values(energy: WindowResult) -> Iterator[Cell]:
-    return (getattr(energy, name) for name in _ENERGY_FIELDS)
-
-
-def _load_columns(prefix: str, load: LoadReport) -> dict[str, Cell]:
-    columns: dict[str, Cell] = {f"{prefix}{name}": getattr(load, name) for name in _LOAD_FIELDS}
-    return columns | {f"{prefix}hyperparam_{name}": value for name, value in load.hyperparameters.items()}
-
-
 def _group(name: str) -> int:
-    """Where a column stands; ``sorted`` keeps the order of first appearance inside a group."""
+    """Return the place of a column among the groups; ``sorted`` keeps the order of first appearance inside a group."""
     if name in _RECORD_FIELDS:
         return 0
     starts: Sequence[bool] = [name.startswith(prefix) for prefix in _GROUPS]

@@ -23,7 +23,7 @@ _MOST_COLUMNS = 1900
 
 
 def export_records(records: Sequence[Record], kind: str, factors: Factors | None = None) -> bytes:
-    """The records as ``csv``, ``parquet``, ``sqlite`` or ``codecarbon``.
+    """Return the records as ``csv``, ``parquet``, ``sqlite`` or ``codecarbon``.
 
     Raises:
         ConfigError: an unknown kind, or what the kind needs is not installed or not given; the message says which.
@@ -51,7 +51,7 @@ def _parquet(records: Sequence[Record], _: Factors) -> bytes:
 
 
 def _one_type(values: list[Any]) -> list[Any]:
-    """A column of one type: text where numbers and text are mixed, floats where whole and broken numbers are."""
+    """Return a column of one type: text where numbers and text are mixed, floats where integers and floats are."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float}:
         return [float(value) if value is not None and float in kinds else value for value in values]
@@ -61,7 +61,7 @@ def _one_type(values: list[Any]) -> list[Any]:
 
 
 def _sqlite(records: Sequence[Record], _: Factors) -> bytes:
-    """A database: ``records`` (as ``summary.csv``, plus JSON), ``domains``, ``windows``, ``loads``, ``metrics``."""
+    """Return a database of ``records`` (as ``summary.csv``, plus JSON), domains, windows, loads and metrics."""
     connection = sqlite3.connect(":memory:")
     try:
         names, rows = summary_table(records)
@@ -88,7 +88,7 @@ def _insert(connection: sqlite3.Connection, table: str, names: Sequence[str], ro
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names that SQLite, to which upper and lower case are the same, can tell apart."""
+    """Return names that SQLite, which ignores case, can tell apart."""
     seen: set[str] = set()
     found = []
     for name in names:
@@ -101,7 +101,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _storable(value: Any) -> Any:
-    """A value that SQLite can hold: text for integers beyond 64 bits."""
+    """Return a value that SQLite can hold: text for integers beyond 64 bits."""
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
@@ -139,7 +139,7 @@ def _windows(records: Sequence[Record]) -> tuple[Sequence[str], list[list[Any]]]
 
 
 def _nested(energy: WindowResult, above: str) -> Iterable[tuple[str, WindowResult]]:
-    """Each window with the names of those around it, outermost first."""
+    """Yield each window with the names of those around it, outermost first."""
     path = f"{above}/{energy.name}" if above else energy.name
     yield path, energy
     for window in energy.windows:
@@ -162,7 +162,7 @@ _CODECARBON = (
 
 
 def _codecarbon(records: Sequence[Record], factors: Factors) -> bytes:
-    """CodeCarbon's file: energies in kWh, emissions in kg; what is unknown stays empty (CodeCarbon would write 0)."""
+    """Return CodeCarbon's file: energies in kWh, emissions in kg; unknown stays empty (CodeCarbon writes 0)."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=_CODECARBON, restval="", lineterminator="\n")
     writer.writeheader()

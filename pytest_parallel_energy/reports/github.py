@@ -1,4 +1,4 @@
-"""What GitHub Actions shows: the job summary, and annotations for regressions."""
+"""The job summary and the annotations of regressions that GitHub Actions shows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .report import Report
 __all__ = ["job_summary", "regression_annotations"]
 
 _MOST_BYTES = 900_000
-"""GitHub drops a summary above 1 MiB a step (docs.github.com, "Workflow commands": step isolation and limits)."""
+"""GitHub drops a summary above 1 MiB per step (docs.github.com, "Workflow commands": step isolation and limits)."""
 _MOST_CELLS = 200
 _MOST_ANNOTATIONS = 10
-"""GitHub shows ten errors a step (same page); the last of ours then counts the others."""
+"""GitHub shows ten errors per step (same page); the last of ours then counts the others."""
 
 
 def job_summary(report: Report) -> str:
-    """Markdown for ``$GITHUB_STEP_SUMMARY``, bounded: fewer cells rather than a summary that GitHub drops."""
+    """Return Markdown for ``$GITHUB_STEP_SUMMARY``, with fewer cells rather than a size that GitHub drops."""
     most = _MOST_CELLS
     while len((text := markdown_report(report, most_cells=most)).encode()) > _MOST_BYTES and most > 1:
         most //= 2
@@ -26,7 +26,7 @@ def job_summary(report: Report) -> str:
 
 
 def regression_annotations(report: Report) -> Iterator[str]:
-    """Workflow commands, one a line, for each regression of the comparison; ten at most. None without regressions."""
+    """Yield one workflow command per regression of the comparison, ten at most."""
     found = report.comparison.regressions if report.comparison else ()
     shown = found if len(found) <= _MOST_ANNOTATIONS else found[: _MOST_ANNOTATIONS - 1]
     for row in shown:
@@ -37,10 +37,10 @@ def regression_annotations(report: Report) -> Iterator[str]:
 
 
 def _data(text: str) -> str:
-    """Escaped as actions/toolkit does it (``escapeData``)."""
+    """Return the text escaped as actions/toolkit does it (``escapeData``)."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Escaped as actions/toolkit does it (``escapeProperty``)."""
+    """Return the text escaped as actions/toolkit does it (``escapeProperty``)."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

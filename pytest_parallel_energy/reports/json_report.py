@@ -17,7 +17,7 @@ __all__ = ["benchmark_json", "json_report"]
 
 
 def json_report(report: Report) -> str:
-    """Run, cells with their statistics, costs and verdicts; ``format_version`` first, unknown is ``null``.
+    """Return the run, its cells with statistics, costs and verdicts; ``format_version`` first, unknown is ``null``.
 
     Versions of the format: 1, the first.
     """
@@ -40,7 +40,7 @@ def json_report(report: Report) -> str:
 
 
 def benchmark_json(report: Report) -> str:
-    """A list for github-action-benchmark, tool ``customSmallerIsBetter``: joules and seconds of each cell that passed.
+    """Return a list for github-action-benchmark, tool ``customSmallerIsBetter``: joules and seconds of passed cells.
 
     ``range`` is the half-width of the 95 % interval. A cell without a known value has no entry, because the format
     knows no unknown. Shape: https://github.com/benchmark-action/github-action-benchmark, "customSmallerIsBetter".

@@ -22,7 +22,7 @@ _ENERGY = (
 
 
 def junit_properties(record: Record) -> list[tuple[str, str]]:
-    """(name, value) pairs for ``item.user_properties``, each name beginning with ``energy.``.
+    """Return (name, value) pairs for ``item.user_properties``, each name beginning with ``energy.``.
 
     A value that is unknown has no property, because a property's value is text and any text would read as a value;
     ``energy.quality`` is always there and says ``missing``.

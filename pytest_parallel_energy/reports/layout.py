@@ -23,7 +23,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: its head, one text a row, and whether it may leave the table for a line below its row."""
+    """One column: its head, one text per row, and whether it may leave the table for a line below its row."""
 
     head: str
     texts: tuple[str, ...]
@@ -37,12 +37,12 @@ class Column:
         object.__setattr__(self, "width", max(map(len, (self.head, *self.texts))))
 
     def cell(self, text: str) -> str:
-        """``text`` padded to the column's width."""
+        """Return ``text`` padded to the column's width."""
         return text.rjust(self.width) if self.right else text.ljust(self.width)
 
 
 def fit_columns(columns: Sequence[Column], width: int) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
-    """The columns that fit in ``width`` characters, and those that do not; the last optional one leaves first."""
+    """Return the columns that fit in ``width`` characters, and the others; the last optional one leaves first."""
     kept, moved = list(columns), list[Column]()
     while sum(column.width + _GAP for column in kept) > width:
         optional = [column for column in kept if column.optional]
@@ -54,7 +54,7 @@ def fit_columns(columns: Sequence[Column], width: int) -> tuple[tuple[Column, ..
 
 
 def shorten(text: str, width: int) -> str:
-    """``text`` in at most ``width`` characters (4 or more), with dots in the middle: both its ends tell cells apart.
+    """Return ``text`` in at most ``width`` characters (4 or more), cut in the middle: its ends tell cells apart.
 
     >>> shorten("test_resnet20_beside_vulberta", 15)
     'test_r...lberta'
@@ -67,12 +67,12 @@ def shorten(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
-    """``text`` in lines of at most ``width`` characters, ``indent`` before each but the first."""
+    """Return ``text`` in lines of at most ``width`` characters, ``indent`` before each but the first."""
     return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
-    """A number in at most ``digits`` significant digits; unknown is a dash, and 0 is written only for 0.
+    """Return a number in at most ``digits`` significant digits; unknown is a dash, and only 0 is written as 0.
 
     >>> format_number(0.97123), format_number(None), format_number(12345678.0)
     ('0.9712', '–', '1.235e+07')
@@ -81,7 +81,7 @@ def format_number(value: float | None, digits: int = 4) -> str:
 
 
 def format_interval(value: float | None, u95: float | None, unit: str) -> str:
-    """A value with the half-width of its 95 % interval, both with the prefix and the decimals that the width allows.
+    """Return a value with the half-width of its 95 % interval, both with the same prefix and decimals.
 
     The half-width keeps two significant digits and the value the same decimals (JCGM 100:2008, 7.2.6).
 
@@ -103,7 +103,7 @@ def format_interval(value: float | None, u95: float | None, unit: str) -> str:
 
 
 def format_share(ratio: float | None) -> str:
-    """A share in percent; 0 and 100 are written only for exactly 0 and 1.
+    """Return a share in percent; 0 and 100 are written only for exactly 0 and 1.
 
     >>> format_share(0.984), format_share(0.9999), format_share(1.0), format_share(0.001), format_share(None)
     ('98 %', '>99 %', '100 %', '<1 %', '–')
@@ -120,7 +120,7 @@ _PREFIXES = (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 
 
 
 def _decimals(half_width: float) -> int:
-    """Decimals that leave two significant digits of ``half_width``, 0 to 6.
+    """Return the decimals that leave two significant digits of ``half_width``, 0 to 6.
 
     >>> _decimals(0.041), _decimals(3.2), _decimals(320.0)
     (3, 1, 0)

@@ -1,4 +1,4 @@
-"""The background loads in the terminal: a line for each load of an attempt, and one for whose joules they were."""
+"""The background loads in the terminal: a line for each load of an attempt, and one for the energy attribution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOW_RATIO = 0.9
 
 
 def render_loads(records: Sequence[Record]) -> list[Line]:
-    """The lines of all attempts, 40 at most and then how many more; none where there was no load."""
+    """Return the lines of all attempts, 40 at most and then how many more; none where there was no load."""
     lines = [line for record in records if record.background for line in _lines(record)]
     if len(lines) <= _MOST_LINES:
         return lines
@@ -31,7 +31,7 @@ def _lines(record: Record) -> Iterator[Line]:
         bad = load.rounds_failed or low or load.stop in {"forced", "lost"}
         yield Line(text=f"{test}: {load.name}: {', '.join(_facts(load))}", severity="warn" if bad else "plain")
     if owners := ", ".join(_owners(record.attribution)):
-        yield Line(text=f"{test}: whose joules: {owners} (by {record.attribution.method})")
+        yield Line(text=f"{test}: energy attribution: {owners} (by {record.attribution.method})")
 
 
 def _owners(shares: Attribution) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _facts(load: LoadReport) -> Iterator[str]:
     if load.stop is not None:
         yield f"stopped: {load.stop}"
     if load.container is not None:
-        yield f"held by: {load.container}"
+        yield f"isolated by: {load.container}"
 
 
 def _rounds(load: LoadReport) -> str:
@@ -86,10 +86,10 @@ def failed_rounds(load: LoadReport) -> str:
 
 
 def exit_codes(load: LoadReport, *, failed: bool = False) -> str:
-    """The exit codes of its rounds, the most frequent first with its count; a dash before the first.
+    """Return the exit codes of its rounds, the most frequent first with its count; a dash before the first.
 
     Args:
-        load: what the record says of it.
+        load: the load, from its record.
         failed: leave out those that passed.
     """
     counts = Counter(code for code in load.exit_codes if code or not failed)
@@ -98,7 +98,7 @@ def exit_codes(load: LoadReport, *, failed: bool = False) -> str:
 
 
 def level(load: LoadReport) -> str:
-    """What it was held at and what was reached; empty for a load that ran freely."""
+    """Return the level that a load was held at and the level that it reached; empty for a load that ran freely."""
     if load.level is None:
         return ""
     reached = "unknown" if load.level_reached is None else f"{load.level_reached:.3g}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..records.record import HostPart
 from ..statistics.grouping import Cell, group_cells
 from ..units import format_joules
 from .compare_text import comparison_markdown, escape
 from .costs import cost_sentences
+from .remarks import origins
 from .report import Report
 from .terminal_table import Notes, cell_columns, provenance
 
@@ -16,7 +17,7 @@ __all__ = ["host_sentence", "markdown_report", "markdown_table"]
 
 
 def markdown_report(report: Report, *, most_cells: int | None = None) -> str:
-    """The report; at most ``most_cells`` rows of cells, and a line that says how many more there are."""
+    """Return the report with at most ``most_cells`` rows of cells, and a line that counts the others."""
     cells = group_cells(report.records)
     lines = [f"## Energy: {escape(report.title)}", "", *_facts(report, cells), ""]
     if cells:
@@ -37,13 +38,14 @@ def _facts(report: Report, cells: Sequence[Cell]) -> Iterator[str]:
     yield f"- all attempts together: {format_joules(report.total_j)}"
     if cells:
         yield f"- {escape(provenance(cells))}"
+        yield from (f"- {escape(sentence)}" for sentence in origins(cells))
     hosts = dict.fromkeys(host_sentence(record.host) for record in records)
     yield from (f"- host: {escape(host)}" for host in hosts)
     yield from (f"- {escape(sentence)}" for sentence in cost_sentences(report.total_j, report.factors))
 
 
 def markdown_table(cells: Sequence[Cell]) -> Iterator[str]:
-    """One row a cell, and its notes below the table."""
+    """Yield one row per cell, and the notes below the table."""
     notes = Notes()
     columns = cell_columns(cells, notes)
     yield f"| experiment | {' | '.join(escape(column.head) for column in columns)} |"
@@ -52,15 +54,11 @@ def markdown_table(cells: Sequence[Cell]) -> Iterator[str]:
         yield f"| {escape(cell.name)} | {' | '.join(escape(column.texts[index]) for column in columns)} |"
     if notes.numbers:
         yield ""
-        yield from _numbered(notes.numbers)
-
-
-def _numbered(notes: Iterable[str]) -> Iterator[str]:
-    return (f"{number}. {escape(note)}" for number, note in enumerate(notes, 1))
+        yield from (f"{number}. {escape(note)}" for number, note in enumerate(notes.numbers, 1))
 
 
 def host_sentence(host: HostPart) -> str:
-    """The machine in one line, without what is unknown."""
+    """Return the machine in one line, without what is unknown."""
     parts = [host.hostname, host.cpu, f"{host.threads} threads" if host.threads else None]
     parts += [gpu.name for gpu in host.gpus]
     parts += [f"governor {host.governor}" if host.governor else None, "virtual" if host.virtualised else None]

@@ -19,7 +19,7 @@ __all__ = ["ReportContext", "load_report"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportContext:
-    """What a report shows beside the records."""
+    """The content of a report other than the records."""
 
     comparison: Comparison | None = None
     factors: Factors = field(default_factory=Factors)
@@ -27,11 +27,11 @@ class ReportContext:
 
 
 def load_report(path: Path, context: ReportContext | None = None, *, traces: bool = True) -> Report:
-    """The report of the run, file or results folder at ``path``; what cannot be read of it is among its problems.
+    """Return the report of the run, file or results folder at ``path``; damaged lines are among its problems.
 
     Args:
         path: as for ``read_records``.
-        context: what else it shows.
+        context: the content other than the records.
         traces: whether to read the power traces, which only some reports show.
 
     Raises:

@@ -15,7 +15,9 @@ Sample = tuple[Mapping[str, str], float]
 
 
 def openmetrics_text(report: Report) -> str:
-    """One family a quantity, one sample a cell; ends with ``# EOF`` (OpenMetrics 1.0). Unknown values have no sample.
+    """Return one family per quantity and one sample per cell; ends with ``# EOF`` (OpenMetrics 1.0).
+
+    Unknown values have no sample.
 
     Read by Prometheus' older text format as well, to which the unit and the end are comments.
     """

@@ -1,14 +1,14 @@
-"""What a reader must know about an attempt or a cell: the same sentences in each report."""
+"""Remarks that a reader must know about an attempt or a cell: the same sentences in each report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..records.record import Phase, Record, Status
 from ..statistics.grouping import Cell
 from .load_lines import failed_rounds
 
-__all__ = ["cell_remarks", "remarks"]
+__all__ = ["cell_remarks", "origins", "remarks"]
 
 
 def remarks(record: Record) -> tuple[str, ...]:
@@ -24,6 +24,15 @@ def cell_remarks(cell: Cell) -> tuple[str, ...]:
     if count := sum(record.phase is Phase.WARMUP and record.status is Status.PASSED for record in cell.records):
         found[f"{count} {'warm-up' if count == 1 else 'warm-ups'} left out of the means"] = None
     found |= dict.fromkeys(sentence for record in cell.sample for sentence in remarks(record))
+    return tuple(found)
+
+
+def origins(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Return one sentence per workload that is an own implementation, with the repository that it follows."""
+    works = (record.workload for cell in cells for record in cell.sample)
+    found = {
+        f"{work.repository}: an own implementation after {work.after}": None for work in works if work and work.after
+    }
     return tuple(found)
 
 

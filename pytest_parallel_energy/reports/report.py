@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The content of a report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Report:
     traces: Mapping[str, Trace] = field(default_factory=dict)
     """By record id, as far as there are some."""
     problems: tuple[str, ...] = ()
-    """What went wrong in keeping or reading the records, in words."""
+    """Failures in keeping or reading the records, in words."""
 
     @property
     def total_j(self) -> float | None:

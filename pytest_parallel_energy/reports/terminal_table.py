@@ -1,4 +1,4 @@
-"""The table in the terminal: one row a cell, numbered notes below it."""
+"""The table in the terminal: one row per cell, numbered notes below it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..records.record import Record
 from ..statistics.grouping import Cell, group_cells
 from ..units import format_joules, format_seconds
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
-from .remarks import cell_remarks
+from .remarks import cell_remarks, origins
 
 __all__ = ["Line", "Notes", "cell_columns", "provenance", "render_table"]
 
@@ -28,13 +28,13 @@ class Notes:
     numbers: dict[str, int] = field(default_factory=dict)
 
     def refer(self, sentences: Iterable[str]) -> str:
-        """The numbers of ``sentences``, in ascending order."""
+        """Return the numbers of ``sentences``, in ascending order."""
         found = {self.numbers.setdefault(sentence, len(self.numbers) + 1) for sentence in sentences}
         return " ".join(str(number) for number in sorted(found))
 
 
 def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
-    """The lines of the table for ``width`` characters; none for no records.
+    """Return the lines of the table for ``width`` characters; none for no records.
 
     What does not fit beside the numbers that matter most (n, time, energy, quality) goes to an indented line below its
     row. Nothing unknown is printed as a number.
@@ -47,7 +47,8 @@ def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
     lines = [*_rows(cells, width, notes), Line(text="")]
     for text, number in notes.numbers.items():
         lines += [Line(text=part, severity="warn") for part in wrap(f"[{number}] {text}", width, indent="    ")]
-    lines += [Line(text=part) for part in wrap(provenance(cells), width, indent="    ")]
+    for text in (provenance(cells), *origins(cells)):
+        lines += [Line(text=part) for part in wrap(text, width, indent="    ")]
     if any(cell.n == 1 for cell in cells):
         lines += [Line(text=part) for part in wrap(_SINGLE, width, indent="    ")]
     return lines
@@ -82,15 +83,16 @@ def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
 
 
 def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
-    """All columns but the name, one text a cell; ``notes`` is filled with what the column of that name refers to."""
+    """Return all columns but the name, one text per cell, and fill ``notes`` with what their column refers to."""
 
     def column(head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True) -> Column:
         return Column(head=head, texts=tuple(texts), optional=optional, right=right)
 
+    energies = [(mean.value, mean.u95) for mean in (cell.energy() for cell in cells)]
     columns = [
         column("n", (str(cell.n) for cell in cells), optional=False),
         column("time", (format_seconds(cell.mean_s()) for cell in cells), optional=False),
-        column("energy ± 95 %", (_energy(cell) for cell in cells), optional=False),
+        column("energy ± 95 %", (format_interval(*energy, "J") for energy in energies), optional=False),
         column("quality", (cell.quality for cell in cells), optional=False, right=False),
     ]
     for part in _PARTS:
@@ -109,7 +111,7 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
 
 
 def _names(cells: Sequence[Cell]) -> list[tuple[str, str]]:
-    """A heading and a name a cell: tests with parameters stand indented below their function, others for themselves."""
+    """Return a heading and a name per cell: tests with parameters stand indented below their function."""
     counts = Counter(cell.name for cell in cells)
     found = []
     for cell in cells:
@@ -121,20 +123,15 @@ def _names(cells: Sequence[Cell]) -> list[tuple[str, str]]:
     return found
 
 
-def _energy(cell: Cell) -> str:
-    mean = cell.energy()
-    return format_interval(mean.value, mean.u95, "J")
-
-
 def _part(cell: Cell, part: str) -> str:
-    """Joules of one kind of domain; a dash where it is missing, empty where the cell has no such domain."""
+    """Return the joules of one kind of domain; a dash where they are missing, empty without such a domain."""
     value_j = cell.part_j(part)
     wanted = any(domain.kind.startswith(part) for record in cell.sample for domain in record.energy.domains)
     return format_joules(value_j) if wanted or value_j is not None else ""
 
 
 def _load(cell: Cell) -> str:
-    """Rounds of all loads in a mean attempt, and the lowest coverage of any; empty where no load was asked for."""
+    """Return the rounds of all loads in a mean attempt and the lowest coverage; empty without loads."""
     loads = [load for record in cell.sample for load in record.background]
     if not loads:
         return ""
@@ -153,7 +150,7 @@ def _severity(cell: Cell) -> str:
 
 
 def provenance(cells: Sequence[Cell]) -> str:
-    """One sentence: which qualities, and what is inside the totals."""
+    """Return one sentence on the qualities of the cells and what their totals contain."""
     qualities = Counter(cell.quality for cell in cells)
     boundaries = Counter(record.energy.boundary or "unknown" for cell in cells for record in cell.sample)
     quality = next(iter(qualities)) if len(qualities) == 1 else _counted(qualities, "cells")

@@ -78,11 +78,11 @@ REPORTS: Mapping[str, tuple[str, Callable[[Report], str]]] = {
     "gha-benchmark": ("benchmark.json", _gha_benchmark),
     "openmetrics": ("metrics.txt", _openmetrics),
 }
-"""File name and writer by kind. ``term`` is not here: the terminal's table is no file."""
+"""File name and writer by kind. ``term`` is not here: the terminal's table is not a file."""
 
 
 def parse_target(text: str) -> ReportTarget:
-    """A report from ``TYPE`` or ``TYPE:PATH``.
+    """Return the report that ``TYPE`` or ``TYPE:PATH`` asks for.
 
     >>> parse_target("md:out/energy.md").path
     PosixPath('out/energy.md')
@@ -95,7 +95,7 @@ def parse_target(text: str) -> ReportTarget:
         raise ConfigError(f"there is no report {kind!r}: {did_you_mean(kind, ['term', *REPORTS])}")
     if colon and (not path or kind == "term"):
         raise ConfigError(
-            f"{text!r} is no report: {'the terminal has no path' if kind == 'term' else 'the path is empty'}"
+            f"{text!r} is not a report: {'the terminal has no path' if kind == 'term' else 'the path is empty'}"
         )
     return ReportTarget(kind=kind, path=Path(path) if path else None)
 

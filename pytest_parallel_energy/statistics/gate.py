@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from ..records.record import Record
-from .compare import Comparison
+from .compare import Comparison, Row
 from .grouping import Cell, group_cells
 from .judgement import Verdict
 from .power import Rule, detectable_change, pooled_sd, repeats_needed, upper_sd
@@ -33,10 +33,17 @@ def _reasons(comparison: Comparison, inconclusive: str) -> Iterator[str]:
     if missing := comparison.only_old:
         names = f"{', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}"  # noqa: PLR2004
         yield f"{_count(len(missing), 'cell')} of {comparison.old_name} not measured in {comparison.new_name} ({names})"
-    if all(row.verdict is Verdict.NOT_COMPARABLE for row in comparison.rows):
+    compared = {row.quantity for row in comparison.rows if _was_compared(row)}
+    if not compared:
         yield f"nothing to compare between {comparison.old_name} and {comparison.new_name}"
+    elif lacking := [name for name in dict.fromkeys(row.quantity for row in comparison.rows) if name not in compared]:
+        yield f"no cell has a comparable value of {', '.join(lacking)} in both runs"
     elif inconclusive == "fail" and comparison.inconclusive:
         yield _count(len(comparison.inconclusive), "inconclusive verdict")
+
+
+def _was_compared(row: Row) -> bool:
+    return row.verdict is not Verdict.NOT_COMPARABLE and bool(row.old_values) and bool(row.new_values)
 
 
 def announce_weak_gate(old: Sequence[Record], thresholds: Sequence[Threshold], repeats: int) -> tuple[str, ...]:

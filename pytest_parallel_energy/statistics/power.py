@@ -84,19 +84,26 @@ def repeats_needed(sd: float, rule: Rule) -> int | None:
     return high
 
 
-def detectable_change(sd: float, n: int, family: int = 1) -> float | None:
+def detectable_change(sd: float, n: int, family: int = 1, *, limit: float = 0.0, near_end: bool = True) -> float | None:
     """Return the smallest true change that the test shows with probability 0.8; ``None`` below two repeats.
 
-    In the unit of ``sd``; a threshold is not counted, because it is the user's and not the measurement's.
+    In the unit of ``sd``.
+
+    Args:
+        sd: standard deviation of one repeat.
+        n: repeats in each of the two runs.
+        family: number of tests that are corrected together.
+        limit: threshold of the gate, which the change must pass as well; 0 for the test alone.
+        near_end: whether the near end of the interval must pass it, not the estimate.
     """
     if n < 2:  # noqa: PLR2004 - one value has no spread
         return None
     if sd <= 0:
-        return 0.0
-    low, high, rule = 0.0, sd, Rule(family=family)
+        return limit
+    low, high, rule = limit, limit + sd, Rule(limit=limit, near_end=near_end, family=family)
     while gate_power(n, sd, high, rule) < POWER:
         low, high = high, 2 * high
-        if high > 1e6 * sd:
+        if high > limit + 1e6 * sd:
             return None
     for _ in range(40):
         middle = (low + high) / 2

@@ -122,3 +122,26 @@ def test_a_damaged_line_is_said_beside_the_answer(runs, capsys):
     captured = capsys.readouterr()
     assert "half-written last line" in captured.err
     assert captured.out.startswith("record_id,")
+
+
+@pytest.mark.parametrize("arguments", [["report"], ["compare", "latest"], ["export", "--to", "csv"]])
+def test_a_foreign_csv_is_refused_by_name(runs, tmp_path, capsys, arguments):
+    """A table of another tool is not a run: the message names it, and nothing is written next to it."""
+    (tmp_path / "foreign").mkdir()
+    foreign = tmp_path / "foreign" / "table.csv"
+    foreign.write_text("a,b\n1,2\n")
+    assert main([*arguments, str(foreign)]) == 2
+    assert f"{foreign} is not a file of records" in capsys.readouterr().err
+    assert [path.name for path in foreign.parent.iterdir()] == ["table.csv"]
+
+
+def test_merge_refuses_a_target_that_exists(runs, tmp_path, capsys):
+    """A merged file is replaced only when the user says so: it may hold records that no source has."""
+    first, second = (str(store.folder) for store in runs)
+    assert main(["merge", first, second, "-o", "all"]) == 0
+    before = (tmp_path / "all" / "records.jsonl").read_bytes()
+    assert main(["merge", first, "-o", "all"]) == 2
+    assert "records.jsonl exists and would be replaced" in capsys.readouterr().err
+    assert (tmp_path / "all" / "records.jsonl").read_bytes() == before
+    assert main(["merge", first, "-o", "all", "--force"]) == 0
+    assert len(read_records(tmp_path / "all").records) == 5

@@ -70,3 +70,11 @@ def test_the_patterns_match_the_sample_log(repository):
         matches = re.findall(pattern, log, re.MULTILINE)
         assert matches, name
         float(matches[-1])
+
+
+@EVERY
+def test_each_metric_says_which_direction_is_better(repository):
+    """The chart of a metric over energy, and its gate, need the direction; a count of iterations has none."""
+    metrics = ENTRIES[repository]["performance_metrics"]
+    assert set(metrics["log_patterns"]) - set(metrics["better"]) <= {"iterations"}
+    assert metrics["better"].get("train_loss", "lower") == "lower"

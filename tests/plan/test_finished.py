@@ -123,3 +123,38 @@ def test_history_of_records_and_of_their_csv(tmp_path):
         assert history.known("toy/net", beside_load=True, names=["lr"], fixed={}) == frozenset()
         assert history.known("toy/net", beside_load=False, names=["lr"], fixed={"epochs": 11}) == frozenset()
         assert history.known("toy/other", beside_load=False, names=["lr"], fixed={}) == frozenset()
+
+
+FOREIGN = """\
+repository,model,status,hyperparam_lr,mode,fg_repository,fg_model,fg_hyperparam_lr,bg_repository
+toy,net,passed,0.1,nonparallel,,,,
+toy,net,,0.2,nonparallel,,,,
+toy,net,failed,0.3,nonparallel,,,,
+,,passed,,parallel,toy,net,0.4,other
+,,passed,,,toy,net,0.5,
+,,passed,0.6,,,,,
+"""
+
+
+def test_history_of_older_tools(tmp_path):
+    """Rows in ``fg_*`` columns are trainings with a load, an empty status has not passed, and all rows are counted."""
+    file = tmp_path / "older.csv"
+    file.write_text(FOREIGN)
+    history = read_history([file])
+    alone, loaded = (history.known("toy/net", beside_load=beside, names=["lr"], fixed={}) for beside in (False, True))
+    assert (len(alone), len(loaded)) == (1, 2)
+    (note,) = history.notes
+    assert note == (
+        "older.csv: 3 rows read, 3 skipped "
+        "(1 with an empty status, 1 that did not pass, 1 without a repository or model)"
+    )
+
+
+def test_history_in_columns_of_the_foreground_alone(tmp_path):
+    """A file with nothing but ``fg_*`` columns is a table of results; one without any repository is refused."""
+    file = tmp_path / "older.csv"
+    file.write_text("fg_repository,fg_model,fg_hyperparam_lr,status\ntoy,net,0.1,passed\n")
+    assert len(read_history([file])) == 1
+    file.write_text("name,lr\na,0.1\n")
+    with pytest.raises(ConfigError, match=r"has no column repository or repo.*its columns are name, lr"):
+        read_history([file])

@@ -56,7 +56,10 @@ REGISTRY = {
                 "caption": {"flag": "--caption", "type": "str", "default": ""},
             },
             "profiles": {"quick": {"epochs": 2}},
-            "performance_metrics": {"log_patterns": {"accuracy": "^accuracy: ([0-9.]+)$"}},
+            "performance_metrics": {
+                "log_patterns": {"accuracy": "^accuracy: ([0-9.]+)$"},
+                "better": {"accuracy": "higher"},
+            },
             "required_metrics": ["accuracy"],
         }
     }

@@ -66,6 +66,16 @@ def test_a_misspelled_quantity_is_refused_before_the_run(study):
     result.stderr.fnmatch_lines(["ERROR: no record has a quantity 'anser'*did you mean 'answer'*"])
 
 
+def test_a_run_that_measures_nothing_closes_the_gate(project, study):
+    """Where a baseline is there and the run has no experiment, the gate has nothing to compare and fails."""
+    study("--energy-save-baseline")
+    project.tests("def test_plain():\n    pass\n")
+    result = project.run("--energy-compare-fail=answer:5%")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*this run measured nothing*", "ERROR energy gate*", "*1 passed, 1 error in *"])
+    assert project.run("--energy-compare-fail=answer:5%", "--energy-disable").ret == 0
+
+
 def test_the_same_run_keeps_it_open(study):
     """Without a regression the exit status stays 0, and the verdict is there."""
     study("--energy-save-baseline")

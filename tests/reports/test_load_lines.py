@@ -26,7 +26,7 @@ def test_a_load_is_one_line(make_record):
     (line,) = render_loads([make_record(background=(FULL,))])
     assert line.text.endswith(
         "VulBERTa/mlp: 12 rounds, 3.1 s each, gaps up to 24 ms, 36.1 s of CPU in all, ran >99 % of the window, "
-        "intensity 0.5 (reached 0.499), batch 64 → 32, stopped: graceful, held by: namespace"
+        "intensity 0.5 (reached 0.499), batch 64 → 32, stopped: graceful, isolated by: namespace"
     )
     assert line.severity == "plain"
 
@@ -53,7 +53,8 @@ def test_whose_joules_is_a_line(make_record):
     )
     *_, line = render_loads([make_record(background=(FULL,), attribution=shares)])
     assert line.text.endswith(
-        "whose joules: foreground 60.0 J (50.0 J to 80.0 J), background 30.0 J, others 500 mJ, idle 10.0 J (by shapley)"
+        "energy attribution: foreground 60.0 J (50.0 J to 80.0 J), background 30.0 J, others 500 mJ, idle 10.0 J "
+        "(by shapley)"
     )
 
 
