@@ -168,7 +168,7 @@ class Ledger:
         return tuple(found.get(column) for column in range(len(self._tracks)))
 
     def _settle(self) -> None:
-        """Work the pending readings into the tracks, oldest first."""
+        """Enter the pending readings into the tracks, oldest first."""
         pending, self._pending = self._pending, []
         for mark in pending:
             at_ns = (mark.before_ns + mark.after_ns) // 2

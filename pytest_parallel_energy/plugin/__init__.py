@@ -32,7 +32,7 @@ _COLLECTION: pytest.StashKey[Items] = pytest.StashKey()
 _LISTS = (LIST_DEFAULT, "sensors", "columns")
 """Values of ``--energy-list``; not ``choices`` of argparse, which would refuse a test path after the option."""
 _LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
-"""Options of pytest's under which no test runs."""
+"""Options of pytest under which no test runs."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -43,7 +43,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options and their ini twins, and what prints and exits."""
+    """Add the options, their ini settings, and the options that print something and exit."""
     add_options(parser)
     group = parser.getgroup("energy")
     group.addoption(
@@ -57,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--energy-doctor",
         action="store_true",
         default=False,
-        help="say what can be measured on this machine, why not, and what would mend it; exit with 0 or 1",
+        help="report which sensors work on this machine, why others do not, and how to fix them; exit with 0 or 1",
     )
 
 
@@ -97,7 +97,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and what holds the session's state."""
+    """Register the markers and the plugins that hold the state of the session."""
     for text in MARKERS.values():
         config.addinivalue_line("markers", text)
     collection = Items(config)

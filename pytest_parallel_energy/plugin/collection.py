@@ -30,9 +30,9 @@ RECORD_PROPERTY = "energy.record"
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
 FINISHED_INPUT = "parallel_energy_finished"
-"""What a resumed run has finished already, as xdist's controller tells its workers."""
+"""The finished experiments of a resumed run, which xdist's controller sends to its workers."""
 LEFTOVERS_OUTPUT = "parallel_energy_leftovers"
-"""What a worker of xdist tells its controller of the leftover processes that it killed."""
+"""Sentences on the leftover processes that a worker of xdist killed, which it sends to its controller."""
 _CELL = "_energy_cell"
 _DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
@@ -72,16 +72,16 @@ class Items:
         if self._session is None:
             from ..run.session import Run
 
-            told = getattr(self.config, "workerinput", {})
+            worker_input = getattr(self.config, "workerinput", {})
             finished = None
-            if FINISHED_INPUT in told:
+            if FINISHED_INPUT in worker_input:
                 from ..plan.finished import Finished
 
-                finished = Finished.from_plain(told[FINISHED_INPUT])
+                finished = Finished.from_plain(worker_input[FINISHED_INPUT])
             self._session = Run(
                 self.settings,
                 self.config.rootpath,
-                run_folder=Path(told[RUN_INPUT]) if RUN_INPUT in told else None,
+                run_folder=Path(worker_input[RUN_INPUT]) if RUN_INPUT in worker_input else None,
                 arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
                 finished=finished,
             )
@@ -89,13 +89,13 @@ class Items:
 
     @property
     def has_session(self) -> bool:
-        """Whether there is anything to report or to close."""
+        """``True`` when there may be something to report or to close."""
         return self._session is not None
 
     # --- what an item is ---------------------------------------------------------------------------------------
 
     def is_experiment(self, item: pytest.Item, fixture_names: Iterable[str] | None = None) -> bool:
-        """Whether the item is measured: it asks for one of our fixtures, has one of our markers, or all are."""
+        """Return whether the item is measured: it asks for one of our fixtures, has one of our markers, or all are."""
         if self._measures_all:
             return True
         names = getattr(item, "fixturenames", ()) if fixture_names is None else fixture_names
@@ -253,7 +253,7 @@ class Items:
 
 
 def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
-    """Whether the fixture of that name is ours here: a suite may have its own called ``train``.
+    """Return whether the fixture of that name is this plugin's: a suite may have its own called ``train``.
 
     pytest has no public way to ask before set-up; without the private one the name decides.
     """

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 EXPERIMENT: pytest.StashKey[Experiment] = pytest.StashKey()
-"""Where an item keeps its experiment while it runs."""
+"""The key under which an item keeps its experiment while it runs."""
 
 FIXTURES = frozenset({"energy_meter", "background_load", "train", "hyperparameters", "record_metric"})
 """Tests that ask for one of these are experiments."""

@@ -79,7 +79,7 @@ class Attempt:
     status: Status = Status.PASSED
     reason: str | None = None
     is_over: bool = False
-    """Whether the final record is being made."""
+    """``True`` from the moment at which the final record is made."""
     record_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat(timespec="milliseconds"))
     started_s: float = field(default_factory=time.monotonic)
@@ -157,7 +157,7 @@ class Attempt:
 
     @property
     def is_open(self) -> bool:
-        """Whether the window is open now."""
+        """``True`` while the window is open."""
         return self.window is not None and self.result is None
 
     def open_window(self) -> None:

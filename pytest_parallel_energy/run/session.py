@@ -290,7 +290,7 @@ class Run:
         estimated = [sensor.description.name for sensor in meter.sensors if sensor.description.quality == "estimated"]
         if estimated or not meter.sensors:
             problem = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
-            raise ConfigError(f"--energy-strict: {problem} ({reasons}); --energy-doctor says what would mend it")
+            raise ConfigError(f"--energy-strict: {problem} ({reasons}); --energy-doctor says how to fix it")
 
     def close(self) -> None:
         """Close the sensors, remove temporary files, and leave the run as a worker does."""

@@ -55,7 +55,7 @@ class EstimateSensor:
 
     @property
     def description(self) -> SensorDescription:
-        """What the model covers, with its interval."""
+        """The description of the model, with its interval."""
         return self._description
 
     def read(self) -> Reading:

@@ -93,7 +93,9 @@ class NvmlSensor:
             SensorError: no process used it, or the driver does not report it (under MIG, for example).
         """
         samples = self._library.call("nvmlDeviceGetProcessUtilization", self._handle, last_us)
-        return [UtilisationSample(pid=one.pid, sm_percent=one.smUtil, at_us=one.timeStamp) for one in samples]
+        return [
+            UtilisationSample(pid=sample.pid, sm_percent=sample.smUtil, at_us=sample.timeStamp) for sample in samples
+        ]
 
     def close(self) -> None:
         """Release the library."""

@@ -1,4 +1,4 @@
-"""RAPL through the kernel's powercap tree: one sensor a zone, the descriptor kept open.
+"""RAPL through the kernel's powercap tree: one sensor per zone, the descriptor kept open.
 
 Sources: Linux ``Documentation/power/powercap/powercap.rst`` and ``drivers/powercap/intel_rapl_common.c``.
 

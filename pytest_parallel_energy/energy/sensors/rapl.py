@@ -29,7 +29,7 @@ _VIRTUAL_NOTE = "a hypervisor runs this machine: its RAPL counters are a share o
 
 
 class RaplZone(NamedTuple):
-    """Which part of the machine a zone measures."""
+    """The part of the machine that a zone measures."""
 
     name: str
     """Unique, with its socket: ``package-0``, ``dram-0``, ``psys``."""
