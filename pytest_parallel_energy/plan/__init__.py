@@ -1,1 +1,4 @@
-"""What was asked for: options, settings, markers, cells, their order, and what is known or finished already."""
+"""The plan of a run: options, settings, markers, cells and their order.
+
+PYTEST_DONT_REWRITE spares this module the rewriting of assertions by pytest: it has none.
+"""
