@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
-__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
+__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RUN_INPUT", "Items"]
 
-RECORD_PROPERTY = "energy.record"
-"""Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
 FINISHED_INPUT = "parallel_energy_finished"

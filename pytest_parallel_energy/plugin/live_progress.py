@@ -16,8 +16,8 @@ import pytest
 
 from ..errors import ParallelEnergyError
 from ..run.progress import LiveFigures, Progress
-from .collection import RECORD_PROPERTY
 from .fixtures import EXPERIMENT
+from .report_records import records_of
 
 if TYPE_CHECKING:
     from ..run.experiment import Experiment
@@ -109,11 +109,10 @@ class LiveProgress:
         """Clear the line for the output of pytest; add up the energy of the attempts."""
         with self._lock:
             self._erase()
-            for name, text in report.user_properties:
-                if name == RECORD_PROPERTY:
-                    self._measured = True
-                    joules = json.loads(str(text))["energy"]["total_j"]
-                    self._joules = None if joules is None or self._joules is None else self._joules + joules
+            for record in records_of(report):
+                self._measured = True
+                joules = record.energy.total_j
+                self._joules = None if joules is None or self._joules is None else self._joules + joules
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError, RecordError
-from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RECORD_PROPERTY, RUN_INPUT
+from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RUN_INPUT
+from .report_records import detach_records
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -109,18 +110,15 @@ class Reporting:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the records that a report carries to the disk; JUnit gets their figures instead."""
-        carried = [text for name, text in report.user_properties if name == RECORD_PROPERTY]
-        if not carried:
+        records = detach_records(report)
+        if not records:
             return
-        from ..records.codec import decode
         from ..reports.junit import junit_properties
 
-        report.user_properties[:] = [pair for pair in report.user_properties if pair[0] != RECORD_PROPERTY]
-        for text in carried:
-            record = decode(str(text).encode())
+        for record in records:
             self._keep(record)
         self._begin_progress()
-        report.user_properties.extend(junit_properties(record))
+        report.user_properties.extend(junit_properties(records[-1]))
 
     def _begin_progress(self) -> None:
         """Show the progress under xdist, once it is known that the run measures."""

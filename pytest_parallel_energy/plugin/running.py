@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import signal
 import threading
 import traceback
@@ -18,8 +19,8 @@ from ..processes.controller import controller_has_ended
 from ..records.record import Status
 from ..run.experiment import Experiment
 from ..run.ready_host import ReadyHost
-from .collection import RECORD_PROPERTY
 from .fixtures import EXPERIMENT, fail_with_message, message_only
+from .report_records import attach_records
 
 if TYPE_CHECKING:
     from ..plan.limits import Limit
@@ -56,6 +57,7 @@ class Running:
         self._refusal: str | None = None
         self._ended = threading.Event()
         self._heartbeat: threading.Thread | None = None
+        self._pid = os.getpid()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -134,11 +136,15 @@ class Running:
         if report.when == "teardown":
             self._experiment = None
             try:
-                _attach_records(experiment, report)
+                attach_records(report, experiment.finish(), as_text=self._reports_leave_process())
             except Exception:  # noqa: BLE001 - an error of the plugin fails this test; it must not end the session
                 report.outcome = "failed"
                 report.longrepr = f"the record could not be made:\n{traceback.format_exc()}"
         return report
+
+    def _reports_leave_process(self) -> bool:
+        """Return whether reports are sent to another process: by a worker of xdist, or by a forked child."""
+        return os.getpid() != self._pid or hasattr(self._collection.config, "workerinput")
 
     @staticmethod
     def _note(experiment: Experiment, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
@@ -236,13 +242,6 @@ class Running:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
-
-
-def _attach_records(experiment: Experiment, report: pytest.TestReport) -> None:
-    from ..records.codec import encode
-
-    for record in experiment.finish():
-        report.user_properties.append((RECORD_PROPERTY, encode(record).decode()))
 
 
 def _end_session(number: int, _frame: FrameType | None) -> None:

@@ -22,7 +22,7 @@ from ..records.reader import EXPERIMENT_NAME
 from ..records.record import Attribution, HostPart, Phase, Record, Status, WorkloadPart
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
-from .record_parts import energy_part, meter_part, trained_part, workload_part
+from .record_parts import energy_part, finite_or_none, meter_part, trained_part, workload_part
 
 if TYPE_CHECKING:
     from ..energy.window import Window
@@ -259,7 +259,7 @@ class Attempt:
             duration_s=time.monotonic() - self.started_s,
             folder=store.relative(self._folder) if self._folder is not None and self._folder_is_kept else None,
             labels=cell.settings.labels(),
-            metrics=dict(self.metrics),
+            metrics=finite_or_none(self.metrics),
             workload=self._workload_part(),
             energy=energy,
             background=self.loads.parts(),

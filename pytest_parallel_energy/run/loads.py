@@ -45,6 +45,8 @@ class ExperimentLoads:
         self._cell = cell
         self._beside = BesideLoad()
         self._window_is_open = False
+        self.may_start = bool(cell.plan.loads)
+        """``True`` when the test can start loads in its window. Without any, no CPU times are read around it."""
 
     @property
     def loads(self) -> list[BackgroundLoad]:
@@ -119,7 +121,8 @@ class ExperimentLoads:
 
     def before_window(self) -> None:
         """Note the CPU time of the loads, immediately before the window opens."""
-        self._run.legs.open_window(self._beside, self.loads)
+        if self.may_start or self.started:
+            self._run.legs.open_window(self._beside, self.loads)
 
     def window_opened(self) -> None:
         """Start counting coverage."""
@@ -135,7 +138,8 @@ class ExperimentLoads:
 
     def after_window(self) -> None:
         """Note the CPU time of the loads again, after the window closed."""
-        self._run.legs.close_window(self._beside, self.loads)
+        if self._beside.opened is not None:
+            self._run.legs.close_window(self._beside, self.loads)
 
     def troubles(self) -> tuple[str, ...]:
         """Return what has gone wrong with the loads since they were ready. Called from another thread."""
