@@ -1,4 +1,4 @@
-"""The cost of measuring: an empty window, and a fresh process with one, for our meter, Zeus, pyJoules and CodeCarbon.
+"""Measure an empty window, and a fresh process with one, for our meter, Zeus, pyJoules and CodeCarbon.
 
     python benchmarks/overhead.py --peers-off     our meter against a meter that does nothing, on this machine's sensors
     sudo PEERS/bin/python benchmarks/overhead.py  all four, in the environment that accuracy.py describes
@@ -28,7 +28,7 @@ _WINDOWS = {"ours": 2000, "zeus": 500, "pyjoules": 500, "codecarbon": 20}
 
 
 def empty_window_us(tree: PowercapTree, tool: str) -> float:
-    """Mean cost of an open-and-close, microseconds."""
+    """Return the mean cost of an open-and-close, microseconds."""
     child = start_child(tree, [tool, f"--empty={_WINDOWS[tool]}"])
     assert child.stdin is not None
     child.stdin.write("go\n")
@@ -37,7 +37,7 @@ def empty_window_us(tree: PowercapTree, tool: str) -> float:
 
 
 def fresh_process_ms(tree: PowercapTree, tool: str) -> float:
-    """A process that starts, measures one empty window and ends, milliseconds."""
+    """Return the milliseconds of a process that starts, measures one empty window and ends."""
     started_s = time.monotonic()
     child = start_child(tree, [tool, "--seconds=0"])
     assert child.stdin is not None

@@ -1,4 +1,4 @@
-"""What a window costs: open and close on a powercap tree of three zones, against the bare preads it needs.
+"""Measure the cost of a window: open and close on a powercap tree of three zones, against the bare preads it needs.
 
     python benchmarks/window.py
 
@@ -21,7 +21,7 @@ from pytest_parallel_energy.testing import PowercapTree
 
 
 def us_per_call(work: Callable[[], object], calls: int) -> float:
-    """Mean time of a call, microseconds."""
+    """Return the mean time of a call, microseconds."""
     started_ns = time.perf_counter_ns()
     for _ in range(calls):
         work()
@@ -29,7 +29,7 @@ def us_per_call(work: Callable[[], object], calls: int) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=40)

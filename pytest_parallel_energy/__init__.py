@@ -2,6 +2,8 @@
 
 Tests use the fixtures and markers of the plugin. The classes below them also work in a plain script:
 ``from pytest_parallel_energy import EnergyMeter, BackgroundLoad``.
+
+PYTEST_DONT_REWRITE spares this module pytest's rewriting of assertions, of which it has none.
 """
 
 from __future__ import annotations

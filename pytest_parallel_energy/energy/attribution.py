@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _SHARE_LOW_RATIO, _SHARE_HIGH_RATIO = -0.26, 0.18
-"""How far a split by CPU time was found from the Shapley share."""
+"""Measured difference between a split by CPU time and the Shapley share."""
 _RING_SAMPLES_PER_S = 7.2
 """NVML's ring of per-process utilisation holds 72 samples of 10 s, each naming one process (driver headers; nvtop)."""
 
@@ -61,7 +61,7 @@ class Interaction(NamedTuple):
     interference_w: float
     """Power together beyond the sum of both alone, at the rates they had together; negative when sharing saves."""
     slowdown_ratio: float | None
-    """How many times slower the foreground ran; ``None`` where a rate is unknown."""
+    """Slowdown of the foreground as a factor; ``None`` where a rate is unknown."""
 
 
 class Shares(NamedTuple):

@@ -16,7 +16,7 @@ __all__ = ["Layout", "boundary_words", "counted", "layout_of"]
 
 
 class Layout(NamedTuple):
-    """Which of a meter's sensors are counted, and the words for it: the same for all its windows."""
+    """The counted sensors of a meter and the words for them: the same for all its windows."""
 
     counted: tuple[bool, ...]
     boundary: str

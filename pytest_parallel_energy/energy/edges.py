@@ -104,34 +104,34 @@ def _await_changes(
     group: Sequence[Probed], clock_ns: Callable[[], int], sleep: Callable[[float], None]
 ) -> list[list[_Change]]:
     """Poll a group until each counter has changed twice, or patience ends."""
-    update_s = max(_update_s(one) for one in group)
-    pause_s = min(max(min(_update_s(one) for one in group) / _PAUSES_PER_UPDATE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
+    update_s = max(_update_s(sensor) for sensor in group)
+    pause_s = min(max(min(_update_s(sensor) for sensor in group) / _PAUSES_PER_UPDATE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
     deadline_ns = clock_ns() + round((_PATIENCE_UPDATES * update_s + _MOST_PAUSE_S) * NS_PER_S)
     changes: list[list[_Change]] = [[] for _ in group]
-    seen_ns = [_poll(one, clock_ns)[0] for one in group]
+    seen_ns = [_poll(sensor, clock_ns)[0] for sensor in group]
     while any(len(seen) < 2 for seen in changes) and clock_ns() < deadline_ns:  # noqa: PLR2004 - two edges
         sleep(pause_s)
-        for number, one in enumerate(group):
+        for number, sensor in enumerate(group):
             if len(changes[number]) < 2:  # noqa: PLR2004 - two edges
-                at_ns, moved = _poll(one, clock_ns)
+                at_ns, moved = _poll(sensor, clock_ns)
                 if moved:
                     # a poll that came late may have missed changes: the last one is not older than one interval
-                    doubt_ns = min(at_ns - seen_ns[number], round(_update_s(one) * NS_PER_S))
+                    doubt_ns = min(at_ns - seen_ns[number], round(_update_s(sensor) * NS_PER_S))
                     blur_ns = doubt_ns // 2
-                    change = _Change(at_ns=at_ns - blur_ns, blur_ns=blur_ns, account=one.track.account())
+                    change = _Change(at_ns=at_ns - blur_ns, blur_ns=blur_ns, account=sensor.track.account())
                     changes[number].append(change)
                 seen_ns[number] = at_ns
     return changes
 
 
-def _poll(one: Probed, clock_ns: Callable[[], int]) -> tuple[int, bool]:
+def _poll(sensor: Probed, clock_ns: Callable[[], int]) -> tuple[int, bool]:
     """Read once; return the time in the middle of the reading, and whether the counter moved."""
     before_ns = clock_ns()
-    reading = one.read()
+    reading = sensor.read()
     at_ns = (before_ns + clock_ns()) // 2
-    counts = one.track.counts
-    one.enter(at_ns, reading)
-    return at_ns, one.track.counts != counts
+    counts = sensor.track.counts
+    sensor.enter(at_ns, reading)
+    return at_ns, sensor.track.counts != counts
 
 
 def _edge(about: SensorDescription, seen: Sequence[_Change], *, opening: bool) -> Edge | None:

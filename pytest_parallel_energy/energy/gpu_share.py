@@ -47,7 +47,7 @@ class GpuShareCounter:
         self._polled_us = 0
         self._use: dict[str, int] = {}
         self.lost = False
-        """Whether samples fell out of the ring between two polls."""
+        """``True`` when samples fell out of the ring between two polls."""
 
     def poll(self, now_us: int) -> None:
         """Take in what is new. Call it more often than every 10 s.
@@ -132,7 +132,7 @@ class GpuWatch:
         self.poll()
 
     def poll(self) -> None:
-        """Take in what is new of every GPU."""
+        """Read the new samples of every GPU."""
         for counter in self._counters.values():
             counter.poll(self._clock_ns() // 1000)
 

@@ -55,6 +55,7 @@ class Ledger:
         self.descriptions: tuple[SensorDescription, ...] = tuple(sensor.description for sensor in self.sensors)
         _refuse_twins(self.descriptions)
         self.layout = layout_of(self.descriptions)
+        self._edge_columns = self._columns_with_edges()
         self._tracks = tuple(Track(about) for about in self.descriptions)
         self._reads = tuple(sensor.read for sensor in self.sensors)
         self._clock_ns = clock_ns
@@ -74,6 +75,7 @@ class Ledger:
             for about in self.descriptions
         )
         self.layout = layout_of(self.descriptions)
+        self._edge_columns = self._columns_with_edges()
 
     def begin(self, *, edges: bool = False) -> Snapshot:
         """Read every sensor for a window that opens; ``edges``: wait until the counters have just changed."""
@@ -83,7 +85,7 @@ class Ledger:
             if fresh and self._trace:
                 self._trace = PowerTrace(len(self._tracks))
             mark = self._read(fresh=fresh)
-            if edges:
+            if edges and self._edge_columns:
                 found = self._seek(opening=True)
                 mark = self._read(fresh=False)
                 mark.edges = found
@@ -106,8 +108,9 @@ class Ledger:
         """Read every sensor for a window that may close now or later; ``edges``: then wait for the counters."""
         with self._lock:
             mark = self._read(fresh=False)
-            if edges:
+            if edges and self._edge_columns:
                 mark.edges = self._seek(opening=False)
+            if edges:
                 mark.device_flags = self._device_flags()
             return mark
 
@@ -172,14 +175,17 @@ class Ledger:
     def _seek(self, *, opening: bool) -> tuple[Edge | None, ...]:
         """Wait for the edges of every counter; ``None`` for sensors that have none."""
         self._settle()
-        columns = [column for column, about in enumerate(self.descriptions) if waits_for_edges(about)]
+        columns = self._edge_columns
         probed = [_probed(self._tracks[column], self._reads[column]) for column in columns]
         edges = seek_edges(probed, opening=opening, clock_ns=self._clock_ns, sleep=self._sleep)
         found = dict(zip(columns, edges, strict=True))
         return tuple(found.get(column) for column in range(len(self._tracks)))
 
+    def _columns_with_edges(self) -> tuple[int, ...]:
+        return tuple(column for column, about in enumerate(self.descriptions) if waits_for_edges(about))
+
     def _settle(self) -> None:
-        """Work the pending readings into the tracks, oldest first."""
+        """Enter the pending readings into the tracks, oldest first."""
         pending, self._pending = self._pending, []
         for mark in pending:
             at_ns = (mark.before_ns + mark.after_ns) // 2

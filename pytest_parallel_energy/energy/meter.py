@@ -90,7 +90,7 @@ class EnergyMeter:
         return self
 
     def close(self) -> None:
-        """Stop sampling and give the sensors back; results that were taken stay. A second call does nothing."""
+        """Stop sampling and close the sensors; results that were taken stay. A second call does nothing."""
         with self._lock:
             sampler, self._sampler = self._sampler, None
             ledger, self._ledger = self._ledger, None

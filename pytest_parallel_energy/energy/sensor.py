@@ -27,7 +27,7 @@ from ..records.energy_values import Quality
 __all__ = ["KINDS", "Observation", "Observer", "Reading", "Sensor", "SensorDescription"]
 
 KINDS = ("cpu", "dram", "gpu", "gpu-memory", "psys", "module", "server", "wall")
-"""What a sensor may cover. ``server`` is the modelled share of a whole server; ``wall`` is measured at the plug."""
+"""The kinds of sensors. ``server`` is the modelled share of a whole server; ``wall`` is measured at the plug."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class SensorDescription:
     resolution_counts: int = 1
     """Least step of the counter in its own counts (powercap counts microjoules, the hardware 61 µJ or 1 J)."""
     update_interval_s: float | None = None
-    """How often the value changes; ``None`` when unknown."""
+    """Seconds between two changes of the value; ``None`` when unknown."""
     averaging_s: float | None = None
     """The time over which a power reading averages; ``None`` when unknown."""
     gain_ratio: float = 0.0
@@ -110,7 +110,7 @@ class Sensor(Protocol):
 
     @property
     def description(self) -> SensorDescription:
-        """What this sensor is; the same object each time."""
+        """The description of this sensor; the same object each time."""
         ...
 
     def read(self) -> Reading:

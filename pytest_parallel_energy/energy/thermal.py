@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .sensor import Observer, Sensor
+from .sensor import Sensor
 
 __all__ = ["ThermalLog", "read_temperatures_c"]
 
@@ -19,24 +20,25 @@ _MILLI = 1000
 def read_temperatures_c(sensors: Iterable[Sensor] = (), *, sysfs_root: Path = Path("/sys")) -> dict[str, float]:
     """Return degrees Celsius by device: ``cpu-0`` …, and the GPUs. Empty where nothing can be read."""
     found: dict[str, float] = {}
-    base = sysfs_root / "class" / "hwmon"
-    for chip in sorted(base.iterdir()) if base.is_dir() else ():
-        value_c = _package_c(chip)
-        if value_c is not None:
-            found[f"cpu-{len(found)}"] = value_c
+    for file in _package_inputs(sysfs_root):
+        try:
+            found[f"cpu-{len(found)}"] = int(file.read_text(encoding="ascii")) / _MILLI
+        except (OSError, ValueError):
+            continue
     for sensor in sensors:
-        if isinstance(sensor, Observer):
+        if hasattr(sensor, "observe"):  # isinstance of a protocol takes ten times as long
             temperature_c = _device_c(sensor)
             if temperature_c is not None:
                 found[sensor.description.name] = temperature_c
     return found
 
 
-def _device_c(sensor: Observer) -> float | None:
+def _device_c(sensor: Sensor) -> float | None:
     try:
-        return sensor.observe().temperature_c
+        temperature_c: float | None = sensor.observe().temperature_c  # type: ignore[attr-defined] # an Observer
     except Exception:  # noqa: BLE001 - a third party's sensor may raise anything; a temperature is not worth a test
         return None
+    return temperature_c
 
 
 class ThermalLog:
@@ -76,10 +78,15 @@ class ThermalLog:
         return {name: [row.get(name) for row in rows] for name in dict.fromkeys(n for _, row in noted for n in row)}
 
 
-def _package_c(chip: Path) -> float | None:
+@functools.cache
+def _package_inputs(sysfs_root: Path) -> tuple[Path, ...]:
+    """Return the files of the packages' temperatures, found once per process: each window reads them twice."""
+    base = sysfs_root / "class" / "hwmon"
+    return tuple(chip / "temp1_input" for chip in (sorted(base.iterdir()) if base.is_dir() else ()) if _is_cpu(chip))
+
+
+def _is_cpu(chip: Path) -> bool:
     try:
-        if (chip / "name").read_text(encoding="ascii").strip() not in _CPU_CHIPS:
-            return None
-        return int((chip / "temp1_input").read_text(encoding="ascii")) / _MILLI
+        return (chip / "name").read_text(encoding="ascii").strip() in _CPU_CHIPS
     except (OSError, ValueError):
-        return None
+        return False

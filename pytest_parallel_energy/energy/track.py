@@ -92,7 +92,7 @@ class Track:
         self._stuck_s = _stuck_after_s(description)
 
     def feed(self, at_ns: int, reading: Reading) -> None:
-        """Take one reading in; a wrong one becomes a fault, never a number."""
+        """Add one reading; a wrong one becomes a fault, never a number."""
         self._seen_ns = at_ns
         if self.description.joules_per_count is not None:
             problem = self._feed_count(at_ns, reading.counter)

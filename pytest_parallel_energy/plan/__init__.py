@@ -1,1 +1,4 @@
-"""The user's plan: options, settings, markers, cells, their order, and the results that exist already."""
+"""The plan of a run: options, settings, markers, cells and their order.
+
+PYTEST_DONT_REWRITE spares this module the rewriting of assertions by pytest: it has none.
+"""

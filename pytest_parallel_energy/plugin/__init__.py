@@ -1,17 +1,25 @@
-"""The plugin: its options, markers and fixtures, and the hooks that hold no state. Start reading here."""
+"""The plugin: its options, markers and fixtures, and the hooks that other suites pay for. Start reading here.
+
+pytest imports this module at every start. PYTEST_DONT_REWRITE spares it the rewriting of assertions, of which it has
+none; everything that only experiments need is imported when there is one.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import ParallelEnergyError
 from ..plan.options import MARKERS
-from .collection import Items
-from .configuration import LIST_DEFAULT, LIST_FLAG, add_options, write_out_bare_options
-from .fixtures import background_load, energy_meter, hyperparameters, record_metric, train
-from .reporting import Reporting
+from .command_line import LIST_DEFAULT, LIST_FLAG, add_options, any_given, write_out_bare_options
+from .fixtures import asks_for_energy, background_load, energy_meter, hyperparameters, record_metric, train
+
+if TYPE_CHECKING:
+    from .collection import Items
+    from .reporting import Reporting
 
 __all__ = [
     "background_load",
@@ -27,12 +35,13 @@ __all__ = [
     "train",
 ]
 
-_COLLECTION: pytest.StashKey[Items] = pytest.StashKey()
+_HOOKS: pytest.StashKey[ItemHooks] = pytest.StashKey()
+_DOCUMENTS = frozenset({"json", "toml", "yaml", "yml"})
 
 _LISTS = (LIST_DEFAULT, "sensors", "columns")
 """Values of ``--energy-list``; not ``choices`` of argparse, which would refuse a test path after the option."""
 _LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
-"""Options of pytest's under which no test runs."""
+"""Options of pytest under which no test runs."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -43,7 +52,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options and their ini twins, and what prints and exits."""
+    """Add the options, their ini settings, and the options that print something and exit."""
     add_options(parser)
     group = parser.getgroup("energy")
     group.addoption(
@@ -57,7 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--energy-doctor",
         action="store_true",
         default=False,
-        help="say what can be measured on this machine, why not, and what would mend it; exit with 0 or 1",
+        help="report which sensors work on this machine, why others do not, and how to fix them; exit with 0 or 1",
     )
 
 
@@ -74,13 +83,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     if config.option.energy_list not in {None, *_LISTS}:
         raise pytest.UsageError(f"{LIST_FLAG}: invalid value {config.option.energy_list!r}; known: {', '.join(_LISTS)}")
+    from ..errors import ParallelEnergyError
     from .configuration import settings_from
 
     settings = settings_from(config)
     try:
         if config.option.energy_doctor:
-            from pathlib import Path
-
             from ..console.doctor import diagnose
 
             diagnosis = diagnose(sysfs_root=Path(settings.sysfs_root), sensors=settings.sensors)
@@ -96,47 +104,109 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return status
 
 
+class ItemHooks:
+    """The collection hooks. They leave the tests of other suites alone, without an import of what runs experiments.
+
+    Args:
+        config: pytest's.
+        given: ``True`` when the user set an option of this plugin.
+    """
+
+    def __init__(self, config: pytest.Config, *, given: bool) -> None:
+        self._config = config
+        self._given = given
+        self._items: Items | None = None
+        self._measures_all = given and self.items.settings.measure_all
+
+    @property
+    def items(self) -> Items:
+        """The experiments, with the state of the session; made at the first access."""
+        if self._items is None:
+            from .collection import Items
+
+            self._items = Items(self._config, given=self._given)
+        return self._items
+
+    def is_experiment(self, item: pytest.Item, fixture_names: Iterable[str]) -> bool:
+        """Return whether the item is measured."""
+        return self._measures_all or asks_for_energy(item, fixture_names)
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collect an experiment file as a module of tests."""
+        stem, dot, suffix = file_path.name.rpartition(".")
+        if not dot or suffix.lower() not in _DOCUMENTS:
+            return None
+        # pathlib knows no suffix of a name that begins with its only dot, such as ".energy.json"
+        if not (stem[1:].endswith(".energy") or parent.session.isinitpath(file_path) or self._given):
+            return None
+        return self.items.collect_file(file_path, parent)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make one item of each repetition of each cell."""
+        if self.is_experiment(metafunc.definition, metafunc.fixturenames):
+            self.items.generate_tests(metafunc)
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Let ``-k learning_rate:0.0123`` find an item; start marked loads for a test that does not ask for them."""
+        names = getattr(item, "fixturenames", None)
+        if names is not None and self.is_experiment(item, names):
+            self.items.add_keywords(item, names)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and what holds the session's state."""
+    """Register the markers and the plugins that hold the state of the session."""
     for text in MARKERS.values():
         config.addinivalue_line("markers", text)
-    collection = Items(config)
-    config.stash[_COLLECTION] = collection
-    config.pluginmanager.register(collection, "parallel_energy_collection")
+    given = any_given(config, os.environ)
+    hooks = ItemHooks(config, given=given)
+    config.stash[_HOOKS] = hooks
+    config.pluginmanager.register(hooks, "parallel_energy_collection")
     reporting = None
     if hasattr(config, "workerinput"):
         from ..processes.controller import watch_controller
 
         watch_controller()
-    else:
-        reporting = Reporting(collection)
-        config.pluginmanager.register(reporting, "parallel_energy_reporting")
-    if collection.settings_if_any is not None:
+    elif given or config.getoption("dist", "no") != "no":  # xdist's controller does not know what its workers measure
+        reporting = _register_reporting(config, hooks.items)
+    if given:
         from .selection import Sweeping
 
-        config.pluginmanager.register(Sweeping(collection, reporting), "parallel_energy_sweeping")
+        config.pluginmanager.register(Sweeping(hooks.items, reporting), "parallel_energy_sweeping")
+
+
+def _register_reporting(config: pytest.Config, items: Items) -> Reporting:
+    from .reporting import Reporting
+
+    reporting = Reporting(items)
+    config.pluginmanager.register(reporting, "parallel_energy_reporting")
+    return reporting
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Where there are experiments to run, prepare for them; other suites never pass through what runs them.
+    """Prepare for the experiments, if there are any; other suites never pass through the code that runs them.
 
-    First of its kind, because the terminal's tells afterwards what was prepared.
+    Runs before the terminal reporter's hook, which prints what was prepared here.
     """
-    collection: Items = session.config.stash[_COLLECTION]
-    looks_only = any(session.config.getoption(name, default=False) for name in _LOOKING)
-    if looks_only or not any(map(collection.is_experiment, session.items)):
+    config = session.config
+    hooks = config.stash[_HOOKS]
+    if any(config.getoption(name, default=False) for name in _LOOKING):
         return
-    if collection.settings.plan:
+    experiments = [item for item in session.items if hooks.is_experiment(item, getattr(item, "fixturenames", ()))]
+    if not experiments or hooks.items.settings.plan:
         return
     from .running import Running
 
-    collection.prepare()
-    session.config.pluginmanager.register(Running(collection), "parallel_energy_running")
-    if not (collection.settings.disable or hasattr(session.config, "workerinput")):
+    items = hooks.items
+    items.prepare()
+    is_worker = hasattr(config, "workerinput")
+    if not (is_worker or config.pluginmanager.hasplugin("parallel_energy_reporting")):
+        _register_reporting(config, items)
+    config.pluginmanager.register(Running(items), "parallel_energy_running")
+    if not (items.settings.disable or is_worker):
         from .live_progress import LiveProgress
 
-        names = frozenset(item.nodeid for item in session.items if collection.is_experiment(item))
         # Capture is suspended between items, so this is the terminal or the pipe that the person looks at.
-        live = LiveProgress(collection, names, os.dup(1))
-        session.config.pluginmanager.register(live, "parallel_energy_progress")
+        live = LiveProgress(items, frozenset(item.nodeid for item in experiments), os.dup(1))
+        config.pluginmanager.register(live, "parallel_energy_progress")

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..errors import ConfigError, ParallelEnergyError
-from ..plan.options import MARKERS
-from . import fixtures
-from .configuration import any_given, settings_from
+from .configuration import settings_from
+from .fixtures import asks_for_energy
 
 if TYPE_CHECKING:
     from ..plan.cells import CellParam, MarkedPlan
@@ -23,18 +22,15 @@ if TYPE_CHECKING:
     from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
-__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
+__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RUN_INPUT", "Items"]
 
-RECORD_PROPERTY = "energy.record"
-"""Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
 FINISHED_INPUT = "parallel_energy_finished"
-"""What a resumed run has finished already, as xdist's controller tells its workers."""
+"""The finished experiments of a resumed run, which xdist's controller sends to its workers."""
 LEFTOVERS_OUTPUT = "parallel_energy_leftovers"
-"""What a worker of xdist tells its controller of the leftover processes that it killed."""
+"""Sentences on the leftover processes that a worker of xdist killed, which it sends to its controller."""
 _CELL = "_energy_cell"
-_DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
 
 class Items:
@@ -42,21 +38,22 @@ class Items:
 
     Args:
         config: pytest's.
-
-    Raises:
-        pytest.UsageError: an option, environment variable or ini setting has a value that it cannot have.
+        given: ``True`` when the user set an option of this plugin.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, *, given: bool) -> None:
         self.config = config
         self._settings: Settings | None = None
         self._session: Run | None = None
-        self._given = any_given(config, os.environ)
-        self._measures_all = self._given and self.settings.measure_all
+        self._given = given
 
     @property
     def settings(self) -> Settings:
-        """The settings of this session."""
+        """The settings of this session.
+
+        Raises:
+            pytest.UsageError: an option, environment variable or ini setting has an invalid value.
+        """
         if self._settings is None:
             self._settings = settings_from(self.config, os.environ)
         return self._settings
@@ -72,16 +69,16 @@ class Items:
         if self._session is None:
             from ..run.session import Run
 
-            told = getattr(self.config, "workerinput", {})
+            worker_input = getattr(self.config, "workerinput", {})
             finished = None
-            if FINISHED_INPUT in told:
+            if FINISHED_INPUT in worker_input:
                 from ..plan.finished import Finished
 
-                finished = Finished.from_plain(told[FINISHED_INPUT])
+                finished = Finished.from_plain(worker_input[FINISHED_INPUT])
             self._session = Run(
                 self.settings,
                 self.config.rootpath,
-                run_folder=Path(told[RUN_INPUT]) if RUN_INPUT in told else None,
+                run_folder=Path(worker_input[RUN_INPUT]) if RUN_INPUT in worker_input else None,
                 arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
                 finished=finished,
             )
@@ -89,19 +86,17 @@ class Items:
 
     @property
     def has_session(self) -> bool:
-        """Whether there is anything to report or to close."""
+        """``True`` when there may be something to report or to close."""
         return self._session is not None
 
     # --- what an item is ---------------------------------------------------------------------------------------
 
     def is_experiment(self, item: pytest.Item, fixture_names: Iterable[str] | None = None) -> bool:
-        """Whether the item is measured: it asks for one of our fixtures, has one of our markers, or all are."""
-        if self._measures_all:
+        """Return whether the item is measured: it asks for one of our fixtures, has one of our markers, or all are."""
+        if self._given and self.settings.measure_all:
             return True
         names = getattr(item, "fixturenames", ()) if fixture_names is None else fixture_names
-        return any(_is_ours(item, name) for name in fixtures.FIXTURES.intersection(names)) or any(
-            mark.name in MARKERS for mark in item.iter_markers()
-        )
+        return asks_for_energy(item, names)
 
     def settings_of(self, item: pytest.Item) -> Settings:
         """Return the settings of one test.
@@ -177,15 +172,10 @@ class Items:
         """
         return self.session.cell(item.nodeid, self.settings_of(item), self.plan_of(item), self.param_of(item))
 
-    # --- hooks -------------------------------------------------------------------------------------------------
+    # --- collection -------------------------------------------------------------------------------------------------
 
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        """Collect an experiment file as a module of tests."""
-        if file_path.suffix.lower() not in _DOCUMENTS:
-            return None
-        own = Path(file_path.stem).suffix == ".energy"
-        if not (own or parent.session.isinitpath(file_path) or self._given):
-            return None
+    def collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Return an experiment file as a module of tests; ``None`` for any other file."""
         from ..plan.cells import profile_of
         from .experiment_files import ExperimentFile, is_experiment_file
 
@@ -201,14 +191,11 @@ class Items:
         )
         return found
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make one item of each repetition of each cell."""
-        item = metafunc.definition
-        if not self.is_experiment(item, metafunc.fixturenames):
-            return
+    def generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make one item of each repetition of each cell of an experiment."""
         from ..plan.cells import cells_of
 
+        item = metafunc.definition
         with _refused_at(item):
             settings = self.settings_of(item)
             plan = self.plan_of(item)
@@ -218,11 +205,13 @@ class Items:
         metafunc.fixturenames.append(_CELL)
         metafunc.parametrize(_CELL, cells, indirect=True, ids=[cell.id for cell in cells])
 
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Let ``-k learning_rate:0.0123`` find an item; start marked loads for a test that does not ask for them."""
-        names = getattr(item, "fixturenames", None)
-        if names is None or not self.is_experiment(item):
-            return
+    def add_keywords(self, item: pytest.Item, names: list[str]) -> None:
+        """Let ``-k learning_rate:0.0123`` find an item; start marked loads for a test that does not ask for them.
+
+        Args:
+            item: an experiment.
+            names: its fixtures; ``background_load`` is added for a marked load.
+        """
         values = self.param_of(item).values
         if values:
             from ..mutation.labels import value_label
@@ -254,16 +243,6 @@ class Items:
                 output[LEFTOVERS_OUTPUT] = leftover_lines(self.session.swept, self.session.unswept)
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
-
-
-def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
-    """Whether the fixture of that name is ours here: a suite may have its own called ``train``.
-
-    pytest has no public way to ask before set-up; without the private one the name decides.
-    """
-    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    definitions = known.get(fixture_name)
-    return not definitions or definitions[-1].func.__module__ == fixtures.__name__
 
 
 @contextmanager

@@ -25,13 +25,13 @@ _SUFFIXES = frozenset({".json", ".toml", ".yaml", ".yml"})
 _OWN = ".energy"
 """Files called ``*.energy.json`` and so on are collected wherever they lie."""
 _SETTINGS = ("repeats", "max_retries", "governor")
-"""What an entry may set as the ``energy`` marker does."""
+"""Settings that an entry may set as the ``energy`` marker does."""
 _TIMEOUT_SLACK_S = 900.0
-"""What set-up, tear-down and the load may take beside the trainings, before pytest-timeout ends the test."""
+"""Seconds for set-up, tear-down and the load, in addition to the trainings, before pytest-timeout ends the test."""
 
 
 def is_experiment_file(path: Path, *, named: bool, patterns: Iterable[str]) -> bool:
-    """Whether a file is collected: by its name, because it was named on the command line, or by the ini setting.
+    """Return whether pytest collects a file: for its name, because the command line names it, or by the ini setting.
 
     A YAML file that was named counts only if it looks like an experiment file: other plugins have YAML tests too.
     """

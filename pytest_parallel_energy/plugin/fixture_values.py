@@ -181,7 +181,7 @@ class Loads:
 
     @property
     def alive(self) -> bool:
-        """Whether the loop is running."""
+        """``True`` while the loop runs."""
         return self._first().alive
 
     @property

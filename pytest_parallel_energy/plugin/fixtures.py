@@ -1,21 +1,26 @@
-"""The fixtures. Each returns a part of the experiment that the plugin began for the test."""
+"""The fixtures. Each returns a part of the experiment that the plugin began for the test.
+
+PYTEST_DONT_REWRITE spares this module the rewriting of assertions by pytest: it has none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from ..errors import ParallelEnergyError
+from ..plan.options import MARKERS
 
 if TYPE_CHECKING:
+    from ..errors import ParallelEnergyError
     from ..run.experiment import Experiment, Trained
     from .fixture_values import CallWindow, DisabledLoads, Loads, UnmeasuredWindow
 
 __all__ = [
     "EXPERIMENT",
     "FIXTURES",
+    "asks_for_energy",
     "background_load",
     "energy_meter",
     "fail_with_message",
@@ -26,10 +31,27 @@ __all__ = [
 ]
 
 EXPERIMENT: pytest.StashKey[Experiment] = pytest.StashKey()
-"""Where an item keeps its experiment while it runs."""
+"""The key under which an item keeps its experiment while it runs."""
 
 FIXTURES = frozenset({"energy_meter", "background_load", "train", "hyperparameters", "record_metric"})
 """Tests that ask for one of these are experiments."""
+
+
+def asks_for_energy(item: pytest.Item, fixture_names: Iterable[str]) -> bool:
+    """Return whether a test uses one of the fixtures or markers of this plugin."""
+    return any(_is_ours(item, name) for name in FIXTURES.intersection(fixture_names)) or any(
+        mark.name in MARKERS for mark in item.iter_markers()
+    )
+
+
+def _is_ours(item: pytest.Item, fixture_name: str) -> bool:
+    """Return whether the fixture of that name is this plugin's: a suite may have its own called ``train``.
+
+    pytest has no public way to ask before set-up; without the private one the name decides.
+    """
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    definitions = known.get(fixture_name)
+    return not definitions or definitions[-1].func.__module__ == __name__
 
 
 def _experiment(request: pytest.FixtureRequest) -> Experiment:
@@ -70,6 +92,7 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
         with message_only():
             if experiment.cell.plan.loads:  # else an empty folder would be made
                 experiment.loads.start_marked(experiment.attempt.folder)
+        experiment.loads.may_start = True
         yield Loads(experiment)
     finally:
         experiment.loads.stop()
@@ -133,5 +156,9 @@ class message_only:  # noqa: N801 - reads as a statement at the call
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         __tracebackhide__ = True
+        if error is None:
+            return
+        from ..errors import ParallelEnergyError
+
         if isinstance(error, ParallelEnergyError):
             fail_with_message(error)

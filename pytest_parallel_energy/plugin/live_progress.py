@@ -1,4 +1,4 @@
-"""The live line, the heartbeat, and ``status.json``: where the run is, while it runs."""
+"""The live line, the heartbeat, and ``status.json``: the progress of the run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 
 from ..errors import ParallelEnergyError
 from ..run.progress import LiveFigures, Progress
-from .collection import RECORD_PROPERTY
 from .fixtures import EXPERIMENT
+from .report_records import records_of
 
 if TYPE_CHECKING:
     from ..run.experiment import Experiment
@@ -29,31 +29,31 @@ __all__ = ["LiveProgress", "Pace"]
 _ROOM = "\x1bD\x1b[A"
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
 _COLUMNS = 80
-"""Of a terminal that does not say."""
+"""Used for a terminal that does not report its width."""
 _STATUS_REST_S = 0.5
-"""Least time between two writes of status.json: a suite of short tests must not pay for a file a test."""
+"""Least time between two writes of status.json: a suite of short tests must not pay for one file per test."""
 _BOTTOM = "\x1b[999;1H\x1b[2K"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often what is told, in seconds: the line is redrawn, a heartbeat written, ``status.json`` replaced."""
+    """Seconds between two outputs of each kind: the line, the heartbeat and ``status.json``."""
 
     line_s: float = 1.0
     heartbeat_s: float = 60.0
     status_s: float = 10.0
     trouble_s: float = 3.0
-    """How often the loads are looked after."""
+    """Seconds between two checks of the loads."""
 
 
 class LiveProgress:
-    """Tells where the run is; in the process that reports, from a thread of its own while experiments run.
+    """The display of the progress: in the process that reports, from a thread of its own while experiments run.
 
     Args:
         collection: gives the session, its store and its settings.
         names: ids of the experiments to run; ``None`` where workers of xdist know them.
         fd: a descriptor of the terminal, free of pytest's capture; closed at the end.
-        pace: how often.
+        pace: seconds between outputs.
     """
 
     def __init__(self, collection: Items, names: Collection[str] | None, fd: int, pace: Pace | None = None) -> None:
@@ -61,33 +61,33 @@ class LiveProgress:
         self._names = names
         self._fd = fd
         self._pace = pace or Pace()
-        self._how = self._choose()
+        self._mode = self._choose_mode()
         self._progress = Progress.begin(None if names is None else len(names))
         self._item: pytest.Item | None = None
         self._last = (0.0, 0.0)
-        self._told: set[tuple[str, str]] = set()
+        self._reported_troubles: set[tuple[str, str]] = set()
         self._drawn = False
         self._status_due_s = 0.0
         self._joules: float | None = None
         self._measured = False
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._tick, name="energy-progress", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="energy-progress", daemon=True)
         self._thread.start()
 
-    def _choose(self) -> str:
-        how = self._collection.settings.progress
+    def _choose_mode(self) -> str:
+        wanted = self._collection.settings.progress
         if not self._collection.config.pluginmanager.hasplugin("terminalreporter"):
             return "off"
-        if how != "auto":
-            return how
+        if wanted != "auto":
+            return wanted
         return "line" if os.isatty(self._fd) and os.environ.get("TERM", "dumb") != "dumb" else "heartbeat"
 
-    # --- what happens --------------------------------------------------------------------------------------------
+    # --- the hooks ---------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Know the item that runs, for its window."""
+        """Remember the item that runs, for its window."""
         self._item = item
         try:
             return (yield)
@@ -96,7 +96,7 @@ class LiveProgress:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """An experiment starts."""
+        """Show that an experiment starts."""
         with self._lock:
             self._erase()
             if self._names is None or nodeid in self._names:
@@ -106,18 +106,17 @@ class LiveProgress:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Make room for what pytest prints; add up what the attempts used."""
+        """Clear the line for the output of pytest; add up the energy of the attempts."""
         with self._lock:
             self._erase()
-            for name, text in report.user_properties:
-                if name == RECORD_PROPERTY:
-                    self._measured = True
-                    joules = json.loads(str(text))["energy"]["total_j"]
-                    self._joules = None if joules is None or self._joules is None else self._joules + joules
+            for record in records_of(report):
+                self._measured = True
+                joules = record.energy.total_j
+                self._joules = None if joules is None or self._joules is None else self._joules + joules
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """An experiment has ended."""
+        """Count an experiment that has ended."""
         with self._lock:
             if self._measured or (self._names is not None and nodeid in self._names):
                 self._progress = self._progress.ends(self._joules if self._measured else 0.0, time.monotonic())
@@ -125,7 +124,7 @@ class LiveProgress:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Stop telling, before pytest prints its summary."""
+        """Stop the output before pytest prints its summary."""
         self._ended.set()
         self._thread.join()
         with self._lock:
@@ -133,43 +132,43 @@ class LiveProgress:
             self._write_status("finished")
         os.close(self._fd)
 
-    # --- what is told ----------------------------------------------------------------------------------------------
+    # --- the output --------------------------------------------------------------------------------------------------
 
-    def _tick(self) -> None:
+    def _run(self) -> None:
         began_s = time.monotonic()
         next_beat_s, next_status_s = began_s + self._pace.heartbeat_s, began_s + self._pace.status_s
-        seldom_s = min(self._pace.heartbeat_s, self._pace.status_s, self._pace.trouble_s)
-        period_s = self._pace.line_s if self._how == "line" else seldom_s
+        check_s = min(self._pace.heartbeat_s, self._pace.status_s, self._pace.trouble_s)
+        period_s = self._pace.line_s if self._mode == "line" else check_s
         while not self._ended.wait(period_s):
             now_s = time.monotonic()
             with self._lock:
-                self._tell_troubles()
-                if self._how == "line":
+                self._report_troubles()
+                if self._mode == "line":
                     self._draw(self._progress.line(self._read(), now_s))
-                elif self._how == "heartbeat" and now_s >= next_beat_s:
+                elif self._mode == "heartbeat" and now_s >= next_beat_s:
                     next_beat_s = now_s + self._pace.heartbeat_s
-                    self._say(f"\nenergy: {self._progress.line(self._read(), now_s)}\n")
+                    self._write(f"\nenergy: {self._progress.line(self._read(), now_s)}\n")
                 if now_s >= next_status_s:
                     next_status_s = now_s + self._pace.status_s
                     self._write_status("running")
 
-    def _tell_troubles(self) -> None:
-        """A load that crashes again and again is told at once: its test may have hours to go."""
+    def _report_troubles(self) -> None:
+        """Report a load that crashes repeatedly at once: its test may have hours to go."""
         experiment = self._experiment()
-        if experiment is None or self._how == "off":
+        if experiment is None or self._mode == "off":
             return
         for trouble in experiment.loads.troubles():
-            if (experiment.cell.nodeid, trouble) not in self._told:
-                self._told.add((experiment.cell.nodeid, trouble))
+            if (experiment.cell.nodeid, trouble) not in self._reported_troubles:
+                self._reported_troubles.add((experiment.cell.nodeid, trouble))
                 self._erase()
-                self._say(f"\nenergy: {experiment.cell.nodeid}: {trouble}\n")
+                self._write(f"\nenergy: {experiment.cell.nodeid}: {trouble}\n")
 
     def _experiment(self) -> Experiment | None:
         item = self._item
         return item.stash.get(EXPERIMENT, None) if item is not None else None
 
     def _read(self) -> LiveFigures:
-        """Watts since the last look, and joules of the open window."""
+        """Return the watts since the last reading, and the joules of the open window."""
         experiment = self._experiment()
         window = experiment.window if experiment is not None else None
         if window is None or self._progress.current is None:
@@ -190,16 +189,16 @@ class LiveProgress:
         with contextlib.suppress(OSError):
             columns = os.get_terminal_size(self._fd).columns
         columns = columns or _COLUMNS
-        self._say(f"{_ROOM}{_SAVE}{_BOTTOM}{text[: columns - 1]}{_RESTORE}")
+        self._write(f"{_ROOM}{_SAVE}{_BOTTOM}{text[: columns - 1]}{_RESTORE}")
         self._drawn = True
 
     def _erase(self) -> None:
         if self._drawn:
-            self._say(f"{_SAVE}{_BOTTOM}{_RESTORE}")
+            self._write(f"{_SAVE}{_BOTTOM}{_RESTORE}")
             self._drawn = False
 
-    def _say(self, text: str) -> None:
-        # A terminal that is gone, or a pipe that nobody reads, is no reason to disturb a measurement.
+    def _write(self, text: str) -> None:
+        # A terminal that is gone, or a closed pipe, must not disturb a measurement.
         with contextlib.suppress(OSError):
             os.write(self._fd, text.encode("utf-8", "replace"))
 

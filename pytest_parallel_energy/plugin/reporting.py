@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError, RecordError
-from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RECORD_PROPERTY, RUN_INPUT
+from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RUN_INPUT
+from .report_records import detach_records
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -52,7 +53,7 @@ class Reporting:
         self._unstored: list[Record] = []
         """Records for which no results folder could be made."""
         self._handlers: dict[int, Any] = {}
-        self._told = False
+        self._table_printed = False
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Find the reference of the comparison, before hours of training, and before the run itself is the latest.
@@ -78,7 +79,7 @@ class Reporting:
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker of xdist the run's results folder; from now on a signal may have records to save."""
         session = self._collection.session
-        self._take_signals()
+        self._handle_signals()
         node.workerinput[RUN_INPUT] = str(session.run_folder)
         if session.resumed_folder is not None:
             node.workerinput[FINISHED_INPUT] = session.finished.to_plain()
@@ -91,7 +92,7 @@ class Reporting:
         lines = getattr(node, "workeroutput", {}).get(LEFTOVERS_OUTPUT, ())
         self.problems.extend(line for line in lines if line not in self.problems)
 
-    def _take_signals(self) -> None:
+    def _handle_signals(self) -> None:
         """Make SIGTERM and SIGHUP end xdist's controller in order, as they end a session without xdist."""
         if self._handlers or threading.current_thread() is not threading.main_thread():
             return
@@ -109,18 +110,15 @@ class Reporting:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the records that a report carries to the disk; JUnit gets their figures instead."""
-        carried = [text for name, text in report.user_properties if name == RECORD_PROPERTY]
-        if not carried:
+        records = detach_records(report)
+        if not records:
             return
-        from ..records.codec import decode
         from ..reports.junit import junit_properties
 
-        report.user_properties[:] = [pair for pair in report.user_properties if pair[0] != RECORD_PROPERTY]
-        for text in carried:
-            record = decode(str(text).encode())
+        for record in records:
             self._keep(record)
         self._begin_progress()
-        report.user_properties.extend(junit_properties(record))
+        report.user_properties.extend(junit_properties(records[-1]))
 
     def _begin_progress(self) -> None:
         """Show the progress under xdist, once it is known that the run measures."""
@@ -141,9 +139,9 @@ class Reporting:
                 store.append(record)
             except RecordError as error:
                 self.problems.append(str(error))
-        self._pass_on(record)
+        self._announce(record)
 
-    def _pass_on(self, record: Record) -> None:
+    def _announce(self, record: Record) -> None:
         """Give the record to other plugins; an error in one of them must not lose a record or end the session."""
         self.records.append(record)
         config = self._collection.config
@@ -166,7 +164,7 @@ class Reporting:
             if has_session and (self._unstored or self._collection.session.has_store):
                 closed = self._close(int(session.exitstatus))  # a resume with nothing left to do has succeeded by now
                 for record in closed.adopted:
-                    self._pass_on(record)
+                    self._announce(record)
                 self.problems.extend(closed.problems)
                 if self._collection.session.has_store:
                     self._conclude()
@@ -279,23 +277,23 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table."""
-        if self._told or not (self.records or self.problems):
+        if self._table_printed or not (self.records or self.problems):
             return
         from ..reports.terminal_table import render_table
 
-        self._told = True
+        self._table_printed = True
         terminalreporter.section("energy")
         width = terminalreporter.config.get_terminal_writer().fullwidth
         for line in render_table(self.records, width=width):
             terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
-        self._tell_loads(terminalreporter)
+        self._print_loads(terminalreporter)
         for problem in self.problems:
             terminalreporter.write_line(f"problem: {problem}", red=True)
         if self._conclusion is not None:
-            self._tell_conclusion(terminalreporter, self._conclusion)
+            self._print_conclusion(terminalreporter, self._conclusion)
         terminalreporter.write_line(f"results: {self._collection.session.run_folder}")
 
-    def _tell_loads(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def _print_loads(self, terminalreporter: pytest.TerminalReporter) -> None:
         from ..reports.load_lines import render_loads
 
         lines = render_loads(self.records)
@@ -306,7 +304,7 @@ class Reporting:
             terminalreporter.write_line(f"  {line.text}", **_MARKUP.get(line.severity, {}))
 
     @staticmethod
-    def _tell_conclusion(terminalreporter: pytest.TerminalReporter, conclusion: Conclusion) -> None:
+    def _print_conclusion(terminalreporter: pytest.TerminalReporter, conclusion: Conclusion) -> None:
         for sentence in conclusion.costs:
             terminalreporter.write_line(sentence)
         if conclusion.comparison:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import signal
 import threading
 import traceback
@@ -18,8 +19,8 @@ from ..processes.controller import controller_has_ended
 from ..records.record import Status
 from ..run.experiment import Experiment
 from ..run.ready_host import ReadyHost
-from .collection import RECORD_PROPERTY
 from .fixtures import EXPERIMENT, fail_with_message, message_only
+from .report_records import attach_records
 
 if TYPE_CHECKING:
     from ..plan.limits import Limit
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["Running"]
 
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-_LEAD_S = 0.5
-"""The record of a timeout that ends the process is written so long before it: a write and a sync take milliseconds."""
+_TIMEOUT_LEAD_S = 0.5
+"""The record is written so many seconds before a timeout ends the process: a write and a sync take milliseconds."""
 _REASON_LENGTH = 500
-_BEAT_S = 1.0
+_HEARTBEAT_S = 1.0
 _BEATS_PER_TEMPERATURE = 5
 """Reading a GPU takes milliseconds under the driver's lock, and temperatures change slowly."""
 _BEATS_PER_RECORD = 10
@@ -56,6 +57,7 @@ class Running:
         self._refusal: str | None = None
         self._ended = threading.Event()
         self._heartbeat: threading.Thread | None = None
+        self._pid = os.getpid()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -87,7 +89,7 @@ class Running:
         """Begin the experiment before the fixtures are set up."""
         if not self._collection.is_experiment(item):
             return
-        self._take_signals()
+        self._handle_signals()
         if self._refusal is not None:
             pytest.fail(self._refusal, pytrace=False)
         collection = self._collection
@@ -134,11 +136,15 @@ class Running:
         if report.when == "teardown":
             self._experiment = None
             try:
-                _attach_records(experiment, report)
+                attach_records(report, experiment.finish(), as_text=self._reports_leave_process())
             except Exception:  # noqa: BLE001 - an error of the plugin fails this test; it must not end the session
                 report.outcome = "failed"
                 report.longrepr = f"the record could not be made:\n{traceback.format_exc()}"
         return report
+
+    def _reports_leave_process(self) -> bool:
+        """Return whether reports are sent to another process: by a worker of xdist, or by a forked child."""
+        return os.getpid() != self._pid or hasattr(self._collection.config, "workerinput")
 
     @staticmethod
     def _note(experiment: Experiment, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
@@ -159,14 +165,14 @@ class Running:
         """Before pytest-timeout's thread method ends the process with ``os._exit``, keep what is known."""
         if settings.method != "thread" or not self._collection.is_experiment(item):
             return
-        delay_s = max(settings.timeout - _LEAD_S, settings.timeout * 0.9)
+        delay_s = max(settings.timeout - _TIMEOUT_LEAD_S, settings.timeout * 0.9)
         self._exit_timer = threading.Timer(delay_s, self._record_timeout, (item, settings.timeout))
         self._exit_timer.daemon = True
         self._exit_timer.start()
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_cancel_timer(self) -> None:
-        """The item ended in time."""
+        """Cancel the timer: the item ended in time."""
         if self._exit_timer is not None:
             self._exit_timer.cancel()
             self._exit_timer = None
@@ -178,13 +184,13 @@ class Running:
 
     def _start_heartbeat(self) -> None:
         if self._heartbeat is None:
-            self._heartbeat = threading.Thread(target=self._beat, name="energy-heartbeat", daemon=True)
+            self._heartbeat = threading.Thread(target=self._run_heartbeat, name="energy-heartbeat", daemon=True)
             self._heartbeat.start()
 
-    def _beat(self) -> None:
+    def _run_heartbeat(self) -> None:
         """Note the temperatures, and every ten seconds the joules so far, in case the process is killed."""
         for count in itertools.count(1):
-            if self._ended.wait(_BEAT_S):
+            if self._ended.wait(_HEARTBEAT_S):
                 return
             experiment = self._experiment
             if experiment is None:
@@ -195,7 +201,7 @@ class Running:
                 with contextlib.suppress(ParallelEnergyError):  # a full disk: the record itself will say so
                     experiment.keep_heartbeat()
 
-    def _take_signals(self) -> None:
+    def _handle_signals(self) -> None:
         """Make SIGTERM and SIGHUP end the session with tear-down, records and JUnit. pytest handles SIGINT."""
         if self._handlers or threading.current_thread() is not threading.main_thread():
             return
@@ -213,7 +219,7 @@ class Running:
             with contextlib.ExitStack() as last:  # each of these is done even if another one fails
                 last.callback(self._close_session)
                 last.callback(self._ready_host.leave)
-                last.callback(self._give_signals_back)
+                last.callback(self._restore_signals)
                 last.callback(self._keep_interrupted)
                 last.callback(self._stop_heartbeat)
 
@@ -238,17 +244,10 @@ class Running:
         except ParallelEnergyError as error:  # a sensor of a plug-in; the records are kept
             self._print_line(str(error))
 
-    def _give_signals_back(self) -> None:
+    def _restore_signals(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
-
-
-def _attach_records(experiment: Experiment, report: pytest.TestReport) -> None:
-    from ..records.codec import encode
-
-    for record in experiment.finish():
-        report.user_properties.append((RECORD_PROPERTY, encode(record).decode()))
 
 
 def _end_session(number: int, _frame: FrameType | None) -> None:

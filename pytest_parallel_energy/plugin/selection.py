@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ConfigError, ParallelEnergyError, RecordError
-from .collection import RECORD_PROPERTY
+from .report_records import records_of
 
 if TYPE_CHECKING:
     from ..plan.budget import EnergyBudget
@@ -261,11 +261,8 @@ class Sweeping:
         """Count the energy of each record. Runs before the hook that takes the records off the report."""
         if self._budget is None:
             return
-        from ..records.codec import decode
-
-        for name, text in report.user_properties:
-            if name == RECORD_PROPERTY:
-                self._budget.add(decode(str(text).encode()))
+        for record in records_of(report):
+            self._budget.add(record)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:

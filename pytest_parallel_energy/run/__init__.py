@@ -1,1 +1,1 @@
-"""What happens while experiments run: session, host preparation, experiment, loads, conclusion."""
+"""The parts of a run: session, host preparation, experiment, loads, conclusion."""

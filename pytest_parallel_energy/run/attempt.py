@@ -23,7 +23,7 @@ from ..records.record import Attribution, HostPart, Phase, Record, Status, Workl
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
 from .held_end import HeldEnd, reading_flags
-from .record_parts import energy_part, meter_part, trained_part, workload_part
+from .record_parts import energy_part, finite_or_none, meter_part, trained_part, workload_part
 
 if TYPE_CHECKING:
     from ..energy.window import Window
@@ -80,7 +80,7 @@ class Attempt:
     status: Status = Status.PASSED
     reason: str | None = None
     is_over: bool = False
-    """Whether the final record is being made."""
+    """``True`` from the moment at which the final record is made."""
     record_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat(timespec="milliseconds"))
     started_s: float = field(default_factory=time.monotonic)
@@ -160,7 +160,7 @@ class Attempt:
 
     @property
     def is_open(self) -> bool:
-        """Whether the window is open now."""
+        """``True`` while the window is open."""
         return self.window is not None and self.result is None
 
     def open_window(self) -> None:
@@ -273,7 +273,7 @@ class Attempt:
             duration_s=time.monotonic() - self.started_s,
             folder=store.relative(self._folder) if self._folder is not None and self._folder_is_kept else None,
             labels=cell.settings.labels(),
-            metrics=dict(self.metrics),
+            metrics=finite_or_none(self.metrics),
             workload=self._workload_part(),
             energy=energy,
             background=self.loads.parts(),

@@ -68,7 +68,7 @@ class Conclusion:
 
     @property
     def failed(self) -> bool:
-        """Whether the gate closed."""
+        """``True`` when the gate closed."""
         return bool(self.closed)
 
 

@@ -67,7 +67,7 @@ class Experiment:
 
     @property
     def measured(self) -> bool:
-        """Whether windows are opened and records kept."""
+        """``True`` when windows are opened and records kept."""
         return not self.cell.settings.disable
 
     @property
@@ -224,7 +224,7 @@ class Experiment:
         attempt = self.attempt
         only_training = attempt.trainings == 1 and attempt.is_open
         if not (only_training and self.run.open_meter().open_windows == [attempt.window]):
-            attempt.flags.append(f"a training failed and was tried again within this measurement: {failed.reason}")
+            attempt.flags.append(f"a training failed and was retried within this measurement: {failed.reason}")
             return
         attempt.close_window()
         with self._writing:

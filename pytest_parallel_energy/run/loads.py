@@ -46,6 +46,8 @@ class ExperimentLoads:
         self._cell = cell
         self._beside = BesideLoad()
         self._window_is_open = False
+        self.may_start = bool(cell.plan.loads)
+        """``True`` when the test can start loads in its window. Without any, no CPU times are read around it."""
 
     @property
     def loads(self) -> list[BackgroundLoad]:
@@ -120,7 +122,8 @@ class ExperimentLoads:
 
     def before_window(self) -> None:
         """Note the CPU time of the loads, immediately before the window opens."""
-        self._run.legs.open_window(self._beside, self.loads)
+        if self.may_start or self.started:
+            self._run.legs.open_window(self._beside, self.loads)
 
     def window_opened(self) -> None:
         """Start counting coverage."""
@@ -132,7 +135,8 @@ class ExperimentLoads:
         """Note coverage and CPU time of the loads at a moment at which the window may close."""
         for load in self.loads:
             load.window_closed()
-        self._run.legs.note_end(self._beside, self.loads)
+        if self._beside.opened is not None:
+            self._run.legs.note_end(self._beside, self.loads)
 
     def continue_window(self) -> None:
         """Forget the moment that was held, because the test has more work in the window."""

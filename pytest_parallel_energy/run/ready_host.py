@@ -50,6 +50,7 @@ class ReadyHost:
         governor, self._governor = self._governor, None
         try:
             if governor is not None:
+                self._run.note_governor_change()
                 governor.restore()
         finally:
             if self._lock is not None:
@@ -76,6 +77,7 @@ class ReadyHost:
 
         self._governor = Governor(name, sysfs_root=Path(self._run.settings.sysfs_root))
         self._governor.set()
+        self._run.note_governor_change()
         return () if self._governor.problem is None else (self._governor.problem,)
 
     def _measure_idle(self) -> tuple[str, ...]:

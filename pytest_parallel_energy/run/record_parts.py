@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ __all__ = [
     "background_part",
     "command_identity",
     "energy_part",
+    "finite_or_none",
     "load_identity",
     "meter_part",
     "trained_part",
@@ -89,8 +91,13 @@ def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> Worklo
         train_s=result.train_s,
         cpu_s=result.cpu_s,
         flags=tuple(result.flags),
-        metrics=dict(result.metrics),
+        metrics=finite_or_none(result.metrics),
     )
+
+
+def finite_or_none(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """Return the numbers as a record has them: ``None`` for one that is not finite, because JSON has none."""
+    return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
 
 
 def energy_part(result: WindowResult | None, trace: str | None) -> WindowResult:

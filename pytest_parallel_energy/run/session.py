@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import tempfile
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from .legs import LegBook
 
 __all__ = ["Run", "refusals_in_words", "sensors_in_words"]
+
+_GOVERNOR_AGE_S = 10.0
+"""Reading the governor of each of hundreds of CPUs takes milliseconds, which a suite of short tests must not pay."""
 
 
 class Run:
@@ -62,6 +66,8 @@ class Run:
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._host_now: HostPart | None = None
+        self._host_read_s = 0.0
 
     @cached_property
     def registry(self) -> Registry:
@@ -223,8 +229,9 @@ class Run:
     @property
     def has_store(self) -> bool:
         """``True`` when a results folder was made: by this process, or by a worker whose first test did not end."""
-        made_by_worker = self.resumed_folder is None and "run_folder" in self.__dict__ and self.run_folder.is_dir()
-        return self._store is not None or made_by_worker
+        if self._store is not None:
+            return True
+        return self.resumed_folder is None and "run_folder" in self.__dict__ and self.run_folder.is_dir()
 
     @property
     def results_dir(self) -> Path:
@@ -240,11 +247,19 @@ class Run:
         return host_facts(gpus=read_gpus(), source=self.root)
 
     def host_now(self) -> HostPart:
-        """Return the facts of this machine, with the governor that is in force now."""
-        from ..host.governor import read_governors
+        """Return the facts of this machine, with the governor in force, which is read again every ten seconds."""
+        now_s = time.monotonic()
+        if self._host_now is None or now_s - self._host_read_s > _GOVERNOR_AGE_S:
+            from ..host.governor import read_governors
 
-        governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
-        return dataclasses.replace(self.host, governor="+".join(governors)) if governors else self.host
+            governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
+            self._host_now = dataclasses.replace(self.host, governor="+".join(governors)) if governors else self.host
+            self._host_read_s = now_s
+        return self._host_now
+
+    def note_governor_change(self) -> None:
+        """Read the governor again for the next attempt: this session has set or restored it."""
+        self._host_now = None
 
     @property
     def threads(self) -> int:
@@ -290,7 +305,7 @@ class Run:
         estimated = [sensor.description.name for sensor in meter.sensors if sensor.description.quality == "estimated"]
         if estimated or not meter.sensors:
             problem = f"{', '.join(estimated)} is only an estimate" if estimated else "no sensor can be read here"
-            raise ConfigError(f"--energy-strict: {problem} ({reasons}); --energy-doctor says what would mend it")
+            raise ConfigError(f"--energy-strict: {problem} ({reasons}); --energy-doctor says how to fix it")
 
     def close(self) -> None:
         """Close the sensors, remove temporary files, and leave the run as a worker does.

@@ -95,7 +95,7 @@ class PowercapTree:
         os.truncate(self.folder(path) / "energy_uj", 0)
 
     def set_now(self, path: str, energy_uj: int) -> None:
-        """Let a running counter go on from this value."""
+        """Set a running counter to this value, from which it continues."""
         (zone,) = (zone for zone in self.zones if zone.path == path)
         self._shift_uj[path] = energy_uj - self._passed_uj(zone)
 

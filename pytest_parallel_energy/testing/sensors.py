@@ -103,7 +103,7 @@ class PowerProfile:
 
 
 class FaultKind(enum.StrEnum):
-    """What goes wrong while a fault lasts."""
+    """The effect of a fault while it lasts."""
 
     RAISES = "raises"
     """Reading fails."""
@@ -131,7 +131,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """How far a fake sensor is from perfect. The default is perfect: continuous, exact, in microjoules."""
+    """The imperfections of a fake sensor. The default is perfect: continuous, exact, in microjoules."""
 
     update_interval_s: float | None = None
     """The value changes on this grid; ``None``: with every reading."""
@@ -178,11 +178,11 @@ class FakeSensor:
         self._part_time = (0, 0.0)
         self.closed = False
         self.reads = 0
-        """How often it was read."""
+        """Number of readings so far."""
 
     @property
     def description(self) -> SensorDescription:
-        """What the sensor claims to be."""
+        """The description that the sensor gives of itself."""
         return self._description
 
     def read(self) -> Reading:

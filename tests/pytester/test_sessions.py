@@ -215,7 +215,7 @@ def test_a_retry_does_not_cut_what_is_measured_as_a_whole(project, monkeypatch, 
     assert (record["attempt"], record["status"]) == (1, "passed")
     assert [inner["name"] for inner in record["energy"]["windows"]] == windows
     assert all(0 <= inner["start_s"] <= record["energy"]["window_s"] for inner in record["energy"]["windows"])
-    assert any("tried again" in flag and "first time fails" in flag for flag in record["meter"]["flags"])
+    assert any("retried" in flag and "first time fails" in flag for flag in record["meter"]["flags"])
     logs = sorted(path.read_text() for path in project.run_folder.glob("experiments/*/**/training.log"))
     assert sum("first time fails" in log for log in logs) == 1
 
@@ -238,7 +238,7 @@ def test_a_training_of_a_fixture_is_tried_again(project, monkeypatch, how):
     if not how:
         (record,) = project.records()
         assert record["energy"]["windows"] == []
-        assert any("tried again" in flag for flag in record["meter"]["flags"])
+        assert any("retried" in flag for flag in record["meter"]["flags"])
 
 
 def test_a_window_that_was_never_closed_ends_with_its_test(project):

@@ -211,7 +211,7 @@ def test_a_retry_inside_a_window_of_the_test_is_part_of_it(world):
         assert experiment.train(None, None, {}).attempts == 2
     experiment.close_window()
     (record,) = experiment.finish()
-    assert any("tried again within this measurement: " in flag for flag in record.meter.flags)
+    assert any("retried within this measurement: " in flag for flag in record.meter.flags)
 
 
 def test_trainings_without_success(world):

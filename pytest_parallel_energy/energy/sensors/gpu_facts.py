@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import SensorError, SensorUnavailableError
 from ...records.record import GpuPart
 from ...units import W_PER_MW
-from .nvml import list_gpus
-from .nvml_devices import GpuIdentity, visible_gpus
-from .nvml_library import NvmlLibrary
+from .presence import nvml_is_loadable
+
+if TYPE_CHECKING:
+    from .nvml_devices import GpuIdentity
+    from .nvml_library import NvmlLibrary
 
 __all__ = ["read_gpus"]
-
-_LIBRARY = "libnvidia-ml.so.1"
-"""The name under which the driver installs NVML, and under which ``nvidia-ml-py`` loads it."""
 
 
 def read_gpus(environment: Mapping[str, str] = os.environ) -> tuple[GpuPart, ...]:
@@ -26,9 +24,13 @@ def read_gpus(environment: Mapping[str, str] = os.environ) -> tuple[GpuPart, ...
     Takes about 0.1 ms on a machine without NVIDIA's library; with it, the time that ``nvmlInit`` takes.
     """
     try:
-        ctypes.CDLL(_LIBRARY)  # first, because importing the binding costs 20 ms
-    except OSError:
+        nvml_is_loadable()
+    except SensorUnavailableError:
         return ()
+    from .nvml import list_gpus
+    from .nvml_devices import visible_gpus
+    from .nvml_library import NvmlLibrary
+
     try:
         library = NvmlLibrary.load()
     except SensorUnavailableError:
