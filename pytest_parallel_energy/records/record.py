@@ -135,7 +135,7 @@ class LoadReport:
     batch_sizes: tuple[int, ...] = ()
     """Where the batch was fitted to the memory: all its sizes, in order, each change once."""
     level: str | None = None
-    """What a control loop held: ``intensity`` (a share) or ``target_gpu_utilisation`` (percent); ``None``: neither."""
+    """Quantity that a control loop held: ``intensity`` (a share), ``target_gpu_utilisation`` (percent) or ``None``."""
     level_asked: float | None = None
     level_reached: float | None = None
     level_u95: float | None = None
@@ -147,7 +147,7 @@ class LoadReport:
     stop: str | None = None
     """``graceful`` or ``forced``; ``lost`` when its guard was killed."""
     container: str | None = None
-    """What isolated the processes: ``namespace``, ``cgroup`` or ``subreaper``."""
+    """Means that isolated the processes: ``namespace``, ``cgroup`` or ``subreaper``."""
     flags: tuple[str, ...] = ()
 
 
@@ -180,7 +180,7 @@ class Attribution:
     interference_j: float | None = None
     """Joules together beyond the sum of both alone at the same rates; ``None`` without both solo legs."""
     slowdown_ratio: float | None = None
-    """How many times longer the foreground took than alone."""
+    """Time of the foreground over its time alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

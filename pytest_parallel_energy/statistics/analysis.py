@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPair:
-    """One workload with the same values, alone and beside a load."""
+    """One workload with the same values, alone and with a concurrent load."""
 
     alone: Cell
     beside: Cell
@@ -33,25 +33,25 @@ class LoadPair:
 
     @property
     def slowdown(self) -> float | None:
-        """Time beside the load over time alone."""
+        """Time with the load over time alone."""
         return _ratio(self.beside.mean_s(), self.alone.mean_s())
 
     @property
     def inflation(self) -> float | None:
-        """Energy of the whole machine beside the load over energy alone: the load's own energy is in it."""
+        """Energy of the whole machine with the load over energy alone: the load's own energy is in it."""
         return _ratio(self.beside.energy().value, self.alone.energy().value)
 
     @property
     def foreground_j(self) -> float | None:
-        """The foreground's share beside the load, where it was attributed."""
+        """The foreground's share of the energy with the load, where it was attributed."""
         return _mean([value_of(record, "foreground_j") for record in self.beside.sample])
 
     @property
     def interference_w(self) -> float | None:
-        """Watts beside the load that neither needs alone; ``None`` unless idle and the load alone were measured.
+        """Watts with the load that neither needs alone; ``None`` unless idle and the load alone were measured.
 
-        ``(P_FB - P_0) - (P_F - P_0) / slowdown - (P_B - P_0)``. That the load does as many rounds a second beside the
-        foreground as alone is a convention, because its rate alone is not measured.
+        ``(P_FB - P_0) - (P_F - P_0) / slowdown - (P_B - P_0)``. That the load does as many rounds per second with
+        the foreground as alone is a convention, because its rate alone is not measured.
         """
         both, alone = _mean_w(self.beside.sample), _mean_w(self.alone.sample)
         idle_w = _mean([_idle_w(record) for record in self.beside.sample])
@@ -71,18 +71,18 @@ class HyperparameterEffect:
     """``alone``, or the names of the loads with their conditions."""
     name: str
     points: tuple[tuple[float, float, Cell], ...]
-    """(value, mean joules, cell), one a cell that has both."""
+    """(value, mean joules, cell), one per cell that has both."""
     correlation: Correlation | None
     """Spearman's, over cells, p corrected over all effects; ``None`` below four cells."""
 
 
 def load_names(cell: Cell) -> str:
-    """The loads beside a cell with the conditions that their record has, or ``alone``."""
+    """Return the names of the loads of a cell with the conditions that their record has, or ``alone``."""
     return " + ".join(map(_name_of_load, cell.sample[0].background)) or "alone"
 
 
 def _name_of_load(load: LoadReport) -> str:
-    """A load at half of its time is another load than one at full: a chart must not join the two.
+    """Return a load's name with its conditions: at half intensity it is another load than at full.
 
     >>> _name_of_load(LoadReport(name="toy/net", level="intensity", level_asked=0.5, devices="0"))
     'toy/net (intensity 0.5, devices 0)'
@@ -95,7 +95,7 @@ def _name_of_load(load: LoadReport) -> str:
 
 
 def workload_name(cell: Cell) -> str:
-    """``repository/model`` (with ``@profile``), or the test's own name."""
+    """Return ``repository/model`` (with ``@profile``), or the test's own name."""
     workload = cell.sample[0].workload
     if workload is None:
         return cell.name.partition("[")[0]
@@ -103,7 +103,7 @@ def workload_name(cell: Cell) -> str:
 
 
 def load_pairs(cells: Sequence[Cell]) -> tuple[LoadPair, ...]:
-    """Each cell beside a load with the cell of the same workload, values and machine that ran alone."""
+    """Return each cell with a load, paired with the cell that did the same work alone."""
     alone = {_same_but_load(cell): cell for cell in cells if not cell.sample[0].background}
     return tuple(
         LoadPair(alone=other, beside=cell)
@@ -134,7 +134,7 @@ def hyperparameter_effects(cells: Sequence[Cell]) -> tuple[HyperparameterEffect,
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> frozenset[int]:
-    """Positions of the points that none beats: (cost, value) with less cost and more value.
+    """Return the positions of the points that no other beats: (cost, value) with less cost and more value.
 
     >>> sorted(pareto_front([(1.0, 0.5), (2.0, 0.9), (3.0, 0.8), (1.0, 0.4)]))
     [0, 1]

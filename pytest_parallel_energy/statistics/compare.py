@@ -44,7 +44,7 @@ class Row:
     threshold: Threshold
     verdict: Verdict = Verdict.INCONCLUSIVE
     reason: str = ""
-    """What stands behind the verdict, in a few words."""
+    """Reason for the verdict, in a few words."""
 
     @property
     def change_ratio(self) -> float | None:
@@ -72,7 +72,7 @@ class Comparison:
     only_old: tuple[str, ...] = ()
     only_new: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    """What a reader must know about the comparison as a whole, in sentences."""
+    """Sentences about the comparison as a whole."""
 
     @property
     def inconclusive(self) -> tuple[Row, ...]:
@@ -90,7 +90,7 @@ class _Pair:
     old: Cell
     new: Cell
     obstacle: str = ""
-    """Why the two cannot be compared; empty when they can."""
+    """Reason why the two cannot be compared; empty when they can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def compare_runs(
 
 
 def comparable(record: Record) -> Record:
-    """What a comparison needs of a record: about a fifth of its memory, which counts from 100 000 of them on."""
+    """Return what a comparison needs of a record: a fifth of its memory, which counts from 100 000 records on."""
     workload = record.workload
     return replace(
         record,
@@ -150,7 +150,7 @@ def default_threshold(quantity: str) -> Threshold:
 
 
 def _matched(old: Sequence[Cell], new: Sequence[Cell]) -> tuple[list[_Pair], tuple[str, ...], tuple[str, ...]]:
-    """Pairs by cell; what is left by name, which then lacks the same host, values or load."""
+    """Return the pairs by cell, and by name for the rest, which then differ in host, values or load."""
     olds = {cell.cell: cell for cell in old}
     pairs = [_Pair(old=olds.pop(cell.cell), new=cell) for cell in new if cell.cell in olds]
     paired = {pair.new.cell for pair in pairs}

@@ -30,7 +30,7 @@ class Mean:
     value: float | None
     u95: float | None
     n: int
-    """How many values it is the mean of."""
+    """Number of values that it is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def n(self) -> int:
-        """How many attempts count."""
+        """Number of attempts that count."""
         return len(self.passed)
 
     @cached_property
@@ -77,20 +77,20 @@ class Cell:
         return max((record.energy.quality for record in self.sample), key=_rank)
 
     def mean_s(self) -> float:
-        """Mean duration in seconds: of the window where there is one, else of the test."""
+        """Return the mean duration in seconds: of the window where there is one, else of the test."""
         return statistics.fmean(_seconds(record) for record in self.sample)
 
     def energy(self) -> Mean:
-        """Mean joules of the total."""
+        """Return the mean joules of the total."""
         return mean_of([(r.energy.total_j, r.energy.total_u95_j) for r in self.sample])
 
     def part_j(self, name: str) -> float | None:
-        """Mean joules of ``cpu``, ``gpu`` or ``dram``; ``None`` unless each record of the sample has it."""
+        """Return the mean joules of ``cpu``, ``gpu`` or ``dram``; ``None`` unless each record of the sample has it."""
         values = [getattr(record.energy, f"{name}_j") for record in self.sample]
         return None if any(value is None for value in values) else statistics.fmean(values)
 
     def metrics(self) -> dict[str, float | None]:
-        """Mean of each metric over the records that report it, ``None`` where one of them is unknown."""
+        """Return the mean of each metric over the records that report it; ``None`` where one is unknown."""
         values: dict[str, list[float | None]] = {}
         for record in self.sample:
             for name, value in all_metrics(record).items():
@@ -99,12 +99,12 @@ class Cell:
 
 
 def all_metrics(record: Record) -> dict[str, float | None]:
-    """The training's metrics and the test's own, which win where both have a name."""
+    """Return the training's metrics and the test's own, which win where both have a name."""
     return {**(record.workload.metrics if record.workload else {}), **record.metrics}
 
 
 def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
-    """The cells of ``records`` in the order in which each first appears."""
+    """Return the cells of ``records`` in the order in which each first appears."""
     grouped: dict[str, list[Record]] = {}
     for record in records:
         grouped.setdefault(record.cell, []).append(record)
@@ -114,7 +114,7 @@ def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
 
 
 def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:
-    """The mean of (value, half-width of its 95 % interval) pairs, at least one.
+    """Return the mean of (value, half-width of its 95 % interval) pairs, at least one.
 
     Spread and measurement add in quadrature: ``t * s / sqrt(n)`` for the spread of the repeats (Student), and the mean
     of the half-widths for the meter, because most of it is gain, which is the same in each repeat and does not average
@@ -132,13 +132,13 @@ def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:
 
 
 def sample_sd(values: Sequence[float]) -> float:
-    """Standard deviation of two values or more (n - 1): in floats, 50 times as fast as ``statistics.stdev``."""
+    """Return the standard deviation of two values or more (n - 1), in floats: 50 times as fast as ``statistics``."""
     mean = statistics.fmean(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def t_quantile(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t for 1 or more degrees of freedom, to three decimals.
+    """Return the 97.5 % quantile of Student's t for 1 or more degrees of freedom, to three decimals.
 
     Above 30 by the expansion of Abramowitz and Stegun, 26.7.5.
 
@@ -155,7 +155,7 @@ _REPETITION = re.compile(r"(^|-)(rep|warmup)\d+$")
 
 
 def short_name(nodeid: str) -> str:
-    """A test's id without its file and without the part of its parameters that counts repetitions.
+    """Return a test's id without its file and without the part of its parameters that counts repetitions.
 
     >>> short_name("experiments/test_a.py::test_lr[lr=0.1-bg=toy/net-rep0]")
     'test_lr[lr=0.1-bg=toy/net]'
@@ -171,7 +171,7 @@ def short_name(nodeid: str) -> str:
 
 
 def worst_quality(energies: Iterable[WindowResult]) -> str:
-    """The worst quality among some windows; ``missing`` for none."""
+    """Return the worst quality among some windows; ``missing`` for none."""
     return max((energy.quality for energy in energies), key=_rank, default="missing")
 
 

@@ -1,4 +1,4 @@
-"""What can be compared, charted and exported: the numbers of a record by name."""
+"""The numbers of a record by name: everything that can be compared, charted and exported."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SPECpower results): a model's gain cancels between two runs of one machine, its 
 
 
 def value_of(record: Record, quantity: str) -> float | None:
-    """The record's value; ``None`` where it is unknown or the record has no such metric."""
+    """Return the record's value; ``None`` where it is unknown or the record has no such metric."""
     if quantity == "seconds":
         return record.duration_s if record.energy.window_s is None else record.energy.window_s
     if quantity not in QUANTITIES:
@@ -50,7 +50,7 @@ def value_of(record: Record, quantity: str) -> float | None:
 
 
 def unit_of(quantity: str) -> str:
-    """``J``, ``W``, ``s``, or nothing for a metric.
+    """Return ``J``, ``W``, ``s``, or nothing for a metric.
 
     >>> unit_of("total_j"), unit_of("seconds"), unit_of("test_accuracy")
     ('J', 's', '')
@@ -120,14 +120,14 @@ def offset_j(old: Sequence[Record], new: Sequence[Record], quantity: str) -> flo
 
 
 def known_quantities(records: Iterable[Record]) -> tuple[str, ...]:
-    """All quantities that some record has a value of, energy first, then metrics in order of appearance."""
+    """Return all quantities that some record has, energy first, then metrics in order of appearance."""
     found = dict.fromkeys(name for record in records for name in all_metrics(record))
     return (*QUANTITIES, *found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """How much worse a quantity may get before a run fails."""
+    """The change of a quantity that fails a run."""
 
     quantity: str
     limit: float
