@@ -28,6 +28,7 @@ __all__ = [
     "Value",
     "WindowResult",
     "WorkloadPart",
+    "all_metrics",
 ]
 
 SCHEMA_VERSION = 1
@@ -248,3 +249,8 @@ class Record:
     background: tuple[LoadReport, ...] = ()
     meter: MeterPart = field(default_factory=MeterPart)
     host: HostPart = field(default_factory=HostPart)
+
+
+def all_metrics(record: Record) -> dict[str, float | None]:
+    """Return the training's metrics and the test's own, which win where both have a name."""
+    return {**(record.workload.metrics if record.workload else {}), **record.metrics}

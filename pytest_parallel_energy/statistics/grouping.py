@@ -5,13 +5,25 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..records.record import Phase, Record, Status, WindowResult
+from ..records.record import Phase, Record, Status, WindowResult, all_metrics
+from .measured_as import MeasuredAs, measured_as
 
-__all__ = ["Cell", "Mean", "group_cells", "mean_of", "sample_sd", "short_name", "t_quantile"]
+__all__ = [
+    "Cell",
+    "Mean",
+    "all_metrics",
+    "function_of",
+    "group_cells",
+    "mean_of",
+    "named_cells",
+    "sample_sd",
+    "short_name",
+    "t_quantile",
+]
 
 _QUALITIES = ("counter", "integrated", "apportioned", "estimated", "missing")
 """Best first: ``energy.result.Quality``, as records hold it."""
@@ -98,19 +110,54 @@ class Cell:
         return {name: _mean_or_none(found) for name, found in values.items()}
 
 
-def all_metrics(record: Record) -> dict[str, float | None]:
-    """Return the training's metrics and the test's own, which win where both have a name."""
-    return {**(record.workload.metrics if record.workload else {}), **record.metrics}
-
-
 def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
-    """Return the cells of ``records`` in the order in which each first appears."""
-    grouped: dict[str, list[Record]] = {}
-    for record in records:
-        grouped.setdefault(record.cell, []).append(record)
+    """Return the cells of ``records`` in the order in which each first appears.
+
+    Records of another test, of other code, or measured in another way are cells of their own, whose names say in what
+    they differ: a mean over both would be a mean of nothing. Attempts without a total stay with the first way.
+    """
+    found = [(record, (record.cell, function_of(record), record.code), measured_as(record)) for record in records]
+    first: dict[tuple[str | None, ...], MeasuredAs] = {}
+    for _, key, way in found:
+        if way is not None:
+            first.setdefault(key, way)
+    grouped: dict[tuple[object, ...], list[Record]] = {}
+    for record, key, way in found:
+        grouped.setdefault((*key, way or first.get(key)), []).append(record)
+    return named_cells(list(grouped.values()))
+
+
+def named_cells(parts: Sequence[Sequence[Record]]) -> tuple[Cell, ...]:
+    """Return a cell for each part of some records; where several have one name, with the facts in which they differ."""
     return tuple(
-        Cell(cell=cell, name=short_name(members[0].nodeid), records=tuple(members)) for cell, members in grouped.items()
+        Cell(cell=part[0].cell, name=name, records=tuple(part)) for part, name in zip(parts, _names(parts), strict=True)
     )
+
+
+def function_of(record: Record) -> str:
+    """Return the test of a record: its file and function, without parameters."""
+    return record.nodeid.partition("[")[0]
+
+
+def _names(parts: Sequence[Sequence[Record]]) -> Iterator[str]:
+    named: dict[str, list[Sequence[Record]]] = {}
+    for part in parts:
+        named.setdefault(short_name(part[0].nodeid), []).append(part)
+    suffixes: dict[str, str] = {}
+    for same in named.values():
+        columns = list(zip(*map(_facts, same), strict=True)) if len(same) > 1 else []
+        differing = [column for column in columns if len(set(column)) > 1]
+        for index, part in enumerate(same):
+            words = "; ".join(column[index] for column in differing)
+            suffixes[part[0].record_id] = f" ({words})" if words else ""
+    for part in parts:
+        yield short_name(part[0].nodeid) + suffixes[part[0].record_id]
+
+
+def _facts(part: Sequence[Record]) -> tuple[str, ...]:
+    way = next(filter(None, map(measured_as, part)), None)
+    sensors, boundary = (way.sensors, way.boundary) if way else ("not measured", "")
+    return part[0].nodeid.partition("::")[0], f"code {part[0].code or 'unknown'}", sensors, boundary
 
 
 def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:

@@ -203,7 +203,7 @@ def test_the_theme_can_be_switched(tmp_path, browser, study):
 def test_nasty_names_do_no_harm(tmp_path, browser, make_record):
     """Markup in a test's id, a reason or a metric is text."""
     record = make_record(nodeid=NASTY, reason="</script><img src=x onerror=alert(1)>", metrics={"<b>.[x]": 1.0})
-    _open(browser, tmp_path / "r.html", Report(records=(record, make_record()), problems=("<i>",)))
+    _open(browser, tmp_path / "r.html", Report(records=(record, make_record(nodeid=NASTY)), problems=("<i>",)))
     assert browser.evaluate("document.querySelectorAll('img, b, i').length") == 0
     name = browser.evaluate("document.querySelector('#cells tbody th').textContent")
     assert name == NASTY.partition("[")[2].removesuffix("]")
