@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..records.record import LoadReport, MeterPart, WindowResult, WorkloadPart
@@ -24,6 +25,7 @@ __all__ = [
     "load_identity",
     "meter_part",
     "trained_part",
+    "training_identity",
     "workload_part",
 ]
 
@@ -61,6 +63,28 @@ def conditions_identity(conditions: Mapping[str, Any]) -> dict[str, Any]:
     if not conditions:
         return {}
     return {"conditions": {field: str(value) for field, value in sorted(conditions.items())}}
+
+
+def training_identity(
+    workload: Workload, values: Mapping[str, Any], *, profile: str | None, threads: int
+) -> dict[str, Any]:
+    """Return the command line and the added environment of a training, with names for the paths of one machine.
+
+    Required and profile arguments, launcher, a registered interpreter, environment and thread budget are in it; the
+    output folder, the place of the checkout and the interpreter that runs the tests are not.
+    """
+    output, checkout = Path("/:output:"), str(workload.path)
+    plain = dataclasses.replace(workload, python=workload.python or (":python:",))
+    command = plain.command(values, output_dir=output, threads=threads, profile=profile)
+
+    def placed(text: str) -> str:
+        text = text.replace(str(output), ":output:")
+        return ":checkout:" if text == checkout else text.replace(f"{checkout}/", ":checkout:/")
+
+    return {
+        "argv": [placed(word) for word in command.argv],
+        "env": {name: placed(text) for name, text in command.env.items()},
+    }
 
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:

@@ -144,6 +144,8 @@ def comparable(record: Record) -> Record:
         workload=replace(_BARE, better=workload.better) if workload and workload.better else None,
         background=(),
         labels={},
+        hyperparameters={},
+        parameters={},
         energy=replace(record.energy, windows=(), domains=tuple(d for d in record.energy.domains if d.counted)),
     )
 
