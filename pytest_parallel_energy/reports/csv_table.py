@@ -10,7 +10,7 @@ from typing import Any
 
 from ..records.atomic_write import write_file
 from ..records.reader import read_records
-from ..records.record import LoadReport, Record, WindowResult
+from ..records.record import LoadReport, Record, WindowResult, all_values
 from ..statistics.grouping import all_metrics
 
 __all__ = ["summary_csv", "summary_row", "summary_table", "write_summary"]
@@ -85,7 +85,9 @@ def summary_row(record: Record) -> dict[str, Cell]:
             for name in ("repository", "model", "profile", "seed", "exit_code", "train_s")
         }
         row["workload_mutated"] = " ".join(workload.mutated)
-        row |= {f"hyperparam_{name}": value for name, value in workload.hyperparameters.items()}
+    elif record.mutated:
+        row["workload_mutated"] = " ".join(record.mutated)
+    row |= {f"hyperparam_{name}": value for name, value in all_values(record).items()}
     row |= {f"perf_{name}": value for name, value in all_metrics(record).items()}
     row |= dict(zip(_energy_names(), _values(record.energy), strict=True))
     row |= {f"attribution_{name}": getattr(record.attribution, name) for name in _ATTRIBUTION_FIELDS}

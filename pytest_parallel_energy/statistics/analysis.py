@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..records.record import LoadReport, Record, Value
+from ..records.record import Record, all_values
 from .grouping import Cell
+from .like_cells import LikeCells, all_but_load, cells_by_setting, load_names, workload_name
+from .measured_as import measured_as
 from .quantities import value_of
 from .stats import Correlation, correlate, holm
 
 __all__ = [
     "HyperparameterEffect",
     "LoadPair",
+    "cells_by_setting",
     "hyperparameter_effects",
+    "load_names",
     "load_pairs",
     "pareto_front",
+    "workload_name",
 ]
 
 
@@ -44,6 +49,8 @@ class LoadPair:
     @property
     def foreground_j(self) -> float | None:
         """The foreground's share of the energy with the load, where it was attributed."""
+        if len({measured_as(record, "foreground_j") for record in self.beside.sample}) > 1:
+            return None  # shares by two methods have no common mean
         return _mean([value_of(record, "foreground_j") for record in self.beside.sample])
 
     @property
@@ -68,7 +75,7 @@ class HyperparameterEffect:
 
     workload: str
     load: str
-    """``alone``, or the names of the loads with their conditions."""
+    """``alone``, or the names of the loads with their conditions, and what else tells its cells from other groups."""
     name: str
     points: tuple[tuple[float, float, Cell], ...]
     """(value, mean joules, cell), one per cell that has both."""
@@ -76,52 +83,26 @@ class HyperparameterEffect:
     """Spearman's, over cells, p corrected over all effects; ``None`` below four cells."""
 
 
-def load_names(cell: Cell) -> str:
-    """Return the names of the loads of a cell with the conditions that their record has, or ``alone``."""
-    return " + ".join(map(_name_of_load, cell.sample[0].background)) or "alone"
-
-
-def _name_of_load(load: LoadReport) -> str:
-    """Return a load's name with its conditions: at half intensity it is another load than at full.
-
-    >>> _name_of_load(LoadReport(name="toy/net", level="intensity", level_asked=0.5, devices="0"))
-    'toy/net (intensity 0.5, devices 0)'
-    """
-    asked = [(load.level, load.level_asked), ("gpu_memory_fraction", load.gpu_memory_fraction)]
-    words = [f"{name} {value:g}" for name, value in asked if name is not None and value is not None]
-    if load.devices is not None:
-        words.append(f"devices {load.devices or 'none'}")
-    return f"{load.name} ({', '.join(words)})" if words else load.name
-
-
-def workload_name(cell: Cell) -> str:
-    """Return ``repository/model`` (with ``@profile``), or the test's own name."""
-    workload = cell.sample[0].workload
-    if workload is None:
-        return cell.name.partition("[")[0]
-    return f"{workload.repository}/{workload.model}" + (f"@{workload.profile}" if workload.profile else "")
-
-
 def load_pairs(cells: Sequence[Cell]) -> tuple[LoadPair, ...]:
-    """Return each cell with a load, paired with the cell that did the same work alone."""
-    alone = {_same_but_load(cell): cell for cell in cells if not cell.sample[0].background}
+    """Return each cell with a load, paired with the cell that did the same work alone.
+
+    Values, command line, thread budget, devices, machine, code and the way of measuring are the same in both.
+    """
+    alone = {all_but_load(cell): cell for cell in cells if not cell.sample[0].background}
     return tuple(
         LoadPair(alone=other, beside=cell)
         for cell in cells
-        if cell.sample[0].background and (other := alone.get(_same_but_load(cell))) is not None
+        if cell.sample[0].background and (other := alone.get(all_but_load(cell))) is not None
     )
 
 
 def hyperparameter_effects(cells: Sequence[Cell]) -> tuple[HyperparameterEffect, ...]:
-    """Return the effect of each numeric hyperparameter that varies among the cells of one workload under one load.
+    """Return the effect of each numeric hyperparameter that varies among cells which differ in their values alone.
 
     The p values are corrected together (Holm 1979): with many hyperparameters one of them seems to matter by chance.
     """
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        if cell.sample[0].workload is not None and cell.n:
-            groups.setdefault((workload_name(cell), load_names(cell)), []).append(cell)
-    effects = [_effect(group, name, members) for group, members in groups.items() for name in _varied(members)]
+    groups = cells_by_setting([cell for cell in cells if cell.n and all_values(cell.sample[0])])
+    effects = [_effect(group, name) for group in groups for name in _varied(group.cells)]
     correlated = [effect for effect in effects if effect.correlation is not None]
     p_values = holm([effect.correlation.p for effect in correlated if effect.correlation is not None])
     corrected = dict(zip(map(id, correlated), p_values, strict=True))
@@ -148,32 +129,24 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> frozenset[int]:
     return frozenset(front)
 
 
-def _effect(group: tuple[str, str], name: str, cells: Sequence[Cell]) -> HyperparameterEffect:
-    found = [(_number(cell, name), cell.energy().value, cell) for cell in cells]
+def _effect(group: LikeCells, name: str) -> HyperparameterEffect:
+    found = [(_number(cell, name), cell.energy().value, cell) for cell in group.cells]
     points = tuple((value, joules, cell) for value, joules, cell in found if value is not None and joules is not None)
     correlation = correlate([point[0] for point in points], [point[1] for point in points])
-    return HyperparameterEffect(workload=group[0], load=group[1], name=name, points=points, correlation=correlation)
+    return HyperparameterEffect(
+        workload=group.workload, load=group.load, name=name, points=points, correlation=correlation
+    )
 
 
 def _varied(cells: Sequence[Cell]) -> Iterator[str]:
-    for name in dict.fromkeys(name for cell in cells for name in _values(cell)):
+    for name in dict.fromkeys(name for cell in cells for name in all_values(cell.sample[0])):
         if len({_number(cell, name) for cell in cells} - {None}) > 1:
             yield name
 
 
-def _values(cell: Cell) -> dict[str, Value]:
-    workload = cell.sample[0].workload
-    return {} if workload is None else dict(workload.hyperparameters)
-
-
 def _number(cell: Cell, name: str) -> float | None:
-    value = _values(cell).get(name)
+    value = all_values(cell.sample[0]).get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _same_but_load(cell: Cell) -> tuple[object, ...]:
-    record = cell.sample[0]
-    return workload_name(cell), tuple(sorted((k, repr(v)) for k, v in _values(cell).items())), record.host.machine_id
 
 
 def _mean_w(records: Sequence[Record]) -> float | None:

@@ -95,7 +95,11 @@ class _Draft:
 
 
 def compare_runs(
-    old: tuple[str, Sequence[Record]], new: tuple[str, Sequence[Record]], thresholds: Sequence[Threshold]
+    old: tuple[str, Sequence[Record]],
+    new: tuple[str, Sequence[Record]],
+    thresholds: Sequence[Threshold],
+    *,
+    by: str = "test",
 ) -> Comparison:
     """Compare the newer run with the older one, for each threshold's quantity.
 
@@ -103,6 +107,7 @@ def compare_runs(
         old: a name and the records.
         new: a name and the records.
         thresholds: one per quantity.
+        by: ``test``, or ``workload`` to compare what different tests trained.
 
     Raises:
         ConfigError: no record has a threshold's quantity, or the direction in which it is worse is unknown or is not
@@ -112,7 +117,7 @@ def compare_runs(
     if records:
         check_quantities(thresholds, records)
     wanted = [directed(threshold, records) for threshold in thresholds] if records else []
-    matching = match_cells(old[1], new[1])
+    matching = match_cells(old[1], new[1], by=by)
     drafts = [
         draft
         for threshold in wanted

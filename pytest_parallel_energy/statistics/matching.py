@@ -37,14 +37,19 @@ class Matching:
     remarks: tuple[str, ...]
 
 
-def match_cells(old: Sequence[Record], new: Sequence[Record]) -> Matching:
+def match_cells(old: Sequence[Record], new: Sequence[Record], *, by: str = "test") -> Matching:
     """Return the cells of both runs in pairs.
 
     Pairs have the same identity and the same test. Of several cells that differ in their code alone, those with the
     same code come first; a change of code is what a comparison is often for, so that it is a remark. The rest is paired
     by name, and is not comparable: it differs in host, values, command, threads or load.
+
+    Args:
+        old: records of the older run.
+        new: records of the newer run.
+        by: ``test``; with ``workload`` the tests that train the same next to the same load are one cell.
     """
-    olds, news = _cells(old), _cells(new)
+    olds, news = _cells(old, by), _cells(new, by)
     same_code = [(key, key) for key in news if key in olds]
     left = _left(olds, news, same_code)
     other_code = _paired(*left, lambda key, _: key[:-1])
@@ -54,6 +59,11 @@ def match_cells(old: Sequence[Record], new: Sequence[Record]) -> Matching:
     pairs = [_pair(olds[before], news[after], "") for before, after in same_code + other_code]
     pairs += [_pair(olds[before], news[after], _difference(olds[before], news[after])) for before, after in by_name]
     remarks = [_code_remark([news[after].name for _, after in other_code])] if other_code else []
+    if first := sum(record.schema_version == 1 for record in (*old, *new)):
+        remarks.append(
+            f"{first} records are of schema version 1: they do not tell test, command line, thread budget and "
+            "devices of their cells apart, and match only each other"
+        )
     return Matching(
         pairs=tuple(pairs),
         only_old=tuple(cell.name for cell in left[0].values()),
@@ -101,11 +111,14 @@ def _measured_differently(old: MeasuredAs | None, new: MeasuredAs | None) -> str
     return f"measured as {old}, now as {new}"
 
 
-def _cells(records: Sequence[Record]) -> dict[Identity, Cell]:
-    """Return the cells by identity, test and code; records that were measured in different ways share one."""
+def _cells(records: Sequence[Record], by: str) -> dict[Identity, Cell]:
+    """Return the cells by identity and code; records that were measured in different ways share one."""
     grouped: dict[Identity, list[Record]] = {}
     for record in records:
-        grouped.setdefault((record.cell, function_of(record), record.code), []).append(record)
+        work = (record.cell, function_of(record))
+        if by == "workload":  # a cell of schema version 1 names no test where there is a workload
+            work = (record.foreground_id, record.loads_id or "") if record.foreground_id else (record.cell, "")
+        grouped.setdefault((*work, record.code), []).append(record)
     return dict(zip(grouped, named_cells(list(grouped.values())), strict=True))
 
 

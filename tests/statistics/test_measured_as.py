@@ -174,3 +174,18 @@ def test_time_and_metrics_have_no_way_of_measuring(make_record):
     assert measured_as(record, "test_accuracy") is None
     assert str(measured_as(record)) == "counter of package-0 (CPU packages)"
     assert str(measured_as(record, "cpu_j")) == "counter of package-0"
+
+
+def test_by_workload_matches_across_tests(run):
+    """Two tests that train the same are compared only on request; records of schema version 1 match only each other."""
+    same = {"foreground_id": "f", "loads_id": "l"}
+    old = run("old", COUNTER, cell="a", nodeid="t.py::test_a[rep0]", **same)
+    new = run("new", COUNTER, cell="b", nodeid="t.py::test_b[rep0]", **same)
+    found = compare_runs(old, new, TOTAL)
+    assert (found.rows, found.only_old, found.only_new) == ((), ("test_a",), ("test_b",))
+    assert [row.verdict for row in compare_runs(old, new, TOTAL, by="workload").rows] == [Verdict.NO_CHANGE]
+    first = run("first", COUNTER, cell="f", nodeid="t.py::test_a[rep0]", schema_version=1)
+    assert [row.verdict for row in compare_runs(first, first, TOTAL).rows] == [Verdict.NO_CHANGE]
+    crossed = compare_runs(first, old, TOTAL)
+    assert [row.reason for row in crossed.rows] == ["recorded by versions of this plugin with other identities"]
+    assert any("5 records are of schema version 1" in remark for remark in crossed.remarks)
