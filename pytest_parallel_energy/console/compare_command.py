@@ -43,6 +43,13 @@ examples:
         "repeatable (default: no limit)",
     )
     parser.add_argument(
+        "--by",
+        choices=("test", "workload"),
+        default="test",
+        help="what makes two cells the same: the test and all that it runs, or, with workload, what is trained next to "
+        "which load, in whichever test (default: %(default)s)",
+    )
+    parser.add_argument(
         "--inconclusive",
         choices=("warn", "fail"),
         default="warn",
@@ -61,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     limits = thresholds(options.quantity, options.fail)
     old = read_run(options.dir, options.old, comparable)
     new = [(name, read_run(options.dir, name, comparable)) for name in options.new]
-    found = [compared((options.old, old), named, limits) for named in new]
+    found = [compared((options.old, old), named, limits, by=options.by) for named in new]
     if options.format == "table":
         width = shutil.get_terminal_size().columns
         text = "\n\n".join(_table(comparison, width) for comparison in found) + "\n"

@@ -63,9 +63,11 @@ def thresholds(quantities: Sequence[str], limits: Sequence[str]) -> list[Thresho
     return [parsed.get(name) or default_threshold(name) for name in wanted]
 
 
-def compared(old: tuple[str, Records], new: tuple[str, Records], limits: Sequence[Threshold]) -> Comparison:
+def compared(
+    old: tuple[str, Records], new: tuple[str, Records], limits: Sequence[Threshold], *, by: str = "test"
+) -> Comparison:
     """Compare two named runs."""
-    return compare_runs((old[0], old[1].records), (new[0], new[1].records), limits)
+    return compare_runs((old[0], old[1].records), (new[0], new[1].records), limits, by=by)
 
 
 def given_factors(options: argparse.Namespace) -> Factors:

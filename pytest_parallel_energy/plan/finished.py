@@ -39,7 +39,9 @@ class Finished:
             if record.host.git_commit != git_commit:
                 other.add(record.nodeid)
                 continue
-            done.setdefault((record.nodeid, record.phase is Phase.WARMUP), set()).add(_key(record.cell, record.code))
+            done.setdefault((record.nodeid, record.phase is Phase.WARMUP), set()).add(
+                _key(record.planned_cell or record.cell, record.code)
+            )
         return cls(
             done={key: frozenset(cells) for key, cells in done.items()},
             other_code=frozenset(other - {nodeid for nodeid, _ in done}),

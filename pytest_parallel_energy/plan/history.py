@@ -13,7 +13,8 @@ from ..errors import ConfigError
 from ..mutation.distributions import Value, value_key
 from ..mutation.draw import MutationKey, mutation_key
 from ..records.reader import read_records
-from ..records.record import Phase, Record, Status
+from ..records.record import Phase, Record, Status, all_values
+from ..statistics.grouping import function_of
 
 __all__ = ["History", "PastRun", "read_history"]
 
@@ -29,7 +30,7 @@ _YES = frozenset({"true", "1", "1.0", "yes", "parallel"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
-    """A training that succeeded: its workload, whether a load ran alongside, and the values that are known of it."""
+    """One training that succeeded: its workload or test, whether a load ran alongside, and its known values."""
 
     workload: str
     beside_load: bool
@@ -106,13 +107,13 @@ def _runs_in(path: Path, notes: list[str]) -> Iterator[PastRun]:
 
 
 def _record_run(record: Record) -> PastRun | None:
-    work = record.workload
-    if work is None or record.status is not Status.PASSED or record.phase is not Phase.MEASURED:
+    work, values = record.workload, all_values(record)
+    if not values or record.status is not Status.PASSED or record.phase is not Phase.MEASURED:
         return None
     return PastRun(
-        workload=f"{work.repository}/{work.model}",
+        workload=f"{work.repository}/{work.model}" if work else function_of(record),
         beside_load=bool(record.background),
-        values=dict(work.hyperparameters),
+        values=values,
     )
 
 

@@ -139,10 +139,11 @@ class Sweeping:
         for item in filter(self._collection.is_experiment, items):
             cell = self._collection.cell_of(item)
             mutated = cell.param.values
-            if not mutated or cell.workload is None:
+            if not mutated:
                 continue
+            work = cell.workload.name if cell.workload else item.nodeid.partition("[")[0]
             fixed = {name: value for name, value in cell.hyperparameters.items() if name not in mutated}
-            key = (cell.workload.name, bool(cell.plan.loads), tuple(mutated), mutation_key(fixed))
+            key = (work, bool(cell.plan.loads), tuple(mutated), mutation_key(fixed))
             if key not in known:
                 known[key] = history.known(key[0], beside_load=key[1], names=key[2], fixed=fixed)
             if mutation_key(mutated) in known[key]:

@@ -5,14 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .record import HostPart, Value
 
-__all__ = ["CELL_DIGITS", "cell_id", "host_class"]
+__all__ = ["CELL_DIGITS", "CellIdentity", "cell_id", "host_class"]
 
 CELL_DIGITS = 12
 """Hexadecimal digits of a cell's name: 48 bits, so that among a million cells a clash has odds of 1 to 500."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellIdentity:
+    """The identity of a cell, and of its parts: names from :func:`cell_id`."""
+
+    cell: str
+    foreground: str
+    """The training without its test and its loads."""
+    loads: str
 
 
 def cell_id(
@@ -20,6 +31,7 @@ def cell_id(
     hyperparameters: Mapping[str, Value],
     background: Sequence[Mapping[str, Any]],
     host_class: str,
+    setting: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the name of a cell: 12 hexadecimal digits, the same in each process and each version of Python.
 
@@ -28,12 +40,13 @@ def cell_id(
         hyperparameters: all values, mutated or not; their order does not matter, and ``1`` equals ``1.0``.
         background: one mapping a load (its workload or command, and its values); their order does not matter.
         host_class: from :func:`host_class`.
+        setting: everything else that tells cells apart; records of schema version 1 have none.
 
     >>> cell_id("toy/net", {"epochs": 2, "lr": 0.1}, [], "x") == cell_id("toy/net", {"lr": 0.1, "epochs": 2.0}, [], "x")
     True
     """
     loads = sorted(_canonical(load) for load in background)
-    text = _canonical([workload, dict(hyperparameters), loads, host_class])
+    text = _canonical([workload, dict(hyperparameters), loads, host_class, *([setting] if setting else [])])
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:CELL_DIGITS]
 
 

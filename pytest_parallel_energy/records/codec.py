@@ -17,7 +17,7 @@ __all__ = ["NewerRecordError", "decode", "encode", "encode_value", "to_json_text
 
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
-"""What msgspec can write as a JSON integer; a value beyond is kept as text."""
+"""The range that msgspec can write as a JSON integer; a value beyond is kept as text."""
 
 
 class NewerRecordError(RecordError):

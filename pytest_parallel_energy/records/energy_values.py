@@ -82,7 +82,7 @@ class WindowResult:
     total_u95_j: float | None = None
     quality: Quality = Quality.MISSING
     boundary: str = ""
-    """What is inside the total, in words: ``"GPU boards + CPU packages; without DRAM, board, power supply"``."""
+    """Parts inside the total, in words: ``"GPU boards + CPU packages; without DRAM, board, power supply"``."""
     cpu_j: float | None = None
     gpu_j: float | None = None
     dram_j: float | None = None

@@ -3,6 +3,9 @@
 A field that is unknown is ``None``, and a flag says why. Versions of the schema:
 
 1. first version.
+2. a cell is also a test, a command line, a thread budget and devices. Names of parts of the cell, the values of a test
+   that trains by itself, and the commit of the trained checkout are new. Records of version 1 are read; no later one
+   has their cells.
 """
 
 from __future__ import annotations
@@ -28,9 +31,11 @@ __all__ = [
     "Value",
     "WindowResult",
     "WorkloadPart",
+    "all_metrics",
+    "all_values",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Value = str | int | float | bool | None
 """A hyperparameter's or label's value."""
@@ -85,6 +90,10 @@ class WorkloadPart:
     """``higher`` or ``lower`` by metric, from the registry; a metric is absent where its entry does not say."""
     flags: tuple[str, ...] = ()
     """Remarks: a value that was set and not applied, a metric that is not a number."""
+    commit: str | None = None
+    """Commit of the trained checkout; ``None`` outside of a repository."""
+    dirty: bool | None = None
+    """Whether tracked files of the checkout differed from the commit when the session first looked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +144,7 @@ class LoadReport:
     batch_sizes: tuple[int, ...] = ()
     """Where the batch was fitted to the memory: all its sizes, in order, each change once."""
     level: str | None = None
-    """What a control loop held: ``intensity`` (a share) or ``target_gpu_utilisation`` (percent); ``None``: neither."""
+    """Quantity that a control loop held: ``intensity`` (a share), ``target_gpu_utilisation`` (percent) or ``None``."""
     level_asked: float | None = None
     level_reached: float | None = None
     level_u95: float | None = None
@@ -147,7 +156,7 @@ class LoadReport:
     stop: str | None = None
     """``graceful`` or ``forced``; ``lost`` when its guard was killed."""
     container: str | None = None
-    """What isolated the processes: ``namespace``, ``cgroup`` or ``subreaper``."""
+    """Means that isolated the processes: ``namespace``, ``cgroup`` or ``subreaper``."""
     flags: tuple[str, ...] = ()
 
 
@@ -180,7 +189,7 @@ class Attribution:
     interference_j: float | None = None
     """Joules together beyond the sum of both alone at the same rates; ``None`` without both solo legs."""
     slowdown_ratio: float | None = None
-    """How many times longer the foreground took than alone."""
+    """Time of the foreground over its time alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,9 +234,15 @@ class Record:
     run_id: str
     nodeid: str
     cell: str
-    """Hash of workload, hyperparameters, background and host class: what a repetition repeats."""
+    """Hash of test, workload, values, command line, thread budget, devices, loads and host class."""
+    planned_cell: str | None = None
+    """The same as the markers say it: without what the test itself changed by ``train()`` or by starting loads."""
+    foreground_id: str | None = None
+    """Hash of the same without test and loads: equal for one training alone, and next to any load."""
+    loads_id: str | None = None
+    """Hash of the loads alone."""
     code: str | None = None
-    """Hash of the code that trains (the workload's script, else the test's file): other code is another measurement."""
+    """Hash of the code that trains (the modules of the workload's folder, else the test's file)."""
     repetition: int = 0
     attempt: int = 1
     phase: Phase = Phase.MEASURED
@@ -243,8 +258,28 @@ class Record:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Metrics that the test recorded with ``record_metric``; ``None`` where the value was not finite."""
     workload: WorkloadPart | None = None
+    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
+    """The exact values of a test that trains by itself; a workload's are in ``workload``."""
+    mutated: tuple[str, ...] = ()
+    """Names of those that this cell mutates."""
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    """The values that the test's own ``parametrize`` gives."""
+    threads: int | None = None
+    """Thread budget of the training."""
+    devices: str | None = None
+    """``CUDA_VISIBLE_DEVICES`` of the session; ``None`` where it is not set."""
     energy: WindowResult = field(default_factory=WindowResult)
     attribution: Attribution = field(default_factory=Attribution)
     background: tuple[LoadReport, ...] = ()
     meter: MeterPart = field(default_factory=MeterPart)
     host: HostPart = field(default_factory=HostPart)
+
+
+def all_metrics(record: Record) -> dict[str, float | None]:
+    """Return the training's metrics and the test's own, which win where both have a name."""
+    return {**(record.workload.metrics if record.workload else {}), **record.metrics}
+
+
+def all_values(record: Record) -> dict[str, Value]:
+    """Return the hyperparameters of a record: of its workload, or of a test that trains by itself."""
+    return dict(record.hyperparameters if record.workload is None else record.workload.hyperparameters)

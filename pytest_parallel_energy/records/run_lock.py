@@ -45,7 +45,7 @@ class RunLock:
 
     @classmethod
     def hold(cls, folder: Path, *, wait_for_workers_s: float | None = None) -> RunLock:
-        """Lock the run for a session that appends to it, and write down who holds it.
+        """Lock the run for a session that appends to it, and record its holder.
 
         Args:
             folder: the run's folder.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..records.atomic_write import write_file
 from ..records.reader import read_records
-from ..records.record import Record
+from ..records.record import Record, all_values
 from ..statistics.grouping import all_metrics
 
 __all__ = ["summary_csv", "summary_row", "summary_table", "write_summary"]
@@ -86,7 +86,9 @@ def summary_row(record: Record) -> dict[str, Cell]:
             for name in ("repository", "model", "profile", "seed", "exit_code", "train_s")
         }
         row["workload_mutated"] = " ".join(workload.mutated)
-        row |= {f"hyperparam_{name}": value for name, value in workload.hyperparameters.items()}
+    elif record.mutated:
+        row["workload_mutated"] = " ".join(record.mutated)
+    row |= {f"hyperparam_{name}": value for name, value in all_values(record).items()}
     row |= {f"perf_{name}": value for name, value in all_metrics(record).items()}
     row |= {f"energy_{name}": getattr(record.energy, name) for name in _ENERGY_FIELDS}
     row |= {f"attribution_{name}": getattr(record.attribution, name) for name in _ATTRIBUTION_FIELDS}

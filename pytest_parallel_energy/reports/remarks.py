@@ -23,6 +23,7 @@ def cell_remarks(cell: Cell) -> tuple[str, ...]:
         found["no attempt passed: the numbers are those of attempts that did not"] = None
     if count := sum(record.phase is Phase.WARMUP and record.status is Status.PASSED for record in cell.records):
         found[f"{count} {'warm-up' if count == 1 else 'warm-ups'} left out of the means"] = None
+    found |= dict.fromkeys(_software(cell))
     found |= dict.fromkeys(sentence for record in cell.sample for sentence in remarks(record))
     return tuple(found)
 
@@ -34,6 +35,16 @@ def origins(cells: Iterable[Cell]) -> tuple[str, ...]:
         f"{work.repository}: an own implementation after {work.after}": None for work in works if work and work.after
     }
     return tuple(found)
+
+
+def _software(cell: Cell) -> Iterator[str]:
+    """Yield a sentence per program of which the averaged attempts had several versions, and for old records."""
+    for name, field in (("this plugin", "plugin_version"), ("Python", "python"), ("the kernel", "kernel")):
+        versions = sorted({version for record in cell.sample if (version := getattr(record.host, field)) is not None})
+        if len(versions) > 1:
+            yield f"the attempts had several versions of {name}: {', '.join(versions)}"
+    if any(record.schema_version == 1 for record in cell.sample):
+        yield "recorded by an earlier version: command line, thread budget and devices are not part of the cell"
 
 
 def _remarks(record: Record) -> Iterator[str]:

@@ -23,7 +23,7 @@ from ..records.record import Attribution, HostPart, Phase, Record, Status, Workl
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
 from .held_end import HeldEnd, reading_flags
-from .record_parts import energy_part, finite_or_none, meter_part, trained_part, workload_part
+from .record_parts import energy_part, finite_or_none, meter_part, trained_part, training_identity, workload_part
 
 if TYPE_CHECKING:
     from ..energy.window import Window
@@ -77,6 +77,8 @@ class Attempt:
     trained: TrainedWorkload | None = None
     """The last training."""
     trainings: int = 0
+    training_identities: list[Mapping[str, Any]] = field(default_factory=list)
+    """Of each training that was started, as it is part of the cell's identity."""
     status: Status = Status.PASSED
     reason: str | None = None
     is_over: bool = False
@@ -225,6 +227,9 @@ class Attempt:
             profile=self.cell.profile,
             timeout_s=timeout_s,
         )
+        self.training_identities.append(
+            training_identity(workload, values, profile=self.cell.profile, threads=self.run.threads)
+        )
         with self.named_window(f"train {workload.name}"):
             ended = run_training(training, folder)
         with self._reading():
@@ -257,12 +262,16 @@ class Attempt:
         cell = self.cell
         window = None if result is None else self.window
         energy = energy_part(result, self._keep_trace(window))  # first: a trace makes the folder
+        identity = cell.identity(self.loads.started_identities(), self.training_identities)
         attribution = Attribution() if result is None else self.loads.attribution(result, cell.work_and_values)
         return Record(
             record_id=self.record_id,
             run_id=store.run_id,
             nodeid=cell.nodeid,
-            cell=cell.id_with(self.loads.started_identities()),
+            cell=identity.cell,
+            planned_cell=cell.id,
+            foreground_id=identity.foreground,
+            loads_id=identity.loads,
             code=cell.code,
             repetition=cell.param.repetition,
             attempt=self.number,
@@ -275,6 +284,11 @@ class Attempt:
             labels=cell.settings.labels(),
             metrics=finite_or_none(self.metrics),
             workload=self._workload_part(),
+            hyperparameters=dict(cell.hyperparameters) if cell.workload is None else {},
+            mutated=tuple(cell.param.values) if cell.workload is None else (),
+            parameters=dict(cell.param.parameters),
+            threads=self.run.threads,
+            devices=self.run.devices,
             energy=energy,
             background=self.loads.parts(),
             attribution=attribution,
@@ -351,8 +365,15 @@ class Attempt:
     def _workload_part(self) -> WorkloadPart | None:
         cell, trained = self.cell, self.trained
         if trained is not None:
-            part = workload_part(trained.workload, trained.values, cell.profile, cell.param)
+            part = self._with_checkout(
+                workload_part(trained.workload, trained.values, cell.profile, cell.param), trained.workload
+            )
             return trained_part(part, trained.result, self.run.open_store().relative(trained.result.log))
         if cell.workload is None:
             return None
-        return workload_part(cell.workload, cell.hyperparameters, cell.profile, cell.param)
+        part = workload_part(cell.workload, cell.hyperparameters, cell.profile, cell.param)
+        return self._with_checkout(part, cell.workload)
+
+    def _with_checkout(self, part: WorkloadPart, workload: Workload) -> WorkloadPart:
+        code = self.run.trained_code(workload)
+        return dataclasses.replace(part, commit=code.commit, dirty=code.dirty)

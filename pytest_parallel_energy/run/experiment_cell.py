@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import RegistryError
 from ..plan.cells import CellParam, MarkedPlan, profile_of
-from ..records.cell import cell_id, host_class
-from .record_parts import command_identity, load_identity
+from ..records.cell import CellIdentity, cell_id, host_class
+from .record_parts import command_identity, load_identity, training_identity
 
 if TYPE_CHECKING:
     from ..plan.markers import LoadRequest
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from ..records.record import HostPart
     from ..training.registry import Registry
     from ..training.workload import Workload
+    from .trained_code import TrainedCode
 
 __all__ = ["ExperimentCell", "RunFacts", "registered_load"]
+
+_IDENTITY_VERSION = 2
+"""Part of each identity: schema version of the first records that have it. A new version makes every cell another."""
 
 
 class RunFacts(Protocol):
@@ -39,8 +43,19 @@ class RunFacts(Protocol):
     def host(self) -> HostPart:
         """The facts of this machine."""
 
+    @property
+    def threads(self) -> int:
+        """The thread budget of the measured training."""
+
+    @property
+    def devices(self) -> str | None:
+        """The GPUs that the session may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+
     def code_of(self, file: Path) -> str | None:
         """Return a hash of the file; ``None`` if there is no such file."""
+
+    def trained_code(self, workload: Workload) -> TrainedCode:
+        """Return the code of the workload as this session first saw it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,27 +103,55 @@ class ExperimentCell:
 
     @cached_property
     def code(self) -> str | None:
-        """The hash of the workload's script; of the test's own file for a test that trains by itself."""
+        """The hash of the modules that train; of the test's own file for a test that trains by itself."""
         if self.workload is not None:
-            return self.facts.code_of(self.workload.path / self.workload.script)
+            return self.facts.trained_code(self.workload).digest
         return self.facts.code_of(self.facts.root / self.nodeid.partition("::")[0])
 
     @cached_property
     def id(self) -> str:
         """The cell's name in records, with the loads that the markers name."""
-        return self._id_of(self._marked_loads)
+        return self.identity().cell
 
     def id_with(self, started_loads: Sequence[Mapping[str, Any]]) -> str:
         """Return the cell's name, with the loads that the test itself started (their identities) as well."""
-        return self._id_of([*self._marked_loads, *started_loads]) if started_loads else self.id
+        return self.identity(started_loads).cell if started_loads else self.id
 
-    def _id_of(self, loads: Sequence[Mapping[str, Any]]) -> str:
-        return cell_id(self._work, self._values, loads, host_class(self.facts.host))
+    def identity(
+        self, started_loads: Sequence[Mapping[str, Any]] = (), trainings: Sequence[Mapping[str, Any]] = ()
+    ) -> CellIdentity:
+        """Return the names of the cell and of its parts.
+
+        Args:
+            started_loads: identities of the loads that the test itself started.
+            trainings: identities of the trainings that the test ran; those that its markers name add nothing.
+        """
+        loads = [*self._marked_loads, *started_loads]
+        host = host_class(self.facts.host)
+        setting: dict[str, Any] = {
+            "schema": _IDENTITY_VERSION,
+            "threads": self.facts.threads,
+            "devices": self.facts.devices,
+            "command": self._command,
+        }
+        if others := [training for training in trainings if training != self._command]:
+            setting["trainings"] = [each for i, each in enumerate(others) if each not in others[:i]]
+        return CellIdentity(
+            cell=cell_id(self._work, self._values, loads, host, {**setting, "test": self.nodeid.partition("[")[0]}),
+            foreground=cell_id(self._work, self._values, [], host, setting),
+            loads=cell_id("", {}, loads, ""),
+        )
+
+    @cached_property
+    def _command(self) -> dict[str, Any] | None:
+        if self.workload is None:
+            return None
+        return training_identity(self.workload, self.hyperparameters, profile=self.profile, threads=self.facts.threads)
 
     @cached_property
     def work_and_values(self) -> str:
         """A text that is the same for tests that do the same work, alone or next to any load."""
-        return f"{self._work} {sorted(self._values.items())}"
+        return self.identity().foreground
 
     @cached_property
     def _work(self) -> str:

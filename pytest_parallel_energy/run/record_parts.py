@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..records.record import LoadReport, MeterPart, WindowResult, WorkloadPart
@@ -27,6 +28,7 @@ __all__ = [
     "load_identity",
     "meter_part",
     "trained_part",
+    "training_identity",
     "workload_part",
 ]
 
@@ -62,6 +64,28 @@ def command_identity(argv: Sequence[str], conditions: LoadConditions) -> dict[st
 def conditions_identity(conditions: LoadConditions) -> dict[str, Any]:
     """Return the part of a load's conditions in its identity: empty where it has none."""
     return {"conditions": text} if (text := conditions.as_text()) else {}
+
+
+def training_identity(
+    workload: Workload, values: Mapping[str, Any], *, profile: str | None, threads: int
+) -> dict[str, Any]:
+    """Return the command line and the added environment of a training, with names for the paths of one machine.
+
+    Required and profile arguments, launcher, a registered interpreter, environment and thread budget are in it; the
+    output folder, the place of the checkout and the interpreter that runs the tests are not.
+    """
+    output, checkout = Path("/:output:"), str(workload.path)
+    plain = dataclasses.replace(workload, python=workload.python or (":python:",))
+    command = plain.command(values, output_dir=output, threads=threads, profile=profile)
+
+    def placed(text: str) -> str:
+        text = text.replace(str(output), ":output:")
+        return ":checkout:" if text == checkout else text.replace(f"{checkout}/", ":checkout:/")
+
+    return {
+        "argv": [placed(word) for word in command.argv],
+        "env": {name: placed(text) for name, text in command.env.items()},
+    }
 
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from ..records.run_info import RunInfo
     from ..records.store import RunStore
     from ..training.registry import Registry
+    from ..training.workload import Workload
     from .attempt_journal import AttemptJournal
     from .experiment_cell import ExperimentCell
     from .legs import LegBook
+    from .trained_code import TrainedCode
 
 __all__ = ["Run", "refusals_in_words", "sensors_in_words"]
 
@@ -63,6 +65,7 @@ class Run:
         """… and could not kill."""
         self._given_finished = finished
         self._codes: dict[Path, str | None] = {}
+        self._trained_codes: dict[tuple[Path, str], TrainedCode] = {}
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -212,6 +215,20 @@ class Run:
         if file not in self._codes:
             self._codes[file] = hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None
         return self._codes[file]
+
+    def trained_code(self, workload: Workload) -> TrainedCode:
+        """Return the code of a workload as this session first saw it."""
+        from .trained_code import read_trained_code
+
+        key = (workload.path, workload.script)
+        if key not in self._trained_codes:
+            self._trained_codes[key] = read_trained_code(workload.path, workload.path / workload.script)
+        return self._trained_codes[key]
+
+    @property
+    def devices(self) -> str | None:
+        """The GPUs that this session may use, as ``CUDA_VISIBLE_DEVICES`` names them; ``None`` where it is not set."""
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
 
     def scratch_folder(self) -> Path:
         """Make a new folder that is removed with the session: for trainings of which nothing is kept.

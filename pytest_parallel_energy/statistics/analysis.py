@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..records.record import LoadReport, Record, Value
+from ..records.record import Record, all_values
 from .grouping import Cell
+from .like_cells import LikeCells, all_but_load, cells_by_setting, load_names, workload_name
+from .measured_as import measured_as
 from .quantities import value_of
 from .stats import Correlation, correlate, holm
 
 __all__ = [
     "HyperparameterEffect",
     "LoadPair",
+    "cells_by_setting",
     "hyperparameter_effects",
+    "load_names",
     "load_pairs",
     "pareto_front",
+    "workload_name",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPair:
-    """One workload with the same values, alone and beside a load."""
+    """One workload with the same values, alone and with a concurrent load."""
 
     alone: Cell
     beside: Cell
@@ -33,25 +38,27 @@ class LoadPair:
 
     @property
     def slowdown(self) -> float | None:
-        """Time beside the load over time alone."""
+        """Time with the load over time alone."""
         return _ratio(self.beside.mean_s(), self.alone.mean_s())
 
     @property
     def inflation(self) -> float | None:
-        """Energy of the whole machine beside the load over energy alone: the load's own energy is in it."""
+        """Energy of the whole machine with the load over energy alone: the load's own energy is in it."""
         return _ratio(self.beside.energy().value, self.alone.energy().value)
 
     @property
     def foreground_j(self) -> float | None:
-        """The foreground's share beside the load, where it was attributed."""
+        """The foreground's share of the energy with the load, where it was attributed."""
+        if len({measured_as(record, "foreground_j") for record in self.beside.sample}) > 1:
+            return None  # shares by two methods have no common mean
         return _mean([value_of(record, "foreground_j") for record in self.beside.sample])
 
     @property
     def interference_w(self) -> float | None:
-        """Watts beside the load that neither needs alone; ``None`` unless idle and the load alone were measured.
+        """Watts with the load that neither needs alone; ``None`` unless idle and the load alone were measured.
 
-        ``(P_FB - P_0) - (P_F - P_0) / slowdown - (P_B - P_0)``. That the load does as many rounds a second beside the
-        foreground as alone is a convention, because its rate alone is not measured.
+        ``(P_FB - P_0) - (P_F - P_0) / slowdown - (P_B - P_0)``. That the load does as many rounds per second with
+        the foreground as alone is a convention, because its rate alone is not measured.
         """
         both, alone = _mean_w(self.beside.sample), _mean_w(self.alone.sample)
         idle_w = _mean([_idle_w(record) for record in self.beside.sample])
@@ -68,60 +75,34 @@ class HyperparameterEffect:
 
     workload: str
     load: str
-    """``alone``, or the names of the loads with their conditions."""
+    """``alone``, or the names of the loads with their conditions, and what else tells its cells from other groups."""
     name: str
     points: tuple[tuple[float, float, Cell], ...]
-    """(value, mean joules, cell), one a cell that has both."""
+    """(value, mean joules, cell), one per cell that has both."""
     correlation: Correlation | None
     """Spearman's, over cells, p corrected over all effects; ``None`` below four cells."""
 
 
-def load_names(cell: Cell) -> str:
-    """The loads beside a cell with the conditions that their record has, or ``alone``."""
-    return " + ".join(map(_name_of_load, cell.sample[0].background)) or "alone"
-
-
-def _name_of_load(load: LoadReport) -> str:
-    """A load at half of its time is another load than one at full: a chart must not join the two.
-
-    >>> _name_of_load(LoadReport(name="toy/net", level="intensity", level_asked=0.5, devices="0"))
-    'toy/net (intensity 0.5, devices 0)'
-    """
-    asked = [(load.level, load.level_asked), ("gpu_memory_fraction", load.gpu_memory_fraction)]
-    words = [f"{name} {value:g}" for name, value in asked if name is not None and value is not None]
-    if load.devices is not None:
-        words.append(f"devices {load.devices or 'none'}")
-    return f"{load.name} ({', '.join(words)})" if words else load.name
-
-
-def workload_name(cell: Cell) -> str:
-    """``repository/model`` (with ``@profile``), or the test's own name."""
-    workload = cell.sample[0].workload
-    if workload is None:
-        return cell.name.partition("[")[0]
-    return f"{workload.repository}/{workload.model}" + (f"@{workload.profile}" if workload.profile else "")
-
-
 def load_pairs(cells: Sequence[Cell]) -> tuple[LoadPair, ...]:
-    """Each cell beside a load with the cell of the same workload, values and machine that ran alone."""
-    alone = {_same_but_load(cell): cell for cell in cells if not cell.sample[0].background}
+    """Return each cell with a load, paired with the cell that did the same work alone.
+
+    Values, command line, thread budget, devices, machine, code and the way of measuring are the same in both.
+    """
+    alone = {all_but_load(cell): cell for cell in cells if not cell.sample[0].background}
     return tuple(
         LoadPair(alone=other, beside=cell)
         for cell in cells
-        if cell.sample[0].background and (other := alone.get(_same_but_load(cell))) is not None
+        if cell.sample[0].background and (other := alone.get(all_but_load(cell))) is not None
     )
 
 
 def hyperparameter_effects(cells: Sequence[Cell]) -> tuple[HyperparameterEffect, ...]:
-    """Return the effect of each numeric hyperparameter that varies among the cells of one workload under one load.
+    """Return the effect of each numeric hyperparameter that varies among cells which differ in their values alone.
 
     The p values are corrected together (Holm 1979): with many hyperparameters one of them seems to matter by chance.
     """
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        if cell.sample[0].workload is not None and cell.n:
-            groups.setdefault((workload_name(cell), load_names(cell)), []).append(cell)
-    effects = [_effect(group, name, members) for group, members in groups.items() for name in _varied(members)]
+    groups = cells_by_setting([cell for cell in cells if cell.n and all_values(cell.sample[0])])
+    effects = [_effect(group, name) for group in groups for name in _varied(group.cells)]
     correlated = [effect for effect in effects if effect.correlation is not None]
     p_values = holm([effect.correlation.p for effect in correlated if effect.correlation is not None])
     corrected = dict(zip(map(id, correlated), p_values, strict=True))
@@ -134,7 +115,7 @@ def hyperparameter_effects(cells: Sequence[Cell]) -> tuple[HyperparameterEffect,
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> frozenset[int]:
-    """Positions of the points that none beats: (cost, value) with less cost and more value.
+    """Return the positions of the points that no other beats: (cost, value) with less cost and more value.
 
     >>> sorted(pareto_front([(1.0, 0.5), (2.0, 0.9), (3.0, 0.8), (1.0, 0.4)]))
     [0, 1]
@@ -148,32 +129,24 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> frozenset[int]:
     return frozenset(front)
 
 
-def _effect(group: tuple[str, str], name: str, cells: Sequence[Cell]) -> HyperparameterEffect:
-    found = [(_number(cell, name), cell.energy().value, cell) for cell in cells]
+def _effect(group: LikeCells, name: str) -> HyperparameterEffect:
+    found = [(_number(cell, name), cell.energy().value, cell) for cell in group.cells]
     points = tuple((value, joules, cell) for value, joules, cell in found if value is not None and joules is not None)
     correlation = correlate([point[0] for point in points], [point[1] for point in points])
-    return HyperparameterEffect(workload=group[0], load=group[1], name=name, points=points, correlation=correlation)
+    return HyperparameterEffect(
+        workload=group.workload, load=group.load, name=name, points=points, correlation=correlation
+    )
 
 
 def _varied(cells: Sequence[Cell]) -> Iterator[str]:
-    for name in dict.fromkeys(name for cell in cells for name in _values(cell)):
+    for name in dict.fromkeys(name for cell in cells for name in all_values(cell.sample[0])):
         if len({_number(cell, name) for cell in cells} - {None}) > 1:
             yield name
 
 
-def _values(cell: Cell) -> dict[str, Value]:
-    workload = cell.sample[0].workload
-    return {} if workload is None else dict(workload.hyperparameters)
-
-
 def _number(cell: Cell, name: str) -> float | None:
-    value = _values(cell).get(name)
+    value = all_values(cell.sample[0]).get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _same_but_load(cell: Cell) -> tuple[object, ...]:
-    record = cell.sample[0]
-    return workload_name(cell), tuple(sorted((k, repr(v)) for k, v in _values(cell).items())), record.host.machine_id
 
 
 def _mean_w(records: Sequence[Record]) -> float | None:

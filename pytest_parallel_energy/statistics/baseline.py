@@ -128,5 +128,5 @@ def _has_records(path: Path) -> bool:
 
 
 def _escaped(text: str) -> str:
-    """The text with a glob's special characters taken literally; separators never reach a glob."""
+    """Return the text with a glob's special characters taken literally; separators never reach a glob."""
     return re.sub(r"([*?\[])", r"[\1]", text).replace("/", "_")

@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..records.record import HostPart, Record, WorkloadPart
+from ..records.record import Record, WorkloadPart, all_metrics
 from . import stats
 from .directions import directed
-from .grouping import Cell, all_metrics, group_cells
 from .judgement import Change, Evidence, Verdict, change_of, judge
+from .matching import CellPair, match_cells, measured_alike
 from .quantities import QUANTITIES, Threshold, check_quantities, offset_j, resolution_of, value_of
 from .session_effects import ONE_SESSION, drift_remarks
 
@@ -44,7 +44,7 @@ class Row:
     threshold: Threshold
     verdict: Verdict = Verdict.INCONCLUSIVE
     reason: str = ""
-    """What stands behind the verdict, in a few words."""
+    """Reason for the verdict, in a few words."""
 
     @property
     def change_ratio(self) -> float | None:
@@ -72,7 +72,7 @@ class Comparison:
     only_old: tuple[str, ...] = ()
     only_new: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    """What a reader must know about the comparison as a whole, in sentences."""
+    """Sentences about the comparison as a whole."""
 
     @property
     def inconclusive(self) -> tuple[Row, ...]:
@@ -86,14 +86,6 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Pair:
-    old: Cell
-    new: Cell
-    obstacle: str = ""
-    """Why the two cannot be compared; empty when they can."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
     """A row before its verdict, with the values that are tested: of repeats, or the means of sessions."""
 
@@ -103,7 +95,11 @@ class _Draft:
 
 
 def compare_runs(
-    old: tuple[str, Sequence[Record]], new: tuple[str, Sequence[Record]], thresholds: Sequence[Threshold]
+    old: tuple[str, Sequence[Record]],
+    new: tuple[str, Sequence[Record]],
+    thresholds: Sequence[Threshold],
+    *,
+    by: str = "test",
 ) -> Comparison:
     """Compare the newer run with the older one, for each threshold's quantity.
 
@@ -111,6 +107,7 @@ def compare_runs(
         old: a name and the records.
         new: a name and the records.
         thresholds: one per quantity.
+        by: ``test``, or ``workload`` to compare what different tests trained.
 
     Raises:
         ConfigError: no record has a threshold's quantity, or the direction in which it is worse is unknown or is not
@@ -120,19 +117,31 @@ def compare_runs(
     if records:
         check_quantities(thresholds, records)
     wanted = [directed(threshold, records) for threshold in thresholds] if records else []
-    pairs, only_old, only_new = _matched(group_cells(old[1]), group_cells(new[1]))
-    drafts = [draft for threshold in wanted for pair in pairs if (draft := _draft(pair, threshold)) is not None]
+    matching = match_cells(old[1], new[1], by=by)
+    drafts = [
+        draft
+        for threshold in wanted
+        for pair in matching.pairs
+        for part in measured_alike(pair, threshold.quantity)
+        if (draft := _draft(part, threshold)) is not None
+    ]
     rows = _family(drafts)
-    remarks = [ONE_SESSION] if any(row.change and row.sessions == (1, 1) for row in rows) else []
+    remarks = [*matching.remarks]
+    remarks += [ONE_SESSION] if any(row.change and row.sessions == (1, 1) for row in rows) else []
     remarks += drift_remarks([(row.name, row.old_values) for row in rows], "older")
     remarks += drift_remarks([(row.name, row.new_values) for row in rows], "newer")
     return Comparison(
-        old_name=old[0], new_name=new[0], rows=rows, only_old=only_old, only_new=only_new, remarks=tuple(remarks)
+        old_name=old[0],
+        new_name=new[0],
+        rows=rows,
+        only_old=matching.only_old,
+        only_new=matching.only_new,
+        remarks=tuple(remarks),
     )
 
 
 def comparable(record: Record) -> Record:
-    """What a comparison needs of a record: about a fifth of its memory, which counts from 100 000 of them on."""
+    """Return what a comparison needs of a record: a fifth of its memory, which counts from 100 000 records on."""
     workload = record.workload
     return replace(
         record,
@@ -140,6 +149,8 @@ def comparable(record: Record) -> Record:
         workload=replace(_BARE, better=workload.better) if workload and workload.better else None,
         background=(),
         labels={},
+        hyperparameters={},
+        parameters={},
         energy=replace(record.energy, windows=(), domains=tuple(d for d in record.energy.domains if d.counted)),
     )
 
@@ -147,38 +158,6 @@ def comparable(record: Record) -> Record:
 def default_threshold(quantity: str) -> Threshold:
     """Return a threshold of five percent: more is worse, except for metrics, whose direction their records have."""
     return Threshold(quantity=quantity, limit=_DEFAULT_RATIO, falls=False if quantity in QUANTITIES else None)
-
-
-def _matched(old: Sequence[Cell], new: Sequence[Cell]) -> tuple[list[_Pair], tuple[str, ...], tuple[str, ...]]:
-    """Pairs by cell; what is left by name, which then lacks the same host, values or load."""
-    olds = {cell.cell: cell for cell in old}
-    pairs = [_Pair(old=olds.pop(cell.cell), new=cell) for cell in new if cell.cell in olds]
-    paired = {pair.new.cell for pair in pairs}
-    pairs = [replace(pair, obstacle=_other_machine(pair.old, pair.new)) for pair in pairs]
-    names = {cell.name: cell for cell in olds.values()}
-    only_new = []
-    for cell in new:
-        if cell.cell in paired:
-            continue
-        if (other := names.pop(cell.name, None)) is None:
-            only_new.append(cell.name)
-            continue
-        del olds[other.cell]
-        pairs.append(
-            _Pair(old=other, new=cell, obstacle=_other_machine(other, cell) or "other values, load or threads")
-        )
-    return pairs, tuple(cell.name for cell in olds.values()), tuple(only_new)
-
-
-def _other_machine(old: Cell, new: Cell) -> str:
-    before, after = ({record.host.machine_id for record in cell.sample} for cell in (old, new))
-    if before == after or None in before | after:
-        return ""
-    return f"another machine: {_host_name(old.sample[0].host)}, now {_host_name(new.sample[0].host)}"
-
-
-def _host_name(host: HostPart) -> str:
-    return host.hostname or host.machine_id or "unknown"
 
 
 def _family(drafts: Sequence[_Draft]) -> tuple[Row, ...]:
@@ -220,7 +199,7 @@ def _judged(draft: _Draft, p: float | None, family: int) -> Row:
     return replace(row, verdict=verdict, reason=reason)
 
 
-def _draft(pair: _Pair, threshold: Threshold) -> _Draft | None:
+def _draft(pair: CellPair, threshold: Threshold) -> _Draft | None:
     """Return the values and their change; ``None`` where no attempt has or lacks a value."""
     quantity = threshold.quantity
     found = [[(record.run_id, value_of(record, quantity)) for record in cell.passed] for cell in (pair.old, pair.new)]
@@ -241,7 +220,7 @@ def _draft(pair: _Pair, threshold: Threshold) -> _Draft | None:
     )
     several = max(sessions) > 1
     before, after = (_session_means(old), _session_means(new)) if several else (row.old_values, row.new_values)
-    if before and after:
+    if before and after and pair.one_way:
         row = replace(row, change=change_of(before, after, threshold, sessions=several))
     if pair.obstacle:
         row = replace(row, verdict=Verdict.NOT_COMPARABLE, reason=pair.obstacle)
@@ -259,7 +238,7 @@ def _session_means(values: Sequence[tuple[str, float]]) -> tuple[float, ...]:
     return tuple(statistics.fmean(found) for found in by_run.values())
 
 
-def _resolution(pair: _Pair, quantity: str) -> float | None:
+def _resolution(pair: CellPair, quantity: str) -> float | None:
     """Return the coarsest resolution of both sides, and what a constant offset adds where their lengths differ.
 
     ``None`` where a record's resolution is unknown.

@@ -5,13 +5,25 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..records.record import Phase, Record, Status, WindowResult
+from ..records.record import Phase, Record, Status, WindowResult, all_metrics
+from .measured_as import MeasuredAs, measured_as
 
-__all__ = ["Cell", "Mean", "group_cells", "mean_of", "sample_sd", "short_name", "t_quantile"]
+__all__ = [
+    "Cell",
+    "Mean",
+    "all_metrics",
+    "function_of",
+    "group_cells",
+    "mean_of",
+    "named_cells",
+    "sample_sd",
+    "short_name",
+    "t_quantile",
+]
 
 _QUALITIES = ("counter", "integrated", "apportioned", "estimated", "missing")
 """Best first: ``energy.result.Quality``, as records hold it."""
@@ -30,7 +42,7 @@ class Mean:
     value: float | None
     u95: float | None
     n: int
-    """How many values it is the mean of."""
+    """Number of values that it is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +75,7 @@ class Cell:
 
     @property
     def n(self) -> int:
-        """How many attempts count."""
+        """Number of attempts that count."""
         return len(self.passed)
 
     @cached_property
@@ -77,20 +89,20 @@ class Cell:
         return max((record.energy.quality for record in self.sample), key=_rank)
 
     def mean_s(self) -> float:
-        """Mean duration in seconds: of the window where there is one, else of the test."""
+        """Return the mean duration in seconds: of the window where there is one, else of the test."""
         return statistics.fmean(_seconds(record) for record in self.sample)
 
     def energy(self) -> Mean:
-        """Mean joules of the total."""
+        """Return the mean joules of the total."""
         return mean_of([(r.energy.total_j, r.energy.total_u95_j) for r in self.sample])
 
     def part_j(self, name: str) -> float | None:
-        """Mean joules of ``cpu``, ``gpu`` or ``dram``; ``None`` unless each record of the sample has it."""
+        """Return the mean joules of ``cpu``, ``gpu`` or ``dram``; ``None`` unless each record of the sample has it."""
         values = [getattr(record.energy, f"{name}_j") for record in self.sample]
         return None if any(value is None for value in values) else statistics.fmean(values)
 
     def metrics(self) -> dict[str, float | None]:
-        """Mean of each metric over the records that report it, ``None`` where one of them is unknown."""
+        """Return the mean of each metric over the records that report it; ``None`` where one is unknown."""
         values: dict[str, list[float | None]] = {}
         for record in self.sample:
             for name, value in all_metrics(record).items():
@@ -98,23 +110,58 @@ class Cell:
         return {name: _mean_or_none(found) for name, found in values.items()}
 
 
-def all_metrics(record: Record) -> dict[str, float | None]:
-    """The training's metrics and the test's own, which win where both have a name."""
-    return {**(record.workload.metrics if record.workload else {}), **record.metrics}
-
-
 def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
-    """The cells of ``records`` in the order in which each first appears."""
-    grouped: dict[str, list[Record]] = {}
-    for record in records:
-        grouped.setdefault(record.cell, []).append(record)
+    """Return the cells of ``records`` in the order in which each first appears.
+
+    Records of another test, of other code, or measured in another way are cells of their own, whose names say in what
+    they differ: a mean over both would be a mean of nothing. Attempts without a total stay with the first way.
+    """
+    found = [(record, (record.cell, function_of(record), record.code), measured_as(record)) for record in records]
+    first: dict[tuple[str | None, ...], MeasuredAs] = {}
+    for _, key, way in found:
+        if way is not None:
+            first.setdefault(key, way)
+    grouped: dict[tuple[object, ...], list[Record]] = {}
+    for record, key, way in found:
+        grouped.setdefault((*key, way or first.get(key)), []).append(record)
+    return named_cells(list(grouped.values()))
+
+
+def named_cells(parts: Sequence[Sequence[Record]]) -> tuple[Cell, ...]:
+    """Return a cell for each part of some records; where several have one name, with the facts in which they differ."""
     return tuple(
-        Cell(cell=cell, name=short_name(members[0].nodeid), records=tuple(members)) for cell, members in grouped.items()
+        Cell(cell=part[0].cell, name=name, records=tuple(part)) for part, name in zip(parts, _names(parts), strict=True)
     )
 
 
+def function_of(record: Record) -> str:
+    """Return the test of a record: its file and function, without parameters."""
+    return record.nodeid.partition("[")[0]
+
+
+def _names(parts: Sequence[Sequence[Record]]) -> Iterator[str]:
+    named: dict[str, list[Sequence[Record]]] = {}
+    for part in parts:
+        named.setdefault(short_name(part[0].nodeid), []).append(part)
+    suffixes: dict[str, str] = {}
+    for same in named.values():
+        columns = list(zip(*map(_facts, same), strict=True)) if len(same) > 1 else []
+        differing = [column for column in columns if len(set(column)) > 1]
+        for index, part in enumerate(same):
+            words = "; ".join(column[index] for column in differing)
+            suffixes[part[0].record_id] = f" ({words})" if words else ""
+    for part in parts:
+        yield short_name(part[0].nodeid) + suffixes[part[0].record_id]
+
+
+def _facts(part: Sequence[Record]) -> tuple[str, ...]:
+    way = next(filter(None, map(measured_as, part)), None)
+    sensors, boundary = (way.sensors, way.boundary) if way else ("not measured", "")
+    return part[0].nodeid.partition("::")[0], f"code {part[0].code or 'unknown'}", sensors, boundary
+
+
 def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:
-    """The mean of (value, half-width of its 95 % interval) pairs, at least one.
+    """Return the mean of (value, half-width of its 95 % interval) pairs, at least one.
 
     Spread and measurement add in quadrature: ``t * s / sqrt(n)`` for the spread of the repeats (Student), and the mean
     of the half-widths for the meter, because most of it is gain, which is the same in each repeat and does not average
@@ -132,13 +179,13 @@ def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:
 
 
 def sample_sd(values: Sequence[float]) -> float:
-    """Standard deviation of two values or more (n - 1): in floats, 50 times as fast as ``statistics.stdev``."""
+    """Return the standard deviation of two values or more (n - 1), in floats: 50 times as fast as ``statistics``."""
     mean = statistics.fmean(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def t_quantile(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t for 1 or more degrees of freedom, to three decimals.
+    """Return the 97.5 % quantile of Student's t for 1 or more degrees of freedom, to three decimals.
 
     Above 30 by the expansion of Abramowitz and Stegun, 26.7.5.
 
@@ -155,7 +202,7 @@ _REPETITION = re.compile(r"(^|-)(rep|warmup)\d+$")
 
 
 def short_name(nodeid: str) -> str:
-    """A test's id without its file and without the part of its parameters that counts repetitions.
+    """Return a test's id without its file and without the part of its parameters that counts repetitions.
 
     >>> short_name("experiments/test_a.py::test_lr[lr=0.1-bg=toy/net-rep0]")
     'test_lr[lr=0.1-bg=toy/net]'
@@ -171,7 +218,7 @@ def short_name(nodeid: str) -> str:
 
 
 def worst_quality(energies: Iterable[WindowResult]) -> str:
-    """The worst quality among some windows; ``missing`` for none."""
+    """Return the worst quality among some windows; ``missing`` for none."""
     return max((energy.quality for energy in energies), key=_rank, default="missing")
 
 

@@ -17,7 +17,7 @@ __all__ = ["Change", "Evidence", "Verdict", "change_of", "judge"]
 
 
 class Verdict(enum.StrEnum):
-    """What a comparison of two cells says."""
+    """The result of comparing two cells."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -124,7 +124,7 @@ def _shift(difference: float, threshold: Threshold) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a verdict is made of."""
+    """Everything that a verdict depends on."""
 
     old: tuple[float, ...]
     new: tuple[float, ...]

@@ -31,7 +31,7 @@ class Rule:
     near_end: bool = True
     """Whether the threshold is of the interval's near end, not of the point estimate."""
     family: int = 1
-    """How many tests are corrected together."""
+    """Number of tests that are corrected together."""
 
 
 def gate_power(n: int, sd: float, change: float, rule: Rule) -> float:

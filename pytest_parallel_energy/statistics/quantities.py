@@ -1,4 +1,4 @@
-"""What can be compared, charted and exported: the numbers of a record by name."""
+"""The numbers of a record by name: everything that can be compared, charted and exported."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigError, did_you_mean
-from ..records.record import Record
-from .grouping import all_metrics
+from ..records.record import Record, all_metrics
 
 __all__ = [
+    "ATTRIBUTED",
     "QUANTITIES",
+    "SENSOR_KINDS",
     "Threshold",
     "check_quantities",
     "known_quantities",
@@ -29,8 +30,9 @@ QUANTITIES = (
 )  # fmt: skip
 """Of each record; a metric's own name (``test_accuracy``) is a quantity too."""
 
-_ATTRIBUTED = {"foreground_j", "background_j"}
-_KINDS = {"cpu_j": "cpu", "gpu_j": "gpu", "dram_j": "dram"}
+ATTRIBUTED = {"foreground_j", "background_j"}
+"""Quantities that are shares of the energy."""
+SENSOR_KINDS = {"cpu_j": "cpu", "gpu_j": "gpu", "dram_j": "dram"}
 """Quantities that are of one kind of sensor."""
 _OFFSET_W = 5.9
 _ESTIMATE_NONLINEARITY = 0.13
@@ -39,18 +41,18 @@ SPECpower results): a model's gain cancels between two runs of one machine, its 
 
 
 def value_of(record: Record, quantity: str) -> float | None:
-    """The record's value; ``None`` where it is unknown or the record has no such metric."""
+    """Return the record's value; ``None`` where it is unknown or the record has no such metric."""
     if quantity == "seconds":
         return record.duration_s if record.energy.window_s is None else record.energy.window_s
     if quantity not in QUANTITIES:
         return all_metrics(record).get(quantity)
-    part = record.attribution if quantity in _ATTRIBUTED else record.energy
+    part = record.attribution if quantity in ATTRIBUTED else record.energy
     value: float | None = getattr(part, quantity)
     return value
 
 
 def unit_of(quantity: str) -> str:
-    """``J``, ``W``, ``s``, or nothing for a metric.
+    """Return ``J``, ``W``, ``s``, or nothing for a metric.
 
     >>> unit_of("total_j"), unit_of("seconds"), unit_of("test_accuracy")
     ('J', 's', '')
@@ -73,12 +75,12 @@ def resolution_of(record: Record, quantity: str) -> float | None:
     energy = record.energy
     window_s = energy.window_s or record.duration_s
     if energy.quality in {"counter", "integrated"}:
-        joules = _sensor_resolution_j(record, _KINDS.get(quantity, ""))
+        joules = _sensor_resolution_j(record, SENSOR_KINDS.get(quantity, ""))
     elif energy.quality == "estimated" and energy.total_j is not None:
         joules = _ESTIMATE_NONLINEARITY * (value_of(record, quantity) or 0.0 if unit == "J" else energy.total_j)
     else:
         joules = energy.total_u95_j
-    if quantity in _ATTRIBUTED and joules is not None:
+    if quantity in ATTRIBUTED and joules is not None:
         shares = record.attribution
         if shares.low_j is not None and shares.high_j is not None:
             joules += abs(shares.high_j - shares.low_j) / 2
@@ -107,7 +109,7 @@ def offset_j(old: Sequence[Record], new: Sequence[Record], quantity: str) -> flo
     that differ it adds its watts times the difference. 5.9 W is the spread of 19 cards against an external meter (Yang,
     Adamek and Armour 2024, SC24, arXiv 2312.02741).
     """
-    if unit_of(quantity) != "J" or not _KINDS.get(quantity, "gpu").startswith("gpu") or not (old and new):
+    if unit_of(quantity) != "J" or not SENSOR_KINDS.get(quantity, "gpu").startswith("gpu") or not (old and new):
         return 0.0
     cards = max(
         sum(d.counted and d.kind.startswith("gpu") and d.quality == "integrated" for d in record.energy.domains)
@@ -120,14 +122,14 @@ def offset_j(old: Sequence[Record], new: Sequence[Record], quantity: str) -> flo
 
 
 def known_quantities(records: Iterable[Record]) -> tuple[str, ...]:
-    """All quantities that some record has a value of, energy first, then metrics in order of appearance."""
+    """Return all quantities that some record has, energy first, then metrics in order of appearance."""
     found = dict.fromkeys(name for record in records for name in all_metrics(record))
     return (*QUANTITIES, *found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """How much worse a quantity may get before a run fails."""
+    """The change of a quantity that fails a run."""
 
     quantity: str
     limit: float

@@ -53,13 +53,13 @@ _LEAST_FOR_SHAPE = 4
 
 @functools.cache
 def have_scipy() -> bool:
-    """Whether the extra ``report`` is installed; nothing is imported to know it."""
+    """Return whether the extra ``report`` is installed; nothing is imported to know it."""
     return importlib.util.find_spec("scipy") is not None and importlib.util.find_spec("numpy") is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What is known of one sample; ``None`` where it is too small, or the extra ``report`` is not installed."""
+    """Summary of one sample; a field is ``None`` where it is too small, or the extra ``report`` is not installed."""
 
     n: int
     mean: float
@@ -87,7 +87,7 @@ class Correlation:
 
 
 def describe(values: Sequence[float]) -> Summary:
-    """The summary of one value or more."""
+    """Return the summary of one value or more."""
     mean = statistics.fmean(values)
     sd = sample_sd(values) if len(values) > 1 else None
     low, high = _mean_interval(values, sd) if have_scipy() and sd is not None else (None, None)
@@ -121,7 +121,7 @@ def outliers(values: Sequence[float]) -> tuple[int, ...]:
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """P values corrected for their number, in the same order (Holm 1979).
+    """Return the p values corrected for their number, in the same order (Holm 1979).
 
     >>> holm([0.01, 0.04, 0.03])
     (0.03, 0.06, 0.06)
@@ -154,7 +154,7 @@ def _shapiro_p(values: Sequence[float]) -> float | None:
 
 @functools.lru_cache(maxsize=8)
 def _weights(n: int) -> Any:
-    """How often each of ``n`` values is drawn in each bootstrap sample, over ``n``: drawn once for each size.
+    """Return the share of the draws that each of ``n`` values has in each bootstrap sample; cached by size.
 
     A product with the values gives all means at once, which keeps 10 000 cells cheap.
     """
@@ -166,7 +166,7 @@ def _weights(n: int) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _tails(n: int) -> tuple[float, float]:
-    """Quantiles whose percentile interval is as wide as Student's for ``n`` values.
+    """Return the quantiles whose percentile interval is as wide as Student's for ``n`` values.
 
     The plain percentile interval is too narrow for few values; Hesterberg 2015 (The American Statistician 69:371,
     "expanded percentile interval").
@@ -185,7 +185,7 @@ def _bootstrap_means(values: Sequence[float]) -> np.ndarray[Any, Any]:
 
 
 def _quantiles(sample: np.ndarray[Any, Any], tails: tuple[float, float]) -> tuple[float, float]:
-    """Lower and upper quantile, to the nearest of 2000 values."""
+    """Return the lower and the upper quantile, to the nearest of 2000 values."""
     sample.sort()
     low, high = (round(tail * (len(sample) - 1)) for tail in tails)
     return float(sample[low]), float(sample[high])

@@ -145,3 +145,24 @@ def test_merge_refuses_a_target_that_exists(runs, tmp_path, capsys):
     assert (tmp_path / "all" / "records.jsonl").read_bytes() == before
     assert main(["merge", first, "-o", "all", "--force"]) == 0
     assert len(read_records(tmp_path / "all").records) == 5
+
+
+def test_compare_by_workload(tmp_path, monkeypatch, capsys, make_record):
+    """--by workload compares what two tests train; by default each test is a cell of its own."""
+    monkeypatch.chdir(tmp_path)
+    stores = []
+    for name in ("first", "second"):
+        store = RunStore.create(tmp_path / "energy-results", name=name)
+        for i in range(5):
+            store.append(
+                make_record(
+                    energy=_energy(100 + i * 0.1), repetition=i, run_id=store.run_id, cell=name,
+                    nodeid=f"t.py::test_{name}[rep{i}]", foreground_id="f", loads_id="l",
+                )
+            )  # fmt: skip
+        store.finish(0)
+        stores.append(store.run_id)
+    assert main(["compare", *stores]) == 0
+    assert "nothing to compare" in capsys.readouterr().out
+    assert main(["compare", *stores, "--by", "workload"]) == 0
+    assert "verdicts: 1 no change" in capsys.readouterr().out

@@ -67,9 +67,11 @@ def _kept(new, old):
     return new
 
 
-def test_a_stored_sample_keeps_its_values():
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_stored_sample_keeps_its_values(version):
     """A stored record with every key is written again with the same values: no key was renamed or dropped."""
-    line = (SAMPLES / "every-key-v1.jsonl").read_bytes()
+    line = (SAMPLES / f"every-key-v{version}.jsonl").read_bytes()
+    assert decode(line).schema_version == version
     stored = json.loads(line)
     assert _kept(json.loads(encode(decode(line))), stored) == stored
 
@@ -82,7 +84,7 @@ def test_an_older_sample_keeps_its_keys():
 
 def test_the_version_comes_first():
     """A reader that knows nothing else finds the schema version at the start of each line."""
-    assert encode(_record()).startswith(b'{"schema_version":1,')
+    assert encode(_record()).startswith(b'{"schema_version":2,')
 
 
 def test_a_record_is_one_line():
@@ -125,14 +127,14 @@ def test_a_huge_integer_keeps_its_digits(value):
 def test_a_newer_record_is_refused_by_name():
     """A record of a later version names its version, what this one reads, and the way out."""
     line = json.dumps({"schema_version": 99, "all": "different"}).encode()
-    with pytest.raises(NewerRecordError, match=r"schema version 99.*reads up to 1.*pip install --upgrade"):
+    with pytest.raises(NewerRecordError, match=r"schema version 99.*reads up to 2.*pip install --upgrade"):
         decode(line)
 
 
 def test_a_newer_record_that_would_fit_is_refused_too():
     """The version decides, not whether the fields happen to match."""
-    line = encode(_record()).replace(b'"schema_version":1', b'"schema_version":2')
-    with pytest.raises(NewerRecordError, match="version 2"):
+    line = encode(_record()).replace(b'"schema_version":2', b'"schema_version":3')
+    with pytest.raises(NewerRecordError, match="version 3"):
         decode(line)
 
 

@@ -97,3 +97,11 @@ def test_junit_values_survive_xml(make_record, odd):
     record = make_record(background=(LoadReport(name=odd),))
     element = ET.Element("p", dict(junit_properties(record)))
     assert ET.fromstring(ET.tostring(element)).get("energy.background.name") == odd
+
+
+def test_values_of_a_test_that_trains_by_itself_are_columns(make_record):
+    """A sweep inside the process has its exact values in the columns of hyperparameters."""
+    record = make_record(workload=None, hyperparameters={"depth": 0.1 + 0.2}, mutated=("depth",))
+    (row,) = csv.DictReader(io.StringIO(summary_csv([record])))
+    assert float(row["hyperparam_depth"]) == 0.1 + 0.2
+    assert row["workload_mutated"] == "depth"

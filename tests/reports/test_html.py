@@ -125,7 +125,13 @@ def test_the_page_is_drawn(tmp_path, browser, study, width, dark):
     charts = browser.evaluate(
         "[...document.querySelectorAll('[data-chart]')].map(p => [p.id, p.querySelectorAll('svg path').length])"
     )
-    assert [name for name, _ in charts] == ["chart-energy", "chart-load", "chart-hyperparameter-0", "chart-pareto-0"]
+    assert [name for name, _ in charts] == [
+        "chart-energy",
+        "chart-load",
+        "chart-hyperparameter-0",
+        "chart-pareto-0",
+        "chart-pareto-1",
+    ]
     assert all(marks > 10 for _, marks in charts)
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -162,7 +168,7 @@ def test_charts_and_tables_have_accessible_names(tmp_path, browser, study):
     names = browser.evaluate(
         "[...document.querySelectorAll('[data-chart] [role=graphics-document]')].map(s => s.getAttribute('aria-label'))"
     )
-    assert len(names) == 4
+    assert len(names) == 5
     assert all(name and "chart of" in name for name in names)
     nameless = (
         "[...document.querySelectorAll('button,input,select,a')]"
@@ -203,7 +209,7 @@ def test_the_theme_can_be_switched(tmp_path, browser, study):
 def test_nasty_names_do_no_harm(tmp_path, browser, make_record):
     """Markup in a test's id, a reason or a metric is text."""
     record = make_record(nodeid=NASTY, reason="</script><img src=x onerror=alert(1)>", metrics={"<b>.[x]": 1.0})
-    _open(browser, tmp_path / "r.html", Report(records=(record, make_record()), problems=("<i>",)))
+    _open(browser, tmp_path / "r.html", Report(records=(record, make_record(nodeid=NASTY)), problems=("<i>",)))
     assert browser.evaluate("document.querySelectorAll('img, b, i').length") == 0
     name = browser.evaluate("document.querySelector('#cells tbody th').textContent")
     assert name == NASTY.partition("[")[2].removesuffix("]")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pytest_parallel_energy.records.record import LoadReport, MeterPart, Phase, Status, WorkloadPart
+from pytest_parallel_energy.records.record import HostPart, LoadReport, MeterPart, Phase, Status, WorkloadPart
 from pytest_parallel_energy.reports.html.document import html_report
 from pytest_parallel_energy.reports.json_report import json_report
 from pytest_parallel_energy.reports.markdown import markdown_report
@@ -77,3 +77,15 @@ def test_an_own_implementation_names_the_repository_that_it_follows(make_record)
     text = markdown_report(Report(records=records)).replace("\\", "")
     assert text.count(f"- {sentence}\n") == 1
     assert "own implementation" not in markdown_report(Report(records=(make_record(),)))
+
+
+@pytest.mark.parametrize("write", [_terminal, markdown_report, _json])
+def test_several_versions_in_one_cell_are_a_remark(write, make_record):
+    """Attempts of one cell under another plugin, Python or kernel, or with an old identity, are pointed out."""
+    hosts = [HostPart(plugin_version=number, python="3.12", kernel=f"6.{number}") for number in ("1.0", "1.1")]
+    records = tuple(make_record(host=host, repetition=i, schema_version=1) for i, host in enumerate(hosts))
+    text = " ".join(write(Report(records=records)).replace("\\", "").split())
+    assert "several versions of this plugin: 1.0, 1.1" in text
+    assert "several versions of the kernel: 6.1.0, 6.1.1" in text
+    assert "versions of Python" not in text
+    assert "recorded by an earlier version" in text

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError
 from pytest_parallel_energy.plan.cells import CellParam, MarkedPlan
+from pytest_parallel_energy.plan.finished import Finished
 from pytest_parallel_energy.plan.markers import LoadRequest, WorkloadMark
+from pytest_parallel_energy.records.codec import decode, encode
+from pytest_parallel_energy.records.record import Status, all_values
 
 NET = WorkloadMark(name="toy/net")
 LOAD = LoadRequest.of("toy/net", {"epochs": 1})
@@ -16,24 +22,25 @@ COMMAND = LoadRequest.of(["python", "busy.py"], {})
 @pytest.mark.parametrize(
     ("cell_id", "profile", "plan", "param"),
     [
-        ("54583d08dd2f", None, MarkedPlan(), CellParam()),
-        ("0900c9bdfa76", None, MarkedPlan(), CellParam(parameters={"a": 1, "b": "two"})),
-        ("ec743389fe29", None, MarkedPlan(workload=NET), CellParam()),
-        ("39cbee2d6d73", "quick", MarkedPlan(workload=NET), CellParam(repetition=3)),
+        ("ca72024a813c", None, MarkedPlan(), CellParam()),
+        ("f426869aa380", None, MarkedPlan(), CellParam(parameters={"a": 1, "b": "two"})),
+        ("0a4e6ca5f9aa", None, MarkedPlan(workload=NET), CellParam()),
+        ("35f7b3e35791", "quick", MarkedPlan(workload=NET), CellParam(repetition=3)),
         (
-            "bfbecc3e30c5",
+            "586a26559c67",
             None,
             MarkedPlan(workload=WorkloadMark(name="toy/net", fixed={"epochs": 4})),
             CellParam(values={"learning_rate": 0.25}),
         ),
-        ("f6e2ff6fbfb1", None, MarkedPlan(workload=NET, loads=(LOAD,)), CellParam()),
-        ("148a01b38d48", None, MarkedPlan(loads=(COMMAND, LOAD)), CellParam()),
+        ("21a5d20d649c", None, MarkedPlan(workload=NET, loads=(LOAD,)), CellParam()),
+        ("4abb275bfcbf", None, MarkedPlan(loads=(COMMAND, LOAD)), CellParam()),
     ],
     ids=["plain", "parametrized", "workload", "profile", "mutated", "load", "command"],
 )
-def test_identities_stay_what_they_were(world, cell_id, profile, plan, param):
+def test_identities_stay_what_they_were(world, monkeypatch, cell_id, profile, plan, param):
     """Stored identities: results of earlier versions are compared and resumed by them."""
-    cell = world.run.cell("test_it.py::test_x[rep0]", world.settings(profile=profile), plan, param)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    cell = world.new_run(threads=2).cell("test_it.py::test_x[rep0]", world.settings(profile=profile), plan, param)
     assert cell.id == cell_id
 
 
@@ -67,6 +74,125 @@ def test_repetitions_and_loads(world):
     started = {"name": "toy/net", "hyperparameters": {"learning_rate": 0.1, "epochs": 1}}
     assert cell.id_with([started]) == world.cell("toy/net", [LOAD]).id != cell.id
     assert world.cell("toy/net", [LOAD]).work_and_values == cell.work_and_values
+
+
+def test_another_thread_budget_is_another_cell(world):
+    """One thread against four is not a saving of 30 %: the budget is part of the cell and of the foreground."""
+    one, four = (world.cell("toy/net", run=world.new_run(threads=threads)).identity() for threads in (1, 4))
+    assert one.cell != four.cell
+    assert one.foreground != four.foreground
+    own = [world.cell(run=world.new_run(threads=threads)).id for threads in (1, 4)]
+    assert own[0] != own[1]
+
+
+def test_other_devices_are_another_cell(world, monkeypatch):
+    """The GPUs that the session may use are part of the cell."""
+    found = []
+    for devices in ("0", "0,1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+        found.append(world.cell("toy/net").id)
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"required_args": {"net": ["--n_layer=4"]}},
+        {"env": {"MODE": "fast"}},
+        {"python": "python3"},
+        {"profiles": {"quick": {"epochs": 2, "args": ["--fast"]}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_command_line_is_another_cell(world, change):
+    """Required and profile arguments, environment and a registered interpreter are what was run."""
+    settings = world.settings(profile="quick")
+    before = world.cell("toy/net", settings=settings).id
+    registry = world.folder / "models.json"
+    models = json.loads(registry.read_text())
+    models["models"]["toy"].update(change)
+    registry.write_text(json.dumps(models))
+    assert world.cell("toy/net", run=world.new_run(), settings=settings).id != before
+
+
+def test_the_place_of_a_checkout_is_no_part_of_the_cell(tmp_path, world):
+    """The same project in another folder, with another interpreter for the tests, has the same cells."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    other = type(world)(folder)
+    assert other.cell("toy/net").identity() == world.cell("toy/net").identity()
+    other.meter.close()
+
+
+def test_two_tests_are_two_cells_of_one_foreground(world):
+    """Another function or file is another cell; what it trains is the same."""
+    names = ("test_it.py::test_x[rep0]", "test_it.py::test_y[rep0]", "other/test_it.py::test_x[rep0]")
+    found = [world.cell("toy/net", nodeid=name).identity() for name in names]
+    assert len({identity.cell for identity in found}) == 3
+    assert len({identity.foreground for identity in found}) == 1
+
+
+def test_what_train_overrides_is_part_of_the_record(world):
+    """A test that trains with other values than its markers say has another cell; its planned cell is for resuming."""
+    experiment = world.experiment("toy/net")
+    experiment.begin()
+    experiment.open_window()
+    experiment.train(None, None, {"epochs": 3})
+    experiment.close_window()
+    record = experiment.attempt.record(Status.PASSED, None, experiment.attempt.result)
+    assert record.planned_cell == experiment.cell.id != record.cell
+    finished = Finished.of([record], git_commit=record.host.git_commit)
+    assert finished.holds(record.nodeid, experiment.cell.id, experiment.cell.code)
+    plain = world.experiment("toy/net")
+    plain.begin()
+    plain.open_window()
+    plain.train(None, None, {})
+    plain.close_window()
+    record = plain.attempt.record(Status.PASSED, None, plain.attempt.result)
+    assert record.planned_cell == record.cell == plain.cell.id
+    assert (record.threads, record.schema_version) == (world.run.threads, 2)
+
+
+def test_a_changed_module_is_other_code(world):
+    """The training imports more than its script: a changed model.py is other code; a test or a page is not."""
+    (world.folder / "model.py").write_text("LAYERS = 2\n")
+    before = world.cell("toy/net", run=world.new_run()).code
+    (world.folder / "test_it.py").write_text("def test_x(): 'changed'\n")
+    (world.folder / "README.md").write_text("changed\n")
+    assert world.cell("toy/net", run=world.new_run()).code == before
+    (world.folder / "model.py").write_text("LAYERS = 4\n")
+    assert world.cell("toy/net", run=world.new_run()).code != before
+
+
+def test_the_trained_checkout_is_in_the_record(world):
+    """Commit and dirty state of the trained checkout are recorded; a tracked file that is not Python counts as code."""
+    git = ["git", "-C", str(world.folder), "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    (world.folder / "net.yaml").write_text("layers: 2\n")
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "net.yaml", "toy_training.py"], check=True)
+    subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    states = []
+    for text in ("layers: 2\n", "layers: 4\n"):
+        (world.folder / "net.yaml").write_text(text)
+        experiment = world.experiment("toy/net", run=world.new_run())
+        experiment.begin()
+        record = experiment.attempt.record(Status.FAILED, "it did not train", None)
+        states.append((record.workload.commit, record.workload.dirty, record.code))
+        experiment.run.close()
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert [state[:2] for state in states] == [(commit, False), (commit, True)]
+    assert states[0][2] != states[1][2]
+
+
+def test_values_of_a_test_that_trains_by_itself_are_recorded(world):
+    """A sweep inside the process has no workload: its values are in the record, exact, and so are its parameters."""
+    experiment = world.experiment(values={"lr": 0.1 + 0.2, "depth": 3}, parameters={"cache": "on"})
+    experiment.begin()
+    record = decode(encode(experiment.attempt.record(Status.FAILED, "it did not train", None)))
+    assert record.workload is None
+    assert all_values(record) == {"lr": 0.1 + 0.2, "depth": 3}
+    assert record.mutated == ("lr", "depth")
+    assert record.parameters == {"cache": "on"}
 
 
 def test_what_is_unknown_is_refused(world):

@@ -327,7 +327,7 @@ def test_the_same_name_with_other_values_is_not_comparable(run):
     """Two cells that share only their name are shown side by side, not judged."""
     row = _only(run(TIGHT), run(TIGHT, cell="other"))
     assert row.verdict is Verdict.NOT_COMPARABLE
-    assert row.reason == "other values, load or threads"
+    assert row.reason == "other values, command, load or threads"
 
 
 def test_unmatched_cells_are_named(run):

@@ -11,11 +11,11 @@ from typing import Any
 from ...records.record import Record
 from ...records.trace import Trace, thin
 from ...statistics.analysis import (
+    cells_by_setting,
     hyperparameter_effects,
     load_names,
     load_pairs,
     pareto_front,
-    workload_name,
 )
 from ...statistics.directions import better_is_higher
 from ...statistics.grouping import Cell
@@ -139,15 +139,18 @@ def hyperparameter_charts(cells: Sequence[Cell]) -> Iterator[Chart]:
 
 
 def pareto_charts(cells: Sequence[Cell], labels: Sequence[str]) -> Iterator[Chart]:
-    """Energy against accuracy, one chart a workload: another workload's accuracy is another thing. At most a dozen.
+    """Yield energy against accuracy, one chart per workload and load, of one machine, code and way of measuring.
+
+    At most a dozen charts. A cell with a load costs more than one alone for a reason that is no choice of the training.
 
     The metric is the one that most of the workload's cells report among those whose direction the registry knows; there
     is no front without a known direction.
     """
-    groups: dict[str, list[tuple[Cell, str]]] = {}
-    for cell, label in zip(cells, labels, strict=True):
-        groups.setdefault(workload_name(cell), []).append((cell, label))
-    charts = (_pareto_chart(workload, members) for workload, members in groups.items())
+    names = dict(zip(map(id, cells), labels, strict=True))
+    charts = (
+        _pareto_chart(f"{group.workload}, {group.load}", [(cell, names[id(cell)]) for cell in group.cells])
+        for group in cells_by_setting(cells)
+    )
     for number, chart in enumerate(itertools.islice(filter(None, charts), _MOST_CHARTS)):
         yield replace(chart, key=f"pareto-{number}")
 
