@@ -121,8 +121,8 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
     records = tuple(by_id.values())
     if problems and not records and file.suffix != ".jsonl":
         raise RecordError(
-            f"{file} is not a file of records (line {problems[0].line}: {problems[0].reason}); name a run's folder, such "
-            "as energy-results/latest, or its records.jsonl"
+            f"{file} is not a file of records (line {problems[0].line}: {problems[0].reason}); name a run's folder, "
+            "such as energy-results/latest, or its records.jsonl"
         )
     if file.name == RECORDS_NAME and not in_progress(file.parent):
         records += tuple(unfinished_records(file.parent, by_id))
