@@ -71,6 +71,7 @@ def _table(rows: Sequence[Row], width: int) -> list[Line]:
         _column("old", rows, lambda row: format_mean(row.old_mean, row.quantity)),
         _column("new", rows, lambda row: format_mean(row.new_mean, row.quantity)),
         _column("change", rows, change_text, optional=False),
+        _column("quality", rows, lambda row: row.quality, right=False, optional=False),
         _column("95 % interval", rows, interval_text),
         _column("n", rows, lambda row: f"{len(row.old_values)}+{len(row.new_values)}"),
         _column("p", rows, lambda row: format_number(row.p, 2)),
@@ -159,6 +160,7 @@ def _flat(row: Row) -> dict[str, Any]:
         "holm_p": row.p,
         "old_sessions": row.sessions[0],
         "new_sessions": row.sessions[1],
+        "quality": row.quality,
         "resolution": row.resolution,
         "threshold": str(row.threshold),
         "verdict": row.verdict,
@@ -204,8 +206,8 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = [f"### {escape(comparison.old_name)} → {escape(comparison.new_name)}", ""]
     if comparison.rows:
         lines += [
-            "| experiment | quantity | old | new | change | n | p | verdict |",
-            "|---|---|--:|--:|--:|--:|--:|---|",
+            "| experiment | quantity | old | new | change | quality | n | p | verdict |",
+            "|---|---|--:|--:|--:|---|--:|--:|---|",
         ]
     for row in comparison.rows:
         verdict = f"**{row.verdict}**" if row.verdict in {Verdict.WORSE, Verdict.BETTER} else str(row.verdict)
@@ -215,6 +217,7 @@ def comparison_markdown(comparison: Comparison) -> str:
             format_mean(row.old_mean, row.quantity),
             format_mean(row.new_mean, row.quantity),
             change_text(row),
+            escape(row.quality),
             f"{len(row.old_values)}+{len(row.new_values)}",
             format_number(row.p, 2),
             f"{verdict}{': ' + escape(row.reason) if row.reason else ''}",

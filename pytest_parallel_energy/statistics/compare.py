@@ -39,6 +39,8 @@ class Row:
     """Welch's test, corrected by Holm over all cells and quantities of the comparison."""
     sessions: tuple[int, int] = (1, 1)
     """Sessions that the older and the newer values are from."""
+    quality: str = ""
+    """Quality of the energies: of both runs, or ``older, now newer`` where they differ."""
     resolution: float | None = None
     """Smallest difference that the sensors can tell, in the quantity's unit."""
     threshold: Threshold
@@ -216,6 +218,7 @@ def _draft(pair: CellPair, threshold: Threshold) -> _Draft | None:
         new_values=tuple(value for _, value in new),
         unknown=unknown,
         sessions=sessions,
+        quality=", now ".join(dict.fromkeys((str(pair.old.quality), str(pair.new.quality)))),
         threshold=threshold,
     )
     several = max(sessions) > 1

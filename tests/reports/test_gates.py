@@ -107,3 +107,12 @@ def test_equal_runs_leave_it_open(keep_run):
     """The same joules, ten repeats: exit status 0."""
     old, new = keep_run("old", 100.0, n=10, spread=0.01), keep_run("new", 100.0, n=10, spread=0.01)
     assert main(["compare", old, new, "--fail", "total_j:5%"]) == 0
+
+
+@pytest.mark.parametrize("form", ["table", "md", "csv", "json"])
+def test_a_comparison_shows_the_quality_of_its_energies(keep_run, capsys, form):
+    """In each format; the narrow terminal keeps it."""
+    assert main(["compare", keep_run("old", 100.0), keep_run("new", 100.0), "--format", form]) == 0
+    out = capsys.readouterr().out
+    assert "quality" in out
+    assert "counter" in out
