@@ -51,7 +51,7 @@ def test_beside(background_load):
     (record,) = project.records()
     assert [load["devices"] for load in record["background"]] == ["0", "0", "0", "GPU-12ab"]
     if not DRIVER.exists():
-        assert "it was given the devices 0, and no NVIDIA driver is loaded here" in record["background"][0]["flags"]
+        assert "it was given the devices 0, but no NVIDIA driver is loaded here" in record["background"][0]["flags"]
     assert len({load["log_dir"] for load in record["background"]}) == 4
     assert all(load["rounds_completed"] >= 1 for load in record["background"])
 
