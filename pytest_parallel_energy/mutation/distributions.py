@@ -18,21 +18,9 @@ from ..errors import ConfigError
 from .values import Value, check_bounds, check_number, checked_options, value_key
 
 __all__ = [
-    "DISTRIBUTIONS",
-    "Choice",
-    "Distribution",
-    "Grid",
-    "IntUniform",
-    "LogUniform",
-    "Uniform",
-    "Value",
-    "as_distribution",
-    "choice",
-    "int_uniform",
-    "log_uniform",
-    "uniform",
-    "value_key",
-]
+    "DISTRIBUTIONS", "Choice", "Distribution", "Grid", "IntUniform", "LogUniform", "Uniform", "Value",
+    "as_distribution", "choice", "int_uniform", "log_uniform", "uniform", "value_key",
+]  # fmt: skip
 
 _EXACT = Context(prec=34)
 _MOST_LISTED = 100_000
