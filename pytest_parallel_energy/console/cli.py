@@ -10,6 +10,7 @@ from importlib import import_module
 
 from .. import __version__
 from ..errors import ParallelEnergyError, did_you_mean
+from .plain_output import write_any_encoding
 
 __all__ = ["COMMANDS", "main"]
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0; 1 when the answer is bad news, such as a regression; 2 when the command line or a file
         cannot be used; 130 after Ctrl-C; 141 when the reader of the output has gone away, as in ``list | head``.
     """
+    write_any_encoding()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(given)
     if given[:1] == ["plan"] and given[1:2] not in ([], ["-h"], ["--help"], ["--"]):

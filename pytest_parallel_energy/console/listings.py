@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..plan.cells import PUBLISHED
 from ..plan.settings import Settings
+from .ini_models import ini_models
 
 if TYPE_CHECKING:
     from ..training.workload import Workload
@@ -34,13 +35,18 @@ examples:
         help="what to list (default: %(default)s)",
     )
     parser.add_argument(
-        "--models", action="append", default=[], metavar="FILE", help="registry of workloads, JSON; repeatable"
+        "--models",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="registry of workloads; repeatable (default: energy_models of pytest's ini file)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the list."""
-    settings = dataclasses.replace(Settings(), models=tuple(options.models))
+    models = tuple(options.models) or (ini_models(Path.cwd()) if options.what == "workloads" else ())
+    settings = dataclasses.replace(Settings(), models=tuple(map(Path, models)))
     print("\n".join(listing(settings, options.what)))  # noqa: T201 - the answer itself
     return 0
 

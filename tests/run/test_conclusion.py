@@ -94,3 +94,12 @@ def test_one_report_that_fails_does_not_cost_the_others(tmp_path, keep_run):
     assert any(sentence.startswith("baseline: ") for sentence in conclusion.written)
     assert len(conclusion.problems) == 1
     assert "file/out.json" in conclusion.problems[0]
+
+
+def test_a_report_that_fails_in_an_unknown_way_costs_no_other(tmp_path, keep_run):
+    """A path that the operating system cannot have raises ValueError; the other report is written."""
+    folder = keep_run(100.0)
+    settings = settings_of(report=(f"json:{tmp_path}/a\0b", f"json:{tmp_path}/good.json"))
+    conclusion = conclude(settings, tmp_path / "results", folder, None, width=80)
+    assert any("a report failed: ValueError" in problem for problem in conclusion.problems)
+    assert (tmp_path / "good.json").is_file()
