@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import ProcessError
+from ..errors import ConfigError, ProcessError
 from .command import Command
 from .cookie import VARIABLE, Cookie
 from .guard.messages import (
@@ -44,6 +44,7 @@ _START_TIMEOUT_S = 30.0
 _ANSWER_TIMEOUT_S = 10.0
 _STUCK_S = 5.0
 _SLICE_S = 1.0
+_SHARED_MEMORY = "PYTEST_ENERGY_SHARED_MEMORY"
 
 
 def start_supervised(command: Command, supervision: Supervision | None = None) -> Supervised:
@@ -55,6 +56,7 @@ def start_supervised(command: Command, supervision: Supervision | None = None) -
     Raises:
         ProcessError: this is not Linux, or ``/proc`` is missing; or the command cannot be executed; or its folder, its
             log's folder or the requested container is not available. Nothing is left running then.
+        ConfigError: ``PYTEST_ENERGY_SHARED_MEMORY`` is neither ``read-only`` nor ``writable``.
     """
     supervision = supervision or Supervision()
     if sys.platform != "linux":
@@ -118,8 +120,9 @@ class Supervised:
             LoadEnded: self._take_end,
         }
         cookie = Cookie.mine()
+        spec = _spec(command, supervision, cwd, cookie)
         self._guard = GuardLink(str(cookie))
-        self._say(Start(spec=_spec(command, supervision, cwd, cookie)))
+        self._say(Start(spec=spec))
 
     @property
     def guard_pid(self) -> int:
@@ -377,11 +380,19 @@ def _spec(command: Command, supervision: Supervision, cwd: Path, cookie: Cookie)
         "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
         "marks": rounds is not None,
         "log": os.devnull if supervision.log is None else str(supervision.log.absolute()),
+        "shared_memory": _shared_memory(),
         "owner": str(cookie),
         "argv": list(command.argv),
         "cwd": str(cwd),
         "env": {**os.environ, **command.env, VARIABLE: str(cookie)},
     }
+
+
+def _shared_memory() -> str:
+    setting = os.environ.get(_SHARED_MEMORY) or "read-only"
+    if setting not in {"read-only", "writable"}:
+        raise ConfigError(f"{_SHARED_MEMORY} is {setting!r}; it must be read-only (the default) or writable")
+    return setting
 
 
 def _status(figures: dict[str, Any]) -> GuardStatus:

@@ -47,6 +47,11 @@ class InitLink:
         """The descriptor that is readable when there are reports."""
         return self._reports.fd
 
+    @property
+    def has_own_shared_memory(self) -> bool:
+        """Whether the load sees a ``/dev/shm`` of its own."""
+        return self._container.kind == "namespace"
+
     def order(self, message: Message) -> bool:
         """Send an order; return ``False`` when the init is gone."""
         return send(self._orders, message)
