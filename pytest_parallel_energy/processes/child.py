@@ -51,7 +51,7 @@ def start_supervised(command: Command, supervision: Supervision | None = None) -
     """Start a command that ends, with everything it starts, at the latest when this process ends.
 
     Side effects: one guard process (own session, about 10 MB) and one init process besides the command; the command
-    runs in its own session, with ``/dev/null`` as standard input.
+    runs in its own session, with ``/dev/null`` as standard input, unless the rules give it the terminal.
 
     Raises:
         ProcessError: this is not Linux, or ``/proc`` is missing; or the command cannot be executed; or its folder, its
@@ -121,7 +121,7 @@ class Supervised:
         }
         cookie = Cookie.mine()
         spec = _spec(command, supervision, cwd, cookie)
-        self._guard = GuardLink(str(cookie))
+        self._guard = GuardLink(str(cookie), terminal=supervision.terminal)
         self._say(Start(spec=spec))
 
     @property
@@ -382,6 +382,7 @@ def _spec(command: Command, supervision: Supervision, cwd: Path, cookie: Cookie)
         "log": os.devnull if supervision.log is None else str(supervision.log.absolute()),
         "shared_memory": _shared_memory(),
         "owner": str(cookie),
+        "group": os.getpgrp() if supervision.terminal else 0,
         "argv": list(command.argv),
         "cwd": str(cwd),
         "env": {**os.environ, **command.env, VARIABLE: str(cookie)},

@@ -52,12 +52,13 @@ class GuardLink:
 
     Args:
         cookie: marks the guard's environment.
+        terminal: whether the guard inherits the standard streams and the session of this process, for its command.
 
     Raises:
         ProcessError: it cannot be started.
     """
 
-    def __init__(self, cookie: str) -> None:
+    def __init__(self, cookie: str, *, terminal: bool = False) -> None:
         _collect_abandoned()
         control, self._control = map(_move_up, os.pipe())
         events, guard_events = map(_move_up, os.pipe())
@@ -65,13 +66,12 @@ class GuardLink:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *_interpreter_options(), str(_GUARD), *map(str, passed)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                **dict.fromkeys(("stdin", "stdout", "stderr"), None if terminal else subprocess.DEVNULL),
                 cwd="/",
                 env={**os.environ, VARIABLE: cookie},
                 pass_fds=passed,
-                start_new_session=True,
+                start_new_session=not terminal,
+                process_group=0 if terminal else None,  # Ctrl-C and Ctrl-Z are for the command, not for its guard
             )
         except OSError as error:
             os.close(self._control)

@@ -102,6 +102,8 @@ class Supervision:
         batch: of a loop script whose rounds get a batch size fitted to the free memory: the size asked for.
         nvml: NVIDIA's library, for tests; empty takes the driver's.
         lifetime_s: the longest it may run, whatever its owner does; ``None`` is for ever.
+        terminal: whether it shares the owner's standard streams and process group, as a command that a shell starts
+            does: Ctrl-C and Ctrl-Z reach it from the terminal. Needs the container ``subreaper``; keeps no log.
     """
 
     log: Path | None = None
@@ -118,10 +120,13 @@ class Supervision:
     batch: int | None = None
     nvml: str = ""
     lifetime_s: float | None = None
+    terminal: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.grace_s < math.inf:
             raise ConfigError(f"the grace between SIGTERM and SIGKILL must be a finite 0 s or more, not {self.grace_s}")
+        if self.terminal and self.container != "subreaper":
+            raise ConfigError(f"only the container subreaper leaves a child on the terminal, not {self.container!r}")
         if not 0 < self.intensity <= 1:
             raise ConfigError(f"the intensity is a share above 0, up to 1, not {self.intensity}")
         if self.target_gpu_percent is not None and not 0 < self.target_gpu_percent <= 100:  # noqa: PLR2004 - percent
