@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import sys
@@ -19,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import ConfigError, ProcessError
+from ..errors import ProcessError
 from .command import Command
-from .cookie import VARIABLE, Cookie
+from .cookie import Cookie
 from .guard.messages import (
     BecameReady,
     FreezeBatch,
@@ -37,6 +36,7 @@ from .guard.messages import (
 from .guard_link import GuardLink, check_proc
 from .outcome import GuardStatus, Outcome, Stopped
 from .rules import Supervision
+from .specification import guard_specification
 
 __all__ = ["Supervised", "start_supervised"]
 
@@ -44,7 +44,6 @@ _START_TIMEOUT_S = 30.0
 _ANSWER_TIMEOUT_S = 10.0
 _STUCK_S = 5.0
 _SLICE_S = 1.0
-_SHARED_MEMORY = "PYTEST_ENERGY_SHARED_MEMORY"
 
 
 def start_supervised(command: Command, supervision: Supervision | None = None) -> Supervised:
@@ -120,7 +119,7 @@ class Supervised:
             LoadEnded: self._take_end,
         }
         cookie = Cookie.mine()
-        spec = _spec(command, supervision, cwd, cookie)
+        spec = guard_specification(command, supervision, cwd, cookie)
         self._guard = GuardLink(str(cookie), terminal=supervision.terminal)
         self._say(Start(spec=spec))
 
@@ -131,13 +130,13 @@ class Supervised:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended yet."""
+        """``True`` until it has ended."""
         self._listen(0)
         return self.outcome is None
 
     @property
     def ready(self) -> bool:
-        """Whether it was seen to be ready."""
+        """``True`` once it was seen to be ready."""
         self._listen(0)
         return self.ready_s is not None
 
@@ -309,7 +308,7 @@ class Supervised:
         """Stop it with SIGTERM, the grace and SIGKILL; return when nothing is left.
 
         The grace is kept by the guard: when Ctrl-C interrupts this call, the load still gets its grace and then ends.
-        Whatever else interrupts it (a timeout) is followed by other tests: the grace is over then.
+        Any other interruption (a timeout) is followed by other tests: the grace is over then.
 
         Args:
             grace_s: 0 or more, instead of that of the supervision.
@@ -369,31 +368,6 @@ class Supervised:
     ) -> None:
         if os.getpid() == self._owner_pid:
             self.stop()
-
-
-def _spec(command: Command, supervision: Supervision, cwd: Path, cookie: Cookie) -> dict[str, Any]:
-    """Return what the guard needs to know, as JSON can hold it."""
-    spec = dataclasses.asdict(supervision)
-    rounds = spec.pop("rounds")
-    return {
-        **spec,
-        "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
-        "marks": rounds is not None,
-        "log": os.devnull if supervision.log is None else str(supervision.log.absolute()),
-        "shared_memory": _shared_memory(),
-        "owner": str(cookie),
-        "group": os.getpgrp() if supervision.terminal else 0,
-        "argv": list(command.argv),
-        "cwd": str(cwd),
-        "env": {**os.environ, **command.env, VARIABLE: str(cookie)},
-    }
-
-
-def _shared_memory() -> str:
-    setting = os.environ.get(_SHARED_MEMORY) or "read-only"
-    if setting not in {"read-only", "writable"}:
-        raise ConfigError(f"{_SHARED_MEMORY} is {setting!r}; it must be read-only (the default) or writable")
-    return setting
 
 
 def _status(figures: dict[str, Any]) -> GuardStatus:

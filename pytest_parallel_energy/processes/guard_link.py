@@ -27,7 +27,7 @@ _GUARD = Path(__file__).parent / "guard" / "__main__.py"
 _STUCK_S = 5.0
 _LOWEST_FD = 3
 _abandoned: list[int] = []
-"""Pids of guards that were left to their work: their remains are collected when the next guard starts."""
+"""Pids of guards that were left to their work: their exit statuses are collected when the next guard starts."""
 
 
 def check_proc(proc: Path = Path("/proc")) -> None:
@@ -92,7 +92,7 @@ class GuardLink:
 
     @property
     def ended(self) -> bool:
-        """Whether the guard closed its pipe, and everything that it sent has been read."""
+        """``True`` once the guard has closed its pipe and everything that it sent has been read."""
         return self._events.ended
 
     def send(self, message: Message) -> None:
@@ -180,7 +180,7 @@ def _collect_abandoned() -> None:
     for pid in list(_abandoned):
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0]
-        except ChildProcessError:  # in a fork, or collected by somebody else's wait
+        except ChildProcessError:  # in a fork, or collected by another wait of this process
             ended = pid
         if ended:
             _abandoned.remove(pid)

@@ -91,7 +91,7 @@ class Supervision:
         ready: when it counts as ready.
         container: ``auto`` takes the best that works; any other kind takes that one or fails.
         grace_s: seconds between SIGTERM and SIGKILL in an orderly stop, 0 or more, finite.
-        log_limit_bytes: size of one log file, beside
+        log_limit_bytes: size of one log file, without
         log_tail_bytes: … its last part, which is kept in any case.
         oom_score_adj: −1000 to 1000; above 0 the kernel ends this child rather than others when memory is short.
         max_processes: RLIMIT_NPROC of the child; ``None`` leaves it (the limit counts all processes of the user, and

@@ -91,7 +91,7 @@ def open_pidfd(pid: int) -> int:
 def restore_signals(*, but: frozenset[signal.Signals] = frozenset()) -> None:
     """Unblock all signals, and give each its default action, as after a login.
 
-    Whoever started pytest may have blocked or ignored some; both are inherited, also through exec (signal(7)).
+    The program that started pytest may have blocked or ignored some; both are inherited, also through exec (signal(7)).
 
     Args:
         but: signals that keep their action.
