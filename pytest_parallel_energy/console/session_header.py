@@ -1,4 +1,4 @@
-"""What pytest prints before experiments run: the sensors, the threads, the results folder, killed leftovers."""
+"""The lines that pytest prints before experiments: the sensors, the threads, the results folder, killed leftovers."""
 
 from __future__ import annotations
 

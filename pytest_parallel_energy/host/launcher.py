@@ -36,7 +36,7 @@ class Rank:
 
     @property
     def measures(self) -> bool:
-        """Whether this rank is the one that measures its machine: the first one on it."""
+        """``True`` for the rank that measures its machine: the first one on it."""
         return self.local_rank == 0
 
     def __str__(self) -> str:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import sys
@@ -21,7 +20,7 @@ from typing import Any, Self
 
 from ..errors import ProcessError
 from .command import Command
-from .cookie import VARIABLE, Cookie
+from .cookie import Cookie
 from .guard.messages import (
     BecameReady,
     FreezeBatch,
@@ -37,6 +36,7 @@ from .guard.messages import (
 from .guard_link import GuardLink, check_proc
 from .outcome import GuardStatus, Outcome, Stopped
 from .rules import Supervision
+from .specification import guard_specification
 
 __all__ = ["Supervised", "start_supervised"]
 
@@ -50,11 +50,12 @@ def start_supervised(command: Command, supervision: Supervision | None = None) -
     """Start a command that ends, with everything it starts, at the latest when this process ends.
 
     Side effects: one guard process (own session, about 10 MB) and one init process besides the command; the command
-    runs in its own session, with ``/dev/null`` as standard input.
+    runs in its own session, with ``/dev/null`` as standard input, unless the rules give it the terminal.
 
     Raises:
         ProcessError: this is not Linux, or ``/proc`` is missing; or the command cannot be executed; or its folder, its
             log's folder or the requested container is not available. Nothing is left running then.
+        ConfigError: ``PYTEST_ENERGY_SHARED_MEMORY`` is neither ``read-only`` nor ``writable``.
     """
     supervision = supervision or Supervision()
     if sys.platform != "linux":
@@ -118,8 +119,9 @@ class Supervised:
             LoadEnded: self._take_end,
         }
         cookie = Cookie.mine()
-        self._guard = GuardLink(str(cookie))
-        self._say(Start(spec=_spec(command, supervision, cwd, cookie)))
+        spec = guard_specification(command, supervision, cwd, cookie)
+        self._guard = GuardLink(str(cookie), terminal=supervision.terminal)
+        self._say(Start(spec=spec))
 
     @property
     def guard_pid(self) -> int:
@@ -128,13 +130,13 @@ class Supervised:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended yet."""
+        """``True`` until it has ended."""
         self._listen(0)
         return self.outcome is None
 
     @property
     def ready(self) -> bool:
-        """Whether it was seen to be ready."""
+        """``True`` once it was seen to be ready."""
         self._listen(0)
         return self.ready_s is not None
 
@@ -306,7 +308,7 @@ class Supervised:
         """Stop it with SIGTERM, the grace and SIGKILL; return when nothing is left.
 
         The grace is kept by the guard: when Ctrl-C interrupts this call, the load still gets its grace and then ends.
-        Whatever else interrupts it (a timeout) is followed by other tests: the grace is over then.
+        Any other interruption (a timeout) is followed by other tests: the grace is over then.
 
         Args:
             grace_s: 0 or more, instead of that of the supervision.
@@ -366,22 +368,6 @@ class Supervised:
     ) -> None:
         if os.getpid() == self._owner_pid:
             self.stop()
-
-
-def _spec(command: Command, supervision: Supervision, cwd: Path, cookie: Cookie) -> dict[str, Any]:
-    """Return what the guard needs to know, as JSON can hold it."""
-    spec = dataclasses.asdict(supervision)
-    rounds = spec.pop("rounds")
-    return {
-        **spec,
-        "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
-        "marks": rounds is not None,
-        "log": os.devnull if supervision.log is None else str(supervision.log.absolute()),
-        "owner": str(cookie),
-        "argv": list(command.argv),
-        "cwd": str(cwd),
-        "env": {**os.environ, **command.env, VARIABLE: str(cookie)},
-    }
 
 
 def _status(figures: dict[str, Any]) -> GuardStatus:

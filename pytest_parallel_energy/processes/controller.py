@@ -1,7 +1,8 @@
 """The controller of pytest-xdist, as its worker knows it: a worker's trainings must not outlive it.
 
-The pidfd is taken once, when the worker is configured. Taken later it could be that of init: after the controller has
-died, the worker's parent is another process.
+The plugin takes the pidfd once, when the worker is configured. Taken later it could be that of init: after the
+controller has died, the worker's parent is another process. A test that starts a load without the plugin has it taken
+when the load starts.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def watch_controller() -> None:
 
 def duplicate_controller_pidfd() -> int | None:
     """Return a new descriptor that turns readable when the controller ends; ``None`` where none is watched."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        watch_controller()
     return None if _pidfd is None else os.dup(_pidfd)
 
 

@@ -27,7 +27,7 @@ _GUARD = Path(__file__).parent / "guard" / "__main__.py"
 _STUCK_S = 5.0
 _LOWEST_FD = 3
 _abandoned: list[int] = []
-"""Pids of guards that were left to their work: their remains are collected when the next guard starts."""
+"""Pids of guards that were left to their work: their exit statuses are collected when the next guard starts."""
 
 
 def check_proc(proc: Path = Path("/proc")) -> None:
@@ -52,12 +52,13 @@ class GuardLink:
 
     Args:
         cookie: marks the guard's environment.
+        terminal: whether the guard inherits the standard streams and the session of this process, for its command.
 
     Raises:
         ProcessError: it cannot be started.
     """
 
-    def __init__(self, cookie: str) -> None:
+    def __init__(self, cookie: str, *, terminal: bool = False) -> None:
         _collect_abandoned()
         control, self._control = map(_move_up, os.pipe())
         events, guard_events = map(_move_up, os.pipe())
@@ -65,13 +66,12 @@ class GuardLink:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *_interpreter_options(), str(_GUARD), *map(str, passed)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                **dict.fromkeys(("stdin", "stdout", "stderr"), None if terminal else subprocess.DEVNULL),
                 cwd="/",
                 env={**os.environ, VARIABLE: cookie},
                 pass_fds=passed,
-                start_new_session=True,
+                start_new_session=not terminal,
+                process_group=0 if terminal else None,  # Ctrl-C and Ctrl-Z are for the command, not for its guard
             )
         except OSError as error:
             os.close(self._control)
@@ -92,7 +92,7 @@ class GuardLink:
 
     @property
     def ended(self) -> bool:
-        """Whether the guard closed its pipe, and everything that it sent has been read."""
+        """``True`` once the guard has closed its pipe and everything that it sent has been read."""
         return self._events.ended
 
     def send(self, message: Message) -> None:
@@ -180,7 +180,7 @@ def _collect_abandoned() -> None:
     for pid in list(_abandoned):
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0]
-        except ChildProcessError:  # in a fork, or collected by somebody else's wait
+        except ChildProcessError:  # in a fork, or collected by another wait of this process
             ended = pid
         if ended:
             _abandoned.remove(pid)

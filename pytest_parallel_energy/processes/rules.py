@@ -91,7 +91,7 @@ class Supervision:
         ready: when it counts as ready.
         container: ``auto`` takes the best that works; any other kind takes that one or fails.
         grace_s: seconds between SIGTERM and SIGKILL in an orderly stop, 0 or more, finite.
-        log_limit_bytes: size of one log file, beside
+        log_limit_bytes: size of one log file, without
         log_tail_bytes: … its last part, which is kept in any case.
         oom_score_adj: −1000 to 1000; above 0 the kernel ends this child rather than others when memory is short.
         max_processes: RLIMIT_NPROC of the child; ``None`` leaves it (the limit counts all processes of the user, and
@@ -102,6 +102,8 @@ class Supervision:
         batch: of a loop script whose rounds get a batch size fitted to the free memory: the size asked for.
         nvml: NVIDIA's library, for tests; empty takes the driver's.
         lifetime_s: the longest it may run, whatever its owner does; ``None`` is for ever.
+        terminal: whether it shares the owner's standard streams and process group, as a command that a shell starts
+            does: Ctrl-C and Ctrl-Z reach it from the terminal. Needs the container ``subreaper``; keeps no log.
     """
 
     log: Path | None = None
@@ -118,10 +120,13 @@ class Supervision:
     batch: int | None = None
     nvml: str = ""
     lifetime_s: float | None = None
+    terminal: bool = False
 
     def __post_init__(self) -> None:
         GRACE.check("the grace between SIGTERM and SIGKILL", self.grace_s)
         SHARE.check("the intensity", self.intensity)
+        if self.terminal and self.container != "subreaper":
+            raise ConfigError(f"only the container subreaper leaves a child on the terminal, not {self.container!r}")
         if self.target_gpu_percent is not None:
             PERCENT.check("the GPU utilisation to reach", self.target_gpu_percent)
         if self.log_limit_bytes < 0 or self.log_tail_bytes <= 0:

@@ -10,7 +10,8 @@ import types
 import pytest
 from contract import SensorContract
 
-from pytest_parallel_energy.console.measure import measure_command, render_result
+from pytest_parallel_energy.console.measure import render_result
+from pytest_parallel_energy.console.measured_command import measure_command
 from pytest_parallel_energy.energy.meter import EnergyMeter
 from pytest_parallel_energy.energy.sensors.amd import open_amd
 from pytest_parallel_energy.energy.sensors.probe import probe_sensors

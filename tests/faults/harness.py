@@ -48,7 +48,8 @@ PROCESSES = {
 MEMORY_MIB = int(os.environ.get("LOAD_MEMORY_MIB", "256"))
 """The load ``memory`` is up when so much of it is resident."""
 
-PLUGIN = ("-p", "pytest_parallel_energy.plugin", "--energy-coverage-min=0")
+# Without the host lock: these sessions are killed, and nothing that they measure is looked at.
+PLUGIN = ("-p", "pytest_parallel_energy.plugin", "--energy-coverage-min=0", "--energy-host-lock=off")
 FINE_S = 0.1
 """For so long after the trigger the harness looks every millisecond, then seldom enough to leave the CPU to others."""
 
@@ -58,7 +59,7 @@ FULL_DISK = "full-disk"
 LOADS = sorted({*MISBEHAVING, FULL_DISK} - {"sleep"})
 
 CONFTEST = """
-import json, os, sys, threading, time
+import json, os, signal, sys, threading, time
 from pathlib import Path
 import pytest
 from pytest_parallel_energy.load.background import BackgroundLoad
@@ -90,6 +91,10 @@ def make_load():
 @pytest.fixture
 def load():
     load = make_load()
+    if CASE["block_signals"]:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
     tell("starting", owner=os.getpid(), parent=os.getppid())
     if CASE["thread"]:
         thread = threading.Thread(target=load.start)
@@ -144,6 +149,8 @@ class Case:
     thread: bool = False
     break_setup: bool = False
     stop_twice: bool = False
+    block_signals: bool = False
+    """Whether pytest blocks every signal and ignores some before it starts the load, which inherits both."""
     xdist: bool = False
     plugin: bool = False
     """Whether the load is started by the plugin's own fixture, with all that goes with it."""
@@ -333,6 +340,7 @@ def environment_of(case: Case, folder: Path, token: str) -> dict[str, str]:
         "thread": case.thread,
         "break_setup": case.break_setup,
         "stop_twice": case.stop_twice,
+        "block_signals": case.block_signals,
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     return environment | {

@@ -91,6 +91,13 @@ def test_nothing_is_left_by_a_pattern_that_backtracks(tmp_path):
     assert seconds < 2.0
 
 
+def test_a_load_without_the_plugin_ends_with_the_controller(tmp_path):
+    """A load that a test starts by itself does not wait for its xdist worker to notice that the controller is dead."""
+    survivors, seconds = run_case("xdist-controller-killed", "plain", "auto", tmp_path)
+    assert survivors == []
+    assert seconds < 2.0
+
+
 def test_harness_sees_what_is_left(tmp_path):
     """The proof is worth something: a daemon that nobody guards is found."""
     body = """

@@ -144,6 +144,8 @@ TRIGGERS: dict[str, Trigger] = {
     "xdist-group-killed": Trigger(case=waiting(xdist=True), act=kill_group, shoots=True),
     "xdist-controller-killed": Trigger(case=waiting(xdist=True), act=kill_controller),
     "started-in-a-thread": Trigger(case=waiting(thread=True), act=send(KILL), shoots=True),
+    "signals-blocked-test-ends": Trigger(case=doing("pass", block_signals=True), act=nothing),
+    "signals-blocked-sigkill": Trigger(case=waiting(block_signals=True), act=send(KILL), shoots=True),
     "guard-killed": Trigger(case=waiting(), act=kill_guard, shoots=True),
     "init-killed": Trigger(case=waiting(), act=kill_init, shoots=True),
     "guard-stopped-then-sigkill": Trigger(case=waiting(), act=stop_guard_then_kill, shoots=True),

@@ -331,6 +331,94 @@ open(name + "-new", "w").write("private")
         shutil.rmtree(folder)
 
 
+@pytest.mark.skipif(not works("namespace"), reason="this machine allows no PID namespace")
+@pytest.mark.parametrize(("setting", "answer", "kept"), [(None, "EROFS", "seen"), ("writable", "written", "changed")])
+def test_shared_memory_of_the_host_is_read_only(setting, answer, kept, monkeypatch):
+    """A load cannot change data that lay in the host's ``/dev/shm`` before it started, unless the user allows it."""
+    name = f"energy-{secrets.token_hex(8)}"
+    data, folder = Path("/dev/shm", name), Path("/dev/shm", f"{name}-folder")
+    data.write_text("seen")
+    folder.mkdir()
+    monkeypatch.delenv("PYTEST_ENERGY_SHARED_MEMORY", raising=False)
+    if setting:
+        monkeypatch.setenv("PYTEST_ENERGY_SHARED_MEMORY", setting)
+    code = """
+import errno, sys
+name = "/dev/shm/" + sys.argv[1]
+for path in (name, name + "-folder/new"):
+    try:
+        open(path, "w").write("changed")
+        print("written")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+open(name + "-own", "w").write("private")
+"""
+    try:
+        with start_supervised(python(code, name), Supervision(container="namespace")) as child:
+            outcome = child.wait(20)
+        assert (outcome.exit_code, outcome.status.tail.split()) == (0, [answer, answer])
+        assert data.read_text() == kept
+        assert not Path("/dev/shm", f"{name}-own").exists()
+    finally:
+        data.unlink()
+        shutil.rmtree(folder)
+
+
+def test_a_shared_memory_setting_with_a_typing_mistake_is_refused(monkeypatch):
+    """The message names the variable, its value and what it may be."""
+    monkeypatch.setenv("PYTEST_ENERGY_SHARED_MEMORY", "writeable")
+    with pytest.raises(ConfigError, match=r"PYTEST_ENERGY_SHARED_MEMORY.*'writeable'.*read-only.*writable"):
+        start_supervised(Command(argv=("true",)))
+
+
+@pytest.mark.skipif(not works("namespace"), reason="this machine allows no PID namespace")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "open('/dev/shm/made-later')",
+        "from multiprocessing.shared_memory import SharedMemory; SharedMemory('made-later')",
+    ],
+)
+def test_a_failure_in_shared_memory_has_a_hint(code):
+    """Where the log of a command that failed names shared memory, a flag says what of it the command could see."""
+    command = Command(argv=(sys.executable, "-c", code))
+    with start_supervised(command, Supervision(container="namespace")) as child:
+        outcome = child.wait(20)
+    assert outcome.exit_code == 1
+    assert any("/dev/shm" in flag and "PYTEST_ENERGY_SHARED_MEMORY=writable" in flag for flag in outcome.flags)
+    with start_supervised(python("print('/dev/shm')"), Supervision(container="namespace")) as child:
+        assert not child.wait(20).flags
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
+def test_a_process_that_cannot_be_signalled_is_named():
+    """A load that took another user's rights (EPERM) makes no guard fail: the outcome names it as left."""
+    load = "import os, time; os.setresuid(65534, 65534, 65534); print('up', flush=True); time.sleep(9)"
+    code = """
+child = start_supervised(
+    Command(argv=(sys.executable, "-I", "-S", "-c", sys.argv[1])),
+    Supervision(container="subreaper", ready=Ready(kind="pattern", pattern="up"), grace_s=0.2),
+)
+print(child.await_ready(10))
+outcome = child.stop()
+print(outcome.stopped, *outcome.stuck, child.guard_pid, sep=chr(10))
+"""
+    argv = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill", sys.executable, "-c", STARTED + code, load]
+    result = subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=40,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0, result.stderr
+    ready, stopped, stuck, guard_pid = result.stdout.splitlines()
+    assert (ready, stopped) == ("True", "forced")
+    assert "belongs to user 65534" in stuck
+    eventually(lambda: not alive(int(guard_pid)), timeout_s=15)  # it goes on until the last process has ended
+
+
 @pytest.mark.parametrize("kind", [kind for kind in ("namespace", "subreaper") if works(kind)])
 @pytest.mark.parametrize("call", ["setpgrp", "setsid"])
 def test_a_training_may_leave_its_group(kind, call):

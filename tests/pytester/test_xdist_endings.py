@@ -145,4 +145,4 @@ def test_leftover_processes_are_killed_first(project, monkeypatch):
         finally:
             leftover.kill()
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"*ended process {leftover.pid}*"])
+    result.stdout.fnmatch_lines([f"*killed process {leftover.pid}*"])

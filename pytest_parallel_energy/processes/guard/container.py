@@ -24,7 +24,9 @@ from .kernel import (
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
+    MS_RDONLY,
     MS_REC,
+    MS_REMOUNT,
     MS_SLAVE,
     mount,
     unshare,
@@ -93,7 +95,7 @@ def _try_namespace(_owner: str) -> str:
 
 def _whole_namespace(*, user: bool) -> None:
     enter_namespace(user=user)
-    reason = _in_child(furnish_namespace)
+    reason = _in_child(functools.partial(furnish_namespace, writable=False))
     if reason:
         raise OSError(0, reason)
 
@@ -135,16 +137,29 @@ def enter_namespace(*, user: bool) -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
 
 
-def furnish_namespace() -> None:
+def furnish_namespace(*, writable: bool) -> None:
     """Give the namespace, as its PID 1, its own ``/proc``, and a ``/dev/shm`` that vanishes with the last process.
 
-    Data that is in the host's ``/dev/shm`` now can be read and written there; what the load creates is private.
+    Data that is in the host's ``/dev/shm`` now can be read there; what the load creates is private.
+
+    Args:
+        writable: whether the load may also change that data.
     """
     unshare(CLONE_NEWNS)
     mount("", "/", "", MS_REC | MS_SLAVE)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     if _SHARED_MEMORY.is_dir():
+        if not writable:
+            _make_read_only(str(_SHARED_MEMORY))
         _furnish_shared_memory()
+
+
+def _make_read_only(folder: str) -> None:
+    """Make a folder read-only in this mount namespace, so that what is bound from it is read-only too."""
+    mount(folder, folder, "", MS_BIND | MS_REC)
+    # A user namespace may add restrictions to a mount and may not take any away (mount_namespaces(7)).
+    kept = os.statvfs(folder).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount("", folder, "", MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
 
 
 def _furnish_shared_memory() -> None:

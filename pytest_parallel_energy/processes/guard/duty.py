@@ -37,7 +37,7 @@ class Duty:
 
     @property
     def running(self) -> bool:
-        """Whether the clock of the duty runs."""
+        """``True`` while the clock of the duty runs."""
         return self._since_s is not None
 
     def begin(self, now_s: float) -> None:

@@ -114,7 +114,7 @@ class Init:
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
         if self._container.kind == "namespace":
-            furnish_namespace()
+            furnish_namespace(writable=self._spec["shared_memory"] == "writable")
             # PID 1 gets only the signals that it handles: the load cannot end its own init.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         else:

@@ -47,6 +47,11 @@ class InitLink:
         """The descriptor that is readable when there are reports."""
         return self._reports.fd
 
+    @property
+    def has_own_shared_memory(self) -> bool:
+        """``True`` where the load sees a ``/dev/shm`` of its own."""
+        return self._container.kind == "namespace"
+
     def order(self, message: Message) -> bool:
         """Send an order; return ``False`` when the init is gone."""
         return send(self._orders, message)
@@ -73,7 +78,7 @@ class InitLink:
         return max(self._cpu_at_kill_s, now_s)
 
     def keep_cpu(self) -> None:
-        """Read the CPU seconds before SIGKILL: the kernel accounts them to nobody when a namespace ends."""
+        """Read the CPU seconds before SIGKILL: the kernel drops them when a namespace ends."""
         self._cpu_at_kill_s = self.cpu_s()
 
 

@@ -26,8 +26,8 @@ __all__ = [
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
 CLONE_NEWPID = 0x2000_0000
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 1 << 19
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_SLAVE = 0x20, 0x1000, 0x4000, 1 << 19
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -91,7 +91,7 @@ def open_pidfd(pid: int) -> int:
 def restore_signals(*, but: frozenset[signal.Signals] = frozenset()) -> None:
     """Unblock all signals, and give each its default action, as after a login.
 
-    Whoever started pytest may have blocked or ignored some; both are inherited, also through exec (signal(7)).
+    The program that started pytest may have blocked or ignored some; both are inherited, also through exec (signal(7)).
 
     Args:
         but: signals that keep their action.

@@ -79,14 +79,35 @@ def _has_children() -> bool:
 
 
 def stuck(pid: int) -> list[str]:
-    """Describe the processes that are left below ``pid``: pid, state, and what each waits for in the kernel."""
+    """Describe the processes that are left below ``pid``: pid, state, and what each waits for in the kernel.
+
+    A process that took the rights of another user cannot be killed by this one; its user is named instead.
+    """
     found = []
     for other in descendants(pid):
         stat = read_stat(other)
         if stat is not None and stat.state not in "ZX":
-            try:
-                where = Path(f"/proc/{other}/wchan").read_text(encoding="ascii")
-            except OSError:
-                where = "?"
-            found.append(f"pid {other} state {stat.state} in {where}")
+            user = _foreign_user(other)
+            if user is None:
+                found.append(f"pid {other} state {stat.state} in {_waits_in(other)}")
+            else:
+                found.append(f"pid {other} belongs to user {user}, and this user may not kill it")
     return found
+
+
+def _foreign_user(pid: int) -> int | None:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}").stat().st_uid
+    except ProcessLookupError:
+        pass
+    return None
+
+
+def _waits_in(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+    except OSError:
+        return "?"

@@ -57,7 +57,7 @@ class LineWriter:
 
     @property
     def pending(self) -> bool:
-        """Whether something waits for the pipe to be read."""
+        """``True`` while something waits for the pipe to be read."""
         return bool(self._rest)
 
     def send(self, message: Message) -> None:

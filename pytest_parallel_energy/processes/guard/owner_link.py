@@ -65,7 +65,7 @@ class OwnerLink:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether a signal such as SIGSTOP stops the owner now."""
+        """``True`` while a signal such as SIGSTOP stops the owner."""
         stat = read_stat(self._pid) if os.getppid() == self._pid else None
         return stat is not None and stat.state in "Tt"
 

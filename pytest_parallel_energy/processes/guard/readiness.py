@@ -32,7 +32,7 @@ class Readiness:
 
     @property
     def is_activity(self) -> bool:
-        """Whether the sign is activity."""
+        """``True`` when the sign is activity."""
         return bool(self._spec["kind"] == "activity")
 
     @property

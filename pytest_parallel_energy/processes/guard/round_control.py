@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,11 @@ from .watches import Deadlines
 __all__ = ["RoundControl"]
 
 _LOOK_S = 0.025
+_SHARED_MEMORY_WORDS = re.compile(rb"/dev/shm|shm_open|shared memory")
+_SHARED_MEMORY_HINT = (
+    "its log names shared memory: of /dev/shm it saw, read-only, what was there when it started, and what it created "
+    "there was its own; PYTEST_ENERGY_SHARED_MEMORY=writable lets it change what was there"
+)
 
 
 class RoundControl:
@@ -59,6 +65,7 @@ class RoundControl:
         self._owner = owner
         self._order = order
         self._owner_stopped_s = 0.0
+        self._failed_in_shared_memory = False
         if self._readiness.pattern is not None:
             self.logs.pump.search = PatternSearch(self._readiness.pattern)
 
@@ -107,7 +114,10 @@ class RoundControl:
         self._conditions.rest(now_s)
         if self._conditions.paced and not self._stopping:
             self._order(Thaw())  # a freeze that was under way when the round ended would last for ever
-        if self._conditions.learn(code, self.logs.tail()):
+        tail = self.logs.tail()
+        if code != 0 and self._init.has_own_shared_memory and _SHARED_MEMORY_WORDS.search(tail):
+            self._failed_in_shared_memory = True
+        if self._conditions.learn(code, tail):
             self._rounds.bad_in_a_row = 0  # with half of the batch it is another load
         self._judge()
 
@@ -189,6 +199,8 @@ class RoundControl:
             found.append(f"the command was stopped by a signal for {stalled_s:.1f} s")
         if self._owner_stopped_s:
             found.append(f"pytest was stopped by a signal for {self._owner_stopped_s:.1f} s")
+        if self._failed_in_shared_memory:
+            found.append(_SHARED_MEMORY_HINT)
         return found
 
     def figures(self) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def spawn(spec: dict[str, Any], pipes: InitPipes, group: str) -> tuple[int, str]
     ``os.setpgrp()`` and ``os.setsid()``, which the kernel refuses to leaders (setpgid(2), setsid(2)).
 
     Args:
-        spec: ``argv cwd env oom_score_adj max_processes``, and ``marks``: whether it is a loop script.
+        spec: ``argv cwd env oom_score_adj max_processes``; ``marks``: whether it is a loop script; ``group``: the
+            process group of a command that keeps the owner's session and standard streams, 0 for all others.
         pipes: ``output`` becomes its standard output and error; a loop script gets ``marks`` and ``answers``.
         group: folder of the cgroup to join, empty for none.
 
@@ -57,7 +58,7 @@ def spawn(spec: dict[str, Any], pipes: InitPipes, group: str) -> tuple[int, str]
     leader = os.fork()
     if leader == 0:
         os.close(go_write)
-        _lead(write, go, functools.partial(_become, spec, pipes, group))
+        _lead(write, go, functools.partial(_become, spec, pipes, group), own_session=not spec["group"])
     os.close(write)
     os.close(go)
     _, status = os.waitpid(leader, 0)
@@ -73,12 +74,13 @@ def spawn(spec: dict[str, Any], pipes: InitPipes, group: str) -> tuple[int, str]
     return pid, ""
 
 
-def _lead(answer: int, go: int, become: Callable[[], NoReturn]) -> NoReturn:
+def _lead(answer: int, go: int, become: Callable[[], NoReturn], *, own_session: bool) -> NoReturn:
     """Lead a new session, fork the command into it, and end; the answer is the command's pid, or a reason."""
     status = _CANNOT_EXECUTE
     try:
         signal.set_wakeup_fd(-1)  # the init's: a signal that arrives here is not for the init
-        os.setsid()
+        if own_session:
+            os.setsid()
         pid = os.fork()
         if pid == 0:
             os.read(go, 1)
@@ -97,9 +99,12 @@ def _become(spec: dict[str, Any], pipes: InitPipes, group: str) -> NoReturn:
         cgroup.join(group)
     _set_limits(spec)
     os.chdir(spec["cwd"])
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(pipes.output, 1)
-    os.dup2(pipes.output, 2)
+    if spec["group"]:
+        os.setpgid(0, spec["group"])
+    else:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(pipes.output, 1)
+        os.dup2(pipes.output, 2)
     if spec["marks"]:
         os.dup2(pipes.marks, _MARKS_FD)
         os.dup2(pipes.answers, _ANSWERS_FD)

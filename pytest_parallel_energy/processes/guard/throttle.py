@@ -29,7 +29,7 @@ class Conditions:
 
     @property
     def paced(self) -> bool:
-        """Whether the load is stopped and continued."""
+        """``True`` for a load that is stopped and continued."""
         return self._duty is not None
 
     @property
