@@ -195,6 +195,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "price": _price,
     "progress": _one_of(("auto", "line", "heartbeat", "off")),
     "pue": _pue,
+    "ranks": _one_of(("node", "refuse")),
     "ratio": _ratio,
     "report": _report,
     "seconds": _seconds,

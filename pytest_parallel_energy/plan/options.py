@@ -13,8 +13,8 @@ __all__ = ["MARKERS", "OPTIONS", "Option"]
 
 Kind = Literal[
     "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
-    "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ratio", "report",
-    "seconds", "text", "threshold", "warn_or_fail", "whole",
+    "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
+    "report", "seconds", "text", "threshold", "warn_or_fail", "whole",
 ]  # fmt: skip
 """What an option holds; ``option_values.PARSERS`` has one parser for each."""
 
@@ -185,6 +185,14 @@ OPTIONS: tuple[Option, ...] = (
         "folder of the host lock, shared by all users who measure on this host (default: the first usable of "
         "/run/lock, /dev/shm and /tmp)",
         metavar="DIR",
+    ),
+    Option(
+        "ranks",
+        "ranks",
+        "what to do when a launcher (torchrun, mpirun, srun, ...) started pytest as several ranks: the first rank of "
+        "each node measures it and the others only run the tests (node), or refuse to run",
+        "node",
+        "node|refuse",
     ),
     Option(
         "coverage_min",

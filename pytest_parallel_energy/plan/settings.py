@@ -53,6 +53,7 @@ class Settings:
     host_lock_timeout: float | None = None
     """Seconds; ``None`` waits indefinitely."""
     host_lock_dir: str | None = None
+    ranks: Literal["node", "refuse"] = "node"
     coverage_min: float = 0.9
     """Fraction from 0 to 1."""
     order: Order | None = None

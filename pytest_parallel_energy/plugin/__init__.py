@@ -133,7 +133,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     collection.prepare()
     session.config.pluginmanager.register(Running(collection), "parallel_energy_running")
-    if not (collection.settings.disable or hasattr(session.config, "workerinput")):
+    if collection.session.measures and not hasattr(session.config, "workerinput"):
         from .live_progress import LiveProgress
 
         names = frozenset(item.nodeid for item in session.items if collection.is_experiment(item))

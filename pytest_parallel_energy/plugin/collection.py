@@ -232,13 +232,18 @@ class Items:
     def prepare(self) -> None:
         """Open the sensors and the results folder and kill leftover processes, before the first test starts.
 
+        A rank whose node another rank measures opens and kills nothing.
+
         Raises:
-            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, or the
-                results folder cannot be written.
+            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, the
+                results folder cannot be written, or ``--energy-ranks`` refuses to run.
         """
         if self.settings.disable:
             return
         try:
+            self.session.check_ranks()
+            if not self.session.measures:
+                return
             self.session.open_meter()
             self.session.check_strict()
             self.session.open_store()

@@ -240,9 +240,14 @@ class Reporting:
     def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
         """Print which sensors measure, what was left out and why, where the results go, and what a gate cannot show."""
         collection = self._collection
-        if not config.pluginmanager.hasplugin("parallel_energy_running") or not collection.session.has_store:
+        if not config.pluginmanager.hasplugin("parallel_energy_running"):
             return []
-        from ..console.session_header import header_lines
+        from ..console.session_header import header_lines, rank_words
+
+        if (rank := collection.session.rank) is not None and not collection.session.measures:
+            return [f"energy: {rank_words(rank)}; {collection.session.unmeasured_reason}"]
+        if not collection.session.has_store:
+            return []
 
         return [*header_lines(collection.session), *self._gate_warnings(items)]
 

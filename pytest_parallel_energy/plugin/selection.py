@@ -59,14 +59,14 @@ class Sweeping:
         if settings.resume is None or self._reporting is None:
             return
         run = self._collection.session
-        looks_only = session.config.option.collectonly or settings.plan or settings.disable
+        looks_only = session.config.option.collectonly or settings.plan or not run.measures
         try:
             if run.resumed_folder is not None and not looks_only:
                 run.open_store()
             records = run.resumed_records
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-resume: {error}") from error
-        if not session.config.option.collectonly:
+        if not session.config.option.collectonly and (run.measures or settings.disable):
             self._reporting.records.extend(records)
         for record in records if self._budget else ():
             self._budget.add(record)  # type: ignore[union-attr]

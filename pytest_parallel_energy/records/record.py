@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .energy_values import DomainEnergy, Quality, WindowResult
+from .job_part import JobPart, SlurmPart
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -19,11 +20,13 @@ __all__ = [
     "DomainEnergy",
     "GpuPart",
     "HostPart",
+    "JobPart",
     "LoadReport",
     "MeterPart",
     "Phase",
     "Quality",
     "Record",
+    "SlurmPart",
     "Status",
     "Value",
     "WindowResult",
@@ -248,3 +251,7 @@ class Record:
     background: tuple[LoadReport, ...] = ()
     meter: MeterPart = field(default_factory=MeterPart)
     host: HostPart = field(default_factory=HostPart)
+    job: JobPart | None = None
+    """``None`` outside of a launcher that started several ranks."""
+    slurm: SlurmPart | None = None
+    """``None`` outside of a Slurm job."""

@@ -81,6 +81,9 @@ class ReadyHost:
     def _measure_idle(self) -> tuple[str, ...]:
         """Measure idle power once per run, before the run draws power; an estimate has no idle power to measure."""
         meter, seconds = self._run.open_meter(), self._run.settings.idle
+        rank = self._run.rank
+        if rank is not None and rank.local_size > 1:  # they wait for this one, and many libraries wait busily
+            return ("idle power was not measured: the other ranks of this node are running",) if seconds > 0 else ()
         if meter.idle is None and seconds > 0 and self._run.has_measured_sensor:
             self._leg_flags = meter.measure_idle(seconds).flags()
         return self._leg_flags

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..records.record import LoadReport, MeterPart, WindowResult, WorkloadPart
+from ..records.record import JobPart, LoadReport, MeterPart, WindowResult, WorkloadPart
 
 if TYPE_CHECKING:
     from ..energy.window import Window
+    from ..host.launcher import Rank
     from ..load.background import BackgroundLoad
     from ..plan.cells import CellParam
     from ..training.foreground import TrainingResult
@@ -21,6 +22,7 @@ __all__ = [
     "background_part",
     "command_identity",
     "energy_part",
+    "job_part",
     "load_identity",
     "meter_part",
     "trained_part",
@@ -102,6 +104,19 @@ def energy_part(result: WindowResult | None, trace: str | None) -> WindowResult:
         trace: path of its stored trace, relative to the run's folder.
     """
     return dataclasses.replace(result or WindowResult(), trace=trace)
+
+
+def job_part(rank: Rank) -> JobPart:
+    """Return the place of this process in its launcher's job."""
+    return JobPart(
+        launcher=rank.launcher,
+        key=rank.job,
+        rank=rank.rank,
+        size=rank.size,
+        local_size=rank.local_size,
+        node=rank.node,
+        nodes=rank.nodes,
+    )
 
 
 def background_part(started: StartedLoad) -> LoadReport:

@@ -14,6 +14,7 @@ from ..errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
+    from ..host.launcher import Rank
     from ..plan.cells import CellParam, MarkedPlan
     from ..plan.finished import Finished
     from ..plan.settings import Settings
@@ -73,6 +74,42 @@ class Run:
         from ..training.registry import load_registry
 
         return load_registry(self.settings.models)
+
+    @cached_property
+    def rank(self) -> Rank | None:
+        """The place of this process among the ranks of a launcher; ``None`` outside of one."""
+        from ..host.launcher import rank_from
+
+        return rank_from(os.environ)
+
+    @property
+    def measures(self) -> bool:
+        """``False`` under ``--energy-disable``, and in a rank whose node another rank measures."""
+        return not self.settings.disable and (self.rank is None or self.rank.measures)
+
+    @property
+    def unmeasured_reason(self) -> str:
+        """The reason why this process measures nothing, for the stand-ins of windows and loads."""
+        return "not measured (--energy-disable)" if self.settings.disable else "measured by local rank 0 of this node"
+
+    def check_ranks(self) -> None:
+        """Check that the tests may run in the ranks of a launcher.
+
+        Raises:
+            ConfigError: ``--energy-ranks=refuse``, or an option that only the rank that measures could obey.
+        """
+        if self.rank is None:
+            return
+        if self.settings.ranks == "refuse":
+            raise ConfigError(
+                f"--energy-ranks=refuse: pytest runs as {self.rank}; start pytest without the launcher, or let the "
+                "first rank of each node measure it: --energy-ranks=node"
+            )
+        if self.settings.budget is not None:
+            raise ConfigError(
+                f"--energy-budget: pytest runs as {self.rank}, and the budget would stop only the rank that measures, "
+                "while the others wait for it; leave the option out"
+            )
 
     def open_meter(self) -> EnergyMeter:
         """Return the meter, its sensors open; the first call opens them.
@@ -253,11 +290,16 @@ class Run:
         Half of the cores by default, alone and beside a load alike: were the budget to change with the load, the
         comparison would measure the budget (two unbudgeted trainings on two cores take 5 times as long, not 2).
         """
+        return max(1, self._node_threads // (self.rank.local_size if self.rank else 1))
+
+    @property
+    def _node_threads(self) -> int:
+        """CPU threads of all ranks of this node together, which are one training."""
         return self.settings.threads or max(1, _cores() // 2)
 
     def load_threads(self, loads: int) -> int:
         """Return the CPU threads of each of ``loads`` background loads: a share of the rest, at least 1."""
-        return max(1, (_cores() - self.threads) // max(1, loads))
+        return max(1, (_cores() - self._node_threads) // max(1, loads))
 
     def kill_leftovers(self) -> None:
         """Kill the leftover processes of crashed sessions, so that they do not disturb the first measurement."""
