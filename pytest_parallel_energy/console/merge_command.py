@@ -8,6 +8,7 @@ from pathlib import Path
 from ..records.atomic_write import write_file
 from ..records.merge import merge_runs, merged_lines
 from ..records.reader import RECORDS_NAME, check_target
+from ..statistics.node_totals import node_totals
 from .result_arguments import say
 
 __all__ = ["configure", "run"]
@@ -28,13 +29,14 @@ example:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the merged records, and print how many there are and what could not be merged."""
+    """Write the merged records, and print how many there are, what could not be merged, and totals over nodes."""
     output = Path(options.output)
     target = output if output.suffix == ".jsonl" else output / RECORDS_NAME
     merged = merge_runs([Path(path) for path in options.paths])
     check_target(target, merged.sources)
     write_file(target, merged_lines(merged))
-    for sentence in (*map(str, merged.problems), *merged.conflicts):
+    totals = node_totals(merged.records)
+    for sentence in (*map(str, merged.problems), *merged.conflicts, *map(str, totals)):
         say(sentence)
     say(
         f"{len(merged.records)} records of {len(merged.sources)} files in {target}; {merged.duplicates} duplicates "

@@ -57,10 +57,13 @@ class RankProject:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a launcher: the plugin, a host lock of its own, and no idle measurement."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        """The environment of a launcher."""
+        return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | self.changes
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """The variables that a launcher needs: the plugin, a host lock of its own, and the estimate as the sensor."""
         return {
-            **inherited,
             "PYTHONPATH": os.pathsep.join([str(PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTEST_ENERGY_HOST_LOCK_DIR": str(self.path),
