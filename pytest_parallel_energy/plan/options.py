@@ -14,7 +14,7 @@ __all__ = ["MARKERS", "OPTIONS", "Option"]
 Kind = Literal[
     "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
     "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
-    "report", "seconds", "text", "threshold", "warn_or_fail", "whole",
+    "report", "seconds", "shard", "text", "threshold", "warn_or_fail", "whole",
 ]  # fmt: skip
 """What an option holds; ``option_values.PARSERS`` has one parser for each."""
 
@@ -218,6 +218,14 @@ OPTIONS: tuple[Option, ...] = (
         "found there for the same workload, with or without a load, are not run again; may be repeated",
         metavar="FILE",
         repeatable=True,
+    ),
+    Option(
+        "shard",
+        "shard",
+        "run only one part of the experiments, such as 2/5: all repetitions of a cell stay in one part, and parts are "
+        "balanced by the times in --energy-history; auto and auto/5 take the number from SLURM_ARRAY_TASK_ID, "
+        "CI_NODE_INDEX or JOB_COMPLETION_INDEX",
+        metavar="I/N|auto",
     ),
     Option(
         "resume",

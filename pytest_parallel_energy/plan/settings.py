@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..statistics.quantities import Threshold
     from .option_values import Label
     from .order import Order
+    from .shards import Shard
 
 __all__ = ["Settings"]
 
@@ -60,6 +61,8 @@ class Settings:
     """``None`` leaves it to pytest and other plugins."""
     seed: int = 0
     history: tuple[Path, ...] = ()
+    shard: Shard | None = None
+    """``None`` runs all cells."""
     resume: str | None = None
     """``latest``, a run's name or its folder; ``None`` starts a new run."""
     plan: bool = False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
-__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RECORD_PROPERTY", "RUN_INPUT", "Items"]
+__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RECORD_PROPERTY", "RUN_INPUT", "STUDY_OUTPUT", "Items"]
 
 RECORD_PROPERTY = "energy.record"
 """Carries a record from where it was measured to where it is kept: under xdist from a worker to the controller."""
@@ -33,6 +33,8 @@ FINISHED_INPUT = "parallel_energy_finished"
 """What a resumed run has finished already, as xdist's controller tells its workers."""
 LEFTOVERS_OUTPUT = "parallel_energy_leftovers"
 """What a worker of xdist tells its controller of the leftover processes that it killed."""
+STUDY_OUTPUT = "parallel_energy_study"
+"""The part of a sweep that this session runs, which only the workers of xdist know: its controller collects nothing."""
 _CELL = "_energy_cell"
 _DOCUMENTS = frozenset({".json", ".toml", ".yaml", ".yml"})
 
@@ -253,6 +255,8 @@ class Items:
                 from ..console.session_header import leftover_lines
 
                 output[LEFTOVERS_OUTPUT] = leftover_lines(self.session.swept, self.session.unswept)
+                if (study := self.session.study) is not None:
+                    output[STUDY_OUTPUT] = dataclasses.asdict(study)
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 

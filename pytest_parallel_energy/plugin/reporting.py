@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError, RecordError
-from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RECORD_PROPERTY, RUN_INPUT
+from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RECORD_PROPERTY, RUN_INPUT, STUDY_OUTPUT
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -87,8 +87,13 @@ class Reporting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Report the leftover processes that a worker killed or could not kill."""
-        lines = getattr(node, "workeroutput", {}).get(LEFTOVERS_OUTPUT, ())
+        """Report the leftover processes that a worker killed or could not kill, and note the part of the sweep."""
+        output = getattr(node, "workeroutput", {})
+        if STUDY_OUTPUT in output:
+            from ..records.run_info import StudyPart
+
+            self._collection.session.note_study(StudyPart(**output[STUDY_OUTPUT]))
+        lines = output.get(LEFTOVERS_OUTPUT, ())
         self.problems.extend(line for line in lines if line not in self.problems)
 
     def _take_signals(self) -> None:

@@ -271,6 +271,7 @@ class Attempt:
             meter=meter_part(window, tuple(self.flags), self._thermal.ends),
             host=self.host,
             job=None if self.run.rank is None else job_part(self.run.rank),
+            slurm=self.run.slurm,
         )
 
     def end(self, status: Status, reason: str | None, result: WindowResult | None, *, keep: bool) -> Record:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..host.slurm_job import shared_node_flag
+
 if TYPE_CHECKING:
     from ..host.cooldown import Rest
     from ..host.governor import Governor
@@ -40,6 +42,8 @@ class ReadyHost:
         """
         self._host_lock().acquire()
         flags = [*self._set_governor(settings.governor), *self._measure_idle()]
+        if (shared := shared_node_flag(self._run.slurm)) is not None:
+            flags.append(shared)
         if settings.cooldown is not None:
             flag = self._rest().take(settings.cooldown).flag
             flags += [flag] if flag else []

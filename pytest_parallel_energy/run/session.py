@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from ..plan.finished import Finished
     from ..plan.settings import Settings
     from ..processes.leftovers import Leftover
-    from ..records.record import HostPart, Record
-    from ..records.run_info import RunInfo
+    from ..records.record import HostPart, Record, SlurmPart
+    from ..records.run_info import RunInfo, StudyPart
     from ..records.store import RunStore
     from ..training.registry import Registry
     from .attempt_journal import AttemptJournal
@@ -58,6 +59,8 @@ class Run:
         """Leftover processes of dead sessions that this one killed,"""
         self.unswept: tuple[Leftover, ...] = ()
         """… and could not kill."""
+        self.study: StudyPart | None = None
+        """The part of a sweep that this session runs, known after the collection."""
         self._given_finished = finished
         self._codes: dict[Path, str | None] = {}
         self._meter: EnergyMeter | None = None
@@ -81,6 +84,13 @@ class Run:
         from ..host.launcher import rank_from
 
         return rank_from(os.environ)
+
+    @cached_property
+    def slurm(self) -> SlurmPart | None:
+        """The facts of the Slurm job that this process runs in; ``None`` outside of one."""
+        from ..host.slurm_job import slurm_job
+
+        return slurm_job(os.environ)
 
     @property
     def measures(self) -> bool:
@@ -158,6 +168,13 @@ class Run:
         if self._store is not None and self.owns_store and self.resumed_folder is not None:
             self._store.write_run(self._described(self._store.info))
 
+    def note_study(self, study: StudyPart) -> None:
+        """Note the part of a sweep that this session runs, and write it into ``run.json`` if that is there already."""
+        self.study = study
+        if self._store is not None and self.owns_store:
+            with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
+                self._store.write_run(dataclasses.replace(self._store.info, study=study))
+
     def _described(self, info: RunInfo) -> RunInfo:
         """Return ``info`` with the facts that are known from the start of this session."""
         meter = self._meter  # xdist's controller measures nothing and opens none
@@ -168,6 +185,7 @@ class Run:
             refusals=refusals_in_words(meter) if meter else (),
             settings=self.settings.as_text(),
             host=self.host,
+            study=self.study or info.study,
         )
 
     @property

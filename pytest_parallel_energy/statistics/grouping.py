@@ -11,7 +11,7 @@ from functools import cached_property
 
 from ..records.record import Phase, Record, Status, WindowResult
 
-__all__ = ["Cell", "Mean", "group_cells", "mean_of", "sample_sd", "short_name", "t_quantile"]
+__all__ = ["Cell", "Mean", "cell_name", "group_cells", "mean_of", "sample_sd", "short_name", "t_quantile"]
 
 _QUALITIES = ("counter", "integrated", "apportioned", "estimated", "missing")
 """Best first: ``energy.result.Quality``, as records hold it."""
@@ -152,6 +152,11 @@ def t_quantile(degrees: int) -> float:
 
 
 _REPETITION = re.compile(r"(^|-)(rep|warmup)\d+$")
+
+
+def cell_name(nodeid: str) -> str:
+    """Return the test's id with its file and without its repetition: the name of its cell on any host."""
+    return f"{nodeid.partition('::')[0]}::{short_name(nodeid)}"
 
 
 def short_name(nodeid: str) -> str:
