@@ -27,6 +27,7 @@ if rank == 0:
     print(f"threads: {os.environ['OMP_NUM_THREADS']}", flush=True)
 """
 MPI_TRAINING = """
+import os
 size = os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ["SLURM_NTASKS"]
 if (os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ["SLURM_PROCID"]) == "0":
     print(f"ranks: {size}", flush=True)
