@@ -9,6 +9,9 @@ from ..errors import ConfigError
 from ..records.atomic_write import write_file
 from ..records.merge import merge_runs, merged_lines
 from ..records.reader import RECORDS_NAME, check_target
+from ..records.run_info import read_run_info
+from ..statistics.node_totals import node_totals
+from ..statistics.study_check import study_problems
 from .result_arguments import say
 
 __all__ = ["configure", "run"]
@@ -32,7 +35,7 @@ example:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the merged records, and print how many there are and what could not be merged."""
+    """Write the merged records, and print their number, what was not merged or is missing, and totals over nodes."""
     output = Path(options.output)
     target = output if output.suffix == ".jsonl" else output / RECORDS_NAME
     merged = merge_runs([Path(path) for path in options.paths])
@@ -40,7 +43,10 @@ def run(options: argparse.Namespace) -> int:
     if target.exists() and not options.force:
         raise ConfigError(f"{target} exists and would be replaced: name another --output, or replace it with --force")
     write_file(target, merged_lines(merged))
-    for sentence in (*map(str, merged.problems), *merged.conflicts):
+    runs = [info for source in merged.sources if (info := read_run_info(source.parent)) is not None]
+    totals = map(str, node_totals(merged.records))
+    missing = study_problems(runs, merged.records)
+    for sentence in (*map(str, merged.problems), *merged.conflicts, *missing, *totals):
         say(sentence)
     say(
         f"{len(merged.records)} records of {len(merged.sources)} files in {target}; {merged.duplicates} duplicates "

@@ -10,15 +10,18 @@ from ..run.session import refusals_in_words, sensors_in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..host.launcher import Rank
     from ..processes.leftovers import Leftover
     from ..run.session import Run
 
-__all__ = ["header_lines", "leftover_lines"]
+__all__ = ["header_lines", "leftover_lines", "rank_words"]
 
 
 def header_lines(session: Run) -> list[str]:
     """Return the lines of the header of a session that measures; opens the sensors."""
     lines = [*leftover_lines(session.swept, session.unswept), *_sensor_lines(session)]
+    if session.rank is not None:
+        lines.append(f"{rank_words(session.rank)}; this rank measures the node for all of its ranks")
     profile = session.settings.profile
     if profile and profile != PUBLISHED:
         lines.append(
@@ -28,6 +31,12 @@ def header_lines(session: Run) -> list[str]:
     lines.append(f"{session.threads} CPU thread(s) for the training, with and without a background load")
     lines.append(f"results in {session.run_folder}")
     return [f"energy: {line}" for line in lines]
+
+
+def rank_words(rank: Rank) -> str:
+    """Return the place of a rank in its job, with the node and the key that the records of all nodes share."""
+    node = "" if rank.node is None else f", node {rank.node}" + ("" if rank.nodes is None else f" of {rank.nodes}")
+    return f"{rank}{node}, job {rank.job}"
 
 
 def leftover_lines(killed: Sequence[Leftover], remaining: Sequence[Leftover]) -> list[str]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Rank", "rank_from"]
+__all__ = ["Rank", "number_from", "rank_from", "tasks_of_node"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,8 @@ def _torchrun(environ: Mapping[str, str]) -> Rank | None:
         local_rank=int(environ["LOCAL_RANK"]),
         local_size=int(environ["LOCAL_WORLD_SIZE"]),
         size=int(environ["WORLD_SIZE"]),
-        node=_number(environ, "GROUP_RANK"),
-        nodes=_number(environ, "GROUP_WORLD_SIZE"),
+        node=number_from(environ, "GROUP_RANK"),
+        nodes=number_from(environ, "GROUP_WORLD_SIZE"),
     )
 
 
@@ -96,7 +96,7 @@ def _deepspeed(environ: Mapping[str, str]) -> Rank | None:
         local_size=int(environ["LOCAL_SIZE"]),
         size=int(environ["WORLD_SIZE"]),
         node=int(environ["CROSS_RANK"]),
-        nodes=_number(environ, "CROSS_SIZE"),
+        nodes=number_from(environ, "CROSS_SIZE"),
     )
 
 
@@ -109,7 +109,7 @@ def _open_mpi(environ: Mapping[str, str]) -> Rank | None:
         local_rank=int(environ["OMPI_COMM_WORLD_LOCAL_RANK"]),
         local_size=int(environ["OMPI_COMM_WORLD_LOCAL_SIZE"]),
         size=int(environ["OMPI_COMM_WORLD_SIZE"]),
-        nodes=_number(environ, "OMPI_MCA_orte_num_nodes"),
+        nodes=number_from(environ, "OMPI_MCA_orte_num_nodes"),
     )
 
 
@@ -127,15 +127,15 @@ def _hydra(environ: Mapping[str, str]) -> Rank | None:
 def _srun(environ: Mapping[str, str]) -> Rank | None:
     # a batch script without srun has SLURM_PROCID too, but no step
     step = environ["SLURM_STEP_ID"]
-    nodes = _number(environ, "SLURM_STEP_NUM_NODES") or _number(environ, "SLURM_NNODES")
-    node = _number(environ, "SLURM_NODEID")
+    nodes = number_from(environ, "SLURM_STEP_NUM_NODES") or number_from(environ, "SLURM_NNODES")
+    node = number_from(environ, "SLURM_NODEID")
     per_node = environ.get("SLURM_STEP_TASKS_PER_NODE") or environ["SLURM_TASKS_PER_NODE"]
     return Rank(
         launcher="srun",
         job=f"srun-{environ['SLURM_JOB_ID']}.{step}",
         rank=int(environ["SLURM_PROCID"]),
         local_rank=int(environ["SLURM_LOCALID"]),
-        local_size=_tasks_of_node(per_node, node or 0),
+        local_size=tasks_of_node(per_node, node or 0),
         size=int(environ.get("SLURM_STEP_NUM_TASKS") or environ["SLURM_NTASKS"]),
         node=node,
         nodes=nodes,
@@ -146,10 +146,10 @@ _LAUNCHERS: tuple[Callable[[Mapping[str, str]], Rank | None], ...] = (_torchrun,
 """From the innermost to the outermost: Slurm often starts one of the others."""
 
 
-def _tasks_of_node(text: str, node: int) -> int:
+def tasks_of_node(text: str, node: int) -> int:
     """Return the number of tasks on a node from Slurm's list of them, such as ``2(x3),1``.
 
-    >>> _tasks_of_node("2(x3),1", 3), _tasks_of_node("4", 0)
+    >>> tasks_of_node("2(x3),1", 3), tasks_of_node("4", 0)
     (1, 4)
     """
     counts: list[int] = []
@@ -161,6 +161,7 @@ def _tasks_of_node(text: str, node: int) -> int:
     return counts[node] if node < len(counts) else counts[-1]
 
 
-def _number(environ: Mapping[str, str], name: str) -> int | None:
+def number_from(environ: Mapping[str, str], name: str) -> int | None:
+    """Return a whole number of 0 or more from a variable; ``None`` where it is missing or something else."""
     text = environ.get(name, "")
     return int(text) if text.isdecimal() else None

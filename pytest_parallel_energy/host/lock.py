@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from ..errors import ConfigError, ParallelEnergyError, did_you_mean
+from .launcher import rank_from
 
 __all__ = ["LOCK_MODES", "HostLock", "LockMode", "lock_folder", "parse_lock_mode"]
 
@@ -39,7 +40,9 @@ _ALL_USERS = 0o666
 class HostLock:
     """The lock of this host, a context manager. The file holds the holder's process id, for messages.
 
-    A process whose ancestor holds the lock passes without it, because it is part of what that ancestor measures.
+    A process whose ancestor holds the lock passes without it, because it is part of what that ancestor measures. So
+    does a rank whose launcher also started the holder: a rank that waits for another one ends in a deadlock when the
+    other one waits for it in a collective operation.
 
     Args:
         folder: folder of the file; ``None`` chooses one that every user can reach.
@@ -113,9 +116,9 @@ class HostLock:
         if _try(fd):
             self.waited_s = 0.0
             return
-        self._passed = _held_by_ancestor(fd)
+        # A measured test that runs pytest itself must not wait for its own session.
+        self._passed = _held_by_ancestor(fd) or _held_by_sibling(fd)
         if self._passed:
-            # A measured test that runs pytest itself must not wait for its own session.
             return
         if self.mode == "refuse":
             raise ParallelEnergyError(
@@ -240,6 +243,21 @@ def _holder(fd: int) -> int | None:
             if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
                 return int(fields[4])
     return None
+
+
+def _held_by_sibling(fd: int) -> bool:
+    """Return whether the holder is a rank of the same launcher; ``False`` where its environment cannot be read."""
+    own = rank_from(os.environ)
+    pid = _holder(fd)
+    if own is None or pid is None:
+        return False
+    try:
+        lines = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    pairs = (os.fsdecode(line).partition("=") for line in lines)
+    other = rank_from({name: value for name, _, value in pairs})
+    return other is not None and other.job == own.job
 
 
 def _held_by_ancestor(fd: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..reports.costs import Factor
     from ..reports.writers import ReportTarget
     from ..statistics.quantities import Threshold
+    from .shards import Shard
 
 __all__ = ["PARSERS", "Label"]
 
@@ -141,6 +143,12 @@ def _lock_mode(given: object) -> LockMode:
     return parse_lock_mode(_text(given))
 
 
+def _shard(given: object) -> Shard:
+    from .shards import parse_shard
+
+    return parse_shard(_text(given), os.environ)
+
+
 def _threshold(given: object) -> Threshold:
     from ..statistics.quantities import parse_threshold
 
@@ -195,9 +203,11 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "price": _price,
     "progress": _one_of(("auto", "line", "heartbeat", "off")),
     "pue": _pue,
+    "ranks": _one_of(("node", "refuse")),
     "ratio": _ratio,
     "report": _report,
     "seconds": _seconds,
+    "shard": _shard,
     "text": _text,
     "threshold": _threshold,
     "warn_or_fail": _one_of(("warn", "fail")),

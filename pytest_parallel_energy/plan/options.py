@@ -14,8 +14,8 @@ __all__ = ["MARKERS", "OPTIONS", "Option"]
 
 Kind = Literal[
     "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
-    "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ratio", "report",
-    "seconds", "text", "threshold", "warn_or_fail", "whole",
+    "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
+    "report", "seconds", "shard", "text", "threshold", "warn_or_fail", "whole",
 ]  # fmt: skip
 """What an option holds; ``option_values.PARSERS`` has one parser for each."""
 
@@ -194,6 +194,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="DIR",
     ),
     Option(
+        "ranks",
+        "ranks",
+        "what to do when a launcher (torchrun, mpirun, srun, ...) started pytest as several ranks: the first rank of "
+        "each node measures it and the others only run the tests (node), or refuse to run",
+        "node",
+        "node|refuse",
+    ),
+    Option(
         "coverage_min",
         "ratio",
         "minimum fraction (0 to 1) of the measurement window covered by the background load; the test fails "
@@ -217,6 +225,14 @@ OPTIONS: tuple[Option, ...] = (
         "found there for the same workload, with or without a load, are not run again; may be repeated",
         metavar="FILE",
         repeatable=True,
+    ),
+    Option(
+        "shard",
+        "shard",
+        "run only one part of the experiments, such as 2/5: all repetitions of a cell stay in one part, and parts are "
+        "balanced by the times in --energy-history; auto and auto/5 take the number from SLURM_ARRAY_TASK_ID, "
+        "CI_NODE_INDEX or JOB_COMPLETION_INDEX",
+        metavar="I/N|auto",
     ),
     Option(
         "resume",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..statistics.quantities import Threshold
     from .option_values import Label
     from .order import Order
+    from .shards import Shard
 
 __all__ = ["Settings"]
 
@@ -54,12 +55,15 @@ class Settings:
     host_lock_timeout: float | None = None
     """Seconds; ``None`` waits indefinitely."""
     host_lock_dir: str | None = None
+    ranks: Literal["node", "refuse"] = "node"
     coverage_min: float = 0.9
     """Fraction from 0 to 1."""
     order: Order | None = None
     """``None`` leaves it to pytest and other plugins."""
     seed: int = 0
     history: tuple[Path, ...] = ()
+    shard: Shard | None = None
+    """``None`` runs all cells."""
     resume: str | None = None
     """``latest``, a run's name or its folder; ``None`` starts a new run."""
     plan: bool = False

@@ -204,7 +204,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not (is_worker or config.pluginmanager.hasplugin("parallel_energy_reporting")):
         _register_reporting(config, items)
     config.pluginmanager.register(Running(items), "parallel_energy_running")
-    if not (items.settings.disable or is_worker):
+    if items.session.measures and not is_worker:
         from .live_progress import LiveProgress
 
         # Capture is suspended between items, so this is the terminal or the pipe that the person looks at.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
-__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RUN_INPUT", "Items"]
+__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RUN_INPUT", "STUDY_OUTPUT", "Items"]
 
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
@@ -30,6 +30,8 @@ FINISHED_INPUT = "parallel_energy_finished"
 """The finished experiments of a resumed run, which xdist's controller sends to its workers."""
 LEFTOVERS_OUTPUT = "parallel_energy_leftovers"
 """Sentences on the leftover processes that a worker of xdist killed, which it sends to its controller."""
+STUDY_OUTPUT = "parallel_energy_study"
+"""The part of a sweep that this session runs, which only the workers of xdist know: its controller collects nothing."""
 _CELL = "_energy_cell"
 
 
@@ -225,13 +227,18 @@ class Items:
     def prepare(self) -> None:
         """Open the sensors and the results folder and kill leftover processes, before the first test starts.
 
+        A rank whose node another rank measures opens and kills nothing.
+
         Raises:
-            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, or the
-                results folder cannot be written.
+            pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, the
+                results folder cannot be written, or ``--energy-ranks`` refuses to run.
         """
         if self.settings.disable:
             return
         try:
+            self.session.check_ranks()
+            if not self.session.measures:
+                return
             self.session.open_meter()
             self.session.check_strict()
             self.session.open_store()
@@ -241,6 +248,8 @@ class Items:
                 from ..console.session_header import leftover_lines
 
                 output[LEFTOVERS_OUTPUT] = leftover_lines(self.session.swept, self.session.unswept)
+                if (study := self.session.study) is not None:
+                    output[STUDY_OUTPUT] = dataclasses.asdict(study)
         except ParallelEnergyError as error:
             raise pytest.UsageError(str(error)) from error
 

@@ -19,28 +19,31 @@ if TYPE_CHECKING:
     from ..run.experiment import Experiment
     from ..run.loads import ExperimentLoads
 
-__all__ = ["NOT_MEASURED", "CallWindow", "DisabledLoads", "Loads", "NotMeasured", "UnmeasuredWindow"]
+__all__ = ["CallWindow", "DisabledLoads", "Loads", "NotMeasured", "UnmeasuredWindow"]
 
 
 class NotMeasured:
-    """Stands for a number that ``--energy-disable`` did not measure.
+    """Stands for a number that this process does not measure: under ``--energy-disable``, or as a rank of a launcher.
 
     All comparisons with it hold, so that assertions about energy do not fail in a run that measures nothing on purpose.
     It is not a number: arithmetic with it is an error.
+
+    Args:
+        reason: is shown instead of a number.
     """
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __init__(self, reason: str = "not measured (--energy-disable)") -> None:
+        self._reason = reason
+
     def __repr__(self) -> str:
-        return "not measured (--energy-disable)"
+        return self._reason
 
     def _holds(self, _other: object) -> bool:
         return True
 
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _holds
-
-
-NOT_MEASURED: Any = NotMeasured()
 
 
 class CallWindow(Window):
@@ -107,12 +110,15 @@ class CallWindow(Window):
 
 
 class UnmeasuredWindow:
-    """The stand-in for a window under ``--energy-disable``: each of its numbers is ``NOT_MEASURED``."""
+    """The stand-in for a window that this process does not measure: each of its numbers is a ``NotMeasured``."""
+
+    def __init__(self, reason: str) -> None:
+        self._number: Any = NotMeasured(reason)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(Window, name):
             raise AttributeError(f"an energy window has no attribute {name!r}")
-        return NOT_MEASURED
+        return self._number
 
     @contextmanager
     def window(self, _name: str) -> Iterator[UnmeasuredWindow]:
@@ -205,10 +211,13 @@ class Loads:
 
 
 class DisabledLoads:
-    """The stand-in under ``--energy-disable``: starts nothing, and every number is ``NOT_MEASURED``."""
+    """The stand-in where this process measures nothing: starts nothing, and every number is a ``NotMeasured``."""
 
-    rounds_completed = rounds_failed = coverage_ratio = alive = NOT_MEASURED
     log_dir = script = None
+
+    def __init__(self, reason: str) -> None:
+        number: Any = NotMeasured(reason)
+        self.rounds_completed = self.rounds_failed = self.coverage_ratio = self.alive = number
 
     def __call__(self, _load: object, **_hyperparameters: object) -> DisabledLoads:
         """Start nothing."""

@@ -70,7 +70,9 @@ def energy_meter(request: pytest.FixtureRequest) -> CallWindow | UnmeasuredWindo
     from .fixture_values import CallWindow, UnmeasuredWindow
 
     experiment = _experiment(request)
-    return CallWindow(experiment) if experiment.measured else UnmeasuredWindow()
+    if experiment.measured:
+        return CallWindow(experiment)
+    return UnmeasuredWindow(experiment.run.unmeasured_reason)
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
 
     experiment = _experiment(request)
     if not experiment.measured:
-        yield DisabledLoads()
+        yield DisabledLoads(experiment.run.unmeasured_reason)
         return
     try:
         with message_only():

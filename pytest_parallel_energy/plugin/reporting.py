@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError, RecordError
-from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RUN_INPUT
+from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RUN_INPUT, STUDY_OUTPUT
 from .report_records import detach_records
 
 if TYPE_CHECKING:
@@ -88,8 +88,13 @@ class Reporting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Report the leftover processes that a worker killed or could not kill."""
-        lines = getattr(node, "workeroutput", {}).get(LEFTOVERS_OUTPUT, ())
+        """Report the leftover processes that a worker killed or could not kill, and note the part of the sweep."""
+        output = getattr(node, "workeroutput", {})
+        if STUDY_OUTPUT in output:
+            from ..records.run_info import StudyPart
+
+            self._collection.session.note_study(StudyPart(**output[STUDY_OUTPUT]))
+        lines = output.get(LEFTOVERS_OUTPUT, ())
         self.problems.extend(line for line in lines if line not in self.problems)
 
     def _handle_signals(self) -> None:
@@ -253,9 +258,14 @@ class Reporting:
     def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
         """Print which sensors measure, what was left out and why, where the results go, and what a gate cannot show."""
         collection = self._collection
-        if not config.pluginmanager.hasplugin("parallel_energy_running") or not collection.session.has_store:
+        if not config.pluginmanager.hasplugin("parallel_energy_running"):
             return []
-        from ..console.session_header import header_lines
+        from ..console.session_header import header_lines, rank_words
+
+        if (rank := collection.session.rank) is not None and not collection.session.measures:
+            return [f"energy: {rank_words(rank)}; {collection.session.unmeasured_reason}"]
+        if not collection.session.has_store:
+            return []
 
         return [*header_lines(collection.session), *self._gate_warnings(items)]
 

@@ -62,7 +62,7 @@ class Running:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Prepare the host before a measured test; outermost, so that no timeout counts this time."""
-        if not self._collection.is_experiment(item) or self._collection.settings.disable:
+        if not self._collection.is_experiment(item) or not self._collection.session.measures:
             return (yield)
         self._refusal, self._host_flags = None, ()
         if controller_has_ended():  # a worker's queue is not empty yet, but no report reaches anyone any more

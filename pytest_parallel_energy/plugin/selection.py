@@ -15,6 +15,7 @@ from .report_records import records_of
 
 if TYPE_CHECKING:
     from ..plan.budget import EnergyBudget
+    from ..plan.shards import Shard
     from .collection import Items
     from .reporting import Reporting
 
@@ -36,7 +37,7 @@ class Sweeping:
         self._collection = collection
         self._reporting = reporting
         self._plan: list[str] = []
-        self._left_out = {"finished": 0, "known": 0}
+        self._left_out = {"finished": 0, "known": 0, "others": 0}
         self._history_notes: tuple[str, ...] = ()
         self._declared: dict[str, int] = {}
         self._budget: EnergyBudget | None = None
@@ -61,14 +62,14 @@ class Sweeping:
         if settings.resume is None or self._reporting is None:
             return
         run = self._collection.session
-        looks_only = session.config.option.collectonly or settings.plan or settings.disable
+        looks_only = session.config.option.collectonly or settings.plan or not run.measures
         try:
             if run.resumed_folder is not None and not looks_only:
                 run.open_store()
             records = run.resumed_records
         except ParallelEnergyError as error:
             raise pytest.UsageError(f"--energy-resume: {error}") from error
-        if not session.config.option.collectonly:
+        if not session.config.option.collectonly and (run.measures or settings.disable):
             self._reporting.records.extend(records)
         for record in records if self._budget else ():
             self._budget.add(record)  # type: ignore[union-attr]
@@ -92,17 +93,53 @@ class Sweeping:
 
     def _leave_out(self, items: list[pytest.Item]) -> None:
         settings = self._collection.settings
-        if settings.resume is None and not settings.history:
+        if settings.resume is None and not settings.history and settings.shard is None:
             return
-        dropped = self._finished(items) if settings.resume is not None else set()
-        self._left_out["finished"] = len(dropped)
-        if settings.history:
-            known = self._known(item for item in items if item not in dropped)
-            self._left_out["known"] = len(known)
-            dropped |= known
+        # first what depends on the history alone: all hosts of a sweep must split the same cells
+        known = self._known(items) if settings.history else set()
+        others = set() if settings.shard is None else self._others(settings.shard, items, known)
+        finished = (
+            self._finished(item for item in items if item not in others) if settings.resume is not None else set()
+        )
+        self._left_out = {"finished": len(finished), "known": len(known - finished), "others": len(others)}
+        dropped = finished | known | others
         if dropped:
             self._collection.config.hook.pytest_deselected(items=[item for item in items if item in dropped])
             items[:] = [item for item in items if item not in dropped]
+
+    def _others(self, shard: Shard, items: Iterable[pytest.Item], known: set[pytest.Item]) -> set[pytest.Item]:
+        """Return the items of the other shards, and note which part of the sweep this session runs.
+
+        Raises:
+            ConfigError: the run to resume is another part, or a part of another sweep.
+        """
+        from ..plan.shard_times import ShardCell, expected_times_s
+        from ..plan.shards import shard_of_cells, study_id
+        from ..records.run_info import StudyPart, read_run_info
+
+        counts: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            if item not in known and self._collection.is_experiment(item):
+                counts.setdefault(_cell_name(item), []).append(item)
+        cells = {}
+        for name, members in counts.items():
+            workload = self._collection.cell_of(members[0]).workload
+            cells[name] = ShardCell(workload=workload.name if workload else "", runs=len(members))
+        shards = shard_of_cells(expected_times_s(cells, self._history_records()), shard.count)
+        study = StudyPart(
+            id=study_id(shards, shard.count), shard=shard.index, count=shard.count, cells=tuple(sorted(shards))
+        )
+        run = self._collection.session
+        resumed = None if run.resumed_folder is None else read_run_info(run.resumed_folder)
+        if resumed is not None and resumed.study not in (None, study):
+            before = resumed.study
+            raise ConfigError(
+                f"--energy-resume: {resumed.run_id} is shard {before.shard}/{before.count} of the study {before.id}, "
+                f"and this session is shard {shard} of {study.id}; give each shard its own --energy-dir, or start "
+                "a new run"
+            )
+        run.study = study
+        return {item for name, members in counts.items() if shards[name] != shard.index for item in members}
 
     def _finished(self, items: Iterable[pytest.Item]) -> set[pytest.Item]:
         """Return the items that have a record, and the warm-ups of cells of which every item has one."""
@@ -173,6 +210,9 @@ class Sweeping:
         lines += [f"energy: --energy-history: {note}" for note in self._history_notes]
         if self._left_out["known"]:
             lines.append(f"energy: {self._left_out['known']} mutation(s) left out, known from --energy-history")
+        if (study := self._collection.session.study) is not None:
+            count = f"{self._left_out['others']} experiment(s) are left to the other shards"
+            lines.append(f"energy: shard {study.shard}/{study.count} of study {study.id}: {count}")
         if settings.order is not None:
             seed = "" if settings.order == "declared" else f", seed {settings.seed}"
             lines.append(f"energy: order {settings.order}{seed}")
@@ -243,7 +283,12 @@ class Sweeping:
         files = [file for file in session.results_dir.glob(f"*/{RECORDS_NAME}") if not file.parent.is_symlink()]
         for file in sorted(files)[-_RUNS_OF_THE_PAST:]:
             yield from read_records(file).records
-        for name in session.settings.history:
+        yield from self._history_records()
+
+    def _history_records(self) -> Iterable[Any]:
+        from ..records.reader import read_records
+
+        for name in self._collection.settings.history:
             if name.suffix != ".csv":
                 yield from read_records(name).records
 
@@ -304,6 +349,6 @@ class Sweeping:
 
 def _cell_name(item: pytest.Item) -> str:
     """Return the item's id without its repetition."""
-    from ..statistics.grouping import short_name
+    from ..statistics.grouping import cell_name
 
-    return f"{item.nodeid.partition('::')[0]}::{short_name(item.nodeid)}"
+    return cell_name(item.nodeid)

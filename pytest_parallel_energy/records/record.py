@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .energy_values import DomainEnergy, Quality, WindowResult
+from .job_part import JobPart, SlurmPart
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -22,11 +23,13 @@ __all__ = [
     "DomainEnergy",
     "GpuPart",
     "HostPart",
+    "JobPart",
     "LoadReport",
     "MeterPart",
     "Phase",
     "Quality",
     "Record",
+    "SlurmPart",
     "Status",
     "Value",
     "WindowResult",
@@ -273,6 +276,10 @@ class Record:
     background: tuple[LoadReport, ...] = ()
     meter: MeterPart = field(default_factory=MeterPart)
     host: HostPart = field(default_factory=HostPart)
+    job: JobPart | None = None
+    """``None`` outside of a launcher that started several ranks."""
+    slurm: SlurmPart | None = None
+    """``None`` outside of a Slurm job."""
 
 
 def all_metrics(record: Record) -> dict[str, float | None]:

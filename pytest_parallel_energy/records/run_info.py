@@ -9,7 +9,20 @@ from pathlib import Path
 from .codec import encode_value
 from .record import SCHEMA_VERSION, HostPart
 
-__all__ = ["RunInfo", "read_run_info", "run_json"]
+__all__ = ["RunInfo", "StudyPart", "read_run_info", "run_json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyPart:
+    """The part of a sweep that a session ran."""
+
+    id: str
+    """The same in all shards of one sweep."""
+    shard: int
+    """Counts from 1 to ``count``."""
+    count: int
+    cells: tuple[str, ...] = ()
+    """The names of the cells of all shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +47,8 @@ class RunInfo:
     """The sensors that could not measure, with reason and remedy, in words."""
     settings: Mapping[str, str] = field(default_factory=dict)
     host: HostPart = field(default_factory=HostPart)
+    study: StudyPart | None = None
+    """``None`` for a session without ``--energy-shard``."""
 
 
 def run_json(info: RunInfo) -> str:

@@ -23,7 +23,15 @@ from ..records.record import Attribution, HostPart, Phase, Record, Status, Workl
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
 from .held_end import HeldEnd, reading_flags
-from .record_parts import energy_part, finite_or_none, meter_part, trained_part, training_identity, workload_part
+from .record_parts import (
+    energy_part,
+    finite_or_none,
+    job_part,
+    meter_part,
+    trained_part,
+    training_identity,
+    workload_part,
+)
 
 if TYPE_CHECKING:
     from ..energy.window import Window
@@ -109,7 +117,7 @@ class Attempt:
     ) -> Attempt:
         """Start the first attempt, or a retry after an ``earlier`` one.
 
-        From now on a record on the disk says that the attempt did not end. Under ``--energy-disable`` there is none.
+        From now on a record on the disk says that the attempt did not end. There is none where nothing is measured.
 
         Raises:
             RecordError: not even a scratch folder can be made.
@@ -119,19 +127,23 @@ class Attempt:
             cell=cell,
             loads=loads,
             number=earlier.number + 1 if earlier else 1,
-            host=run.host if cell.settings.disable else run.host_now(),
+            host=run.host_now() if run.measures else run.host,
             metrics=dict(earlier.metrics) if earlier else {},
             flags=list(flags),
         )
-        if not cell.settings.disable:
+        if attempt._is_measured:
             attempt.keep_unfinished()
         return attempt
+
+    @property
+    def _is_measured(self) -> bool:
+        return not self.cell.settings.disable and self.run.measures
 
     @property
     def folder(self) -> Path:
         """The attempt's own folder, made when there is something to keep in it.
 
-        It is a scratch folder under ``--energy-disable``, and also if the results folder cannot be written: a flag of
+        It is a scratch folder where nothing is measured, and also if the results folder cannot be written: a flag of
         the record says so.
 
         Raises:
@@ -140,13 +152,13 @@ class Attempt:
         with self._making_folder:  # the heartbeat makes it too, for a power trace
             if self._folder is None:
                 self._folder = self._make_folder()
-                if not (self.is_over or self.cell.settings.disable):
+                if self._is_measured and not self.is_over:
                     self.keep_unfinished()  # it names the folder from now on
             return self._folder
 
     def _make_folder(self) -> Path:
         cell = self.cell
-        if cell.settings.disable:
+        if not self._is_measured:
             return self.run.scratch_folder()
         name = cell.id_with(self.loads.started_identities())
         label = experiment_label(f"{name}-warmup" if cell.param.warmup else name, cell.param.repetition, self.number)
@@ -294,6 +306,8 @@ class Attempt:
             attribution=attribution,
             meter=meter_part(window, tuple(self.flags), self._thermal.ends),
             host=self.host,
+            job=None if self.run.rank is None else job_part(self.run.rank),
+            slurm=self.run.slurm,
         )
 
     def end(self, status: Status, reason: str | None, result: WindowResult | None, *, keep: bool) -> Record:

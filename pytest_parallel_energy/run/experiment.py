@@ -68,7 +68,7 @@ class Experiment:
     @property
     def measured(self) -> bool:
         """``True`` when windows are opened and records kept."""
-        return not self.cell.settings.disable
+        return not self.cell.settings.disable and self.run.measures
 
     @property
     def attempt(self) -> Attempt:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..host.slurm_job import shared_node_flag
+
 if TYPE_CHECKING:
     from ..host.cooldown import Rest
     from ..host.governor import Governor
@@ -40,6 +42,8 @@ class ReadyHost:
         """
         self._host_lock().acquire()
         flags = [*self._set_governor(settings.governor), *self._measure_idle()]
+        if (shared := shared_node_flag(self._run.slurm)) is not None:
+            flags.append(shared)
         if settings.cooldown is not None:
             flag = self._rest().take(settings.cooldown).flag
             flags += [flag] if flag else []
@@ -83,6 +87,9 @@ class ReadyHost:
     def _measure_idle(self) -> tuple[str, ...]:
         """Measure idle power once per run, before the run draws power; an estimate has no idle power to measure."""
         meter, seconds = self._run.open_meter(), self._run.settings.idle
+        rank = self._run.rank
+        if rank is not None and rank.local_size > 1:  # they wait for this one, and many libraries wait busily
+            return ("idle power was not measured: the other ranks of this node are running",) if seconds > 0 else ()
         if meter.idle is None and seconds > 0 and self._run.has_measured_sensor:
             self._leg_flags = meter.measure_idle(seconds).flags()
         return self._leg_flags

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..records.record import LoadReport, MeterPart, WindowResult, WorkloadPart
+from ..records.record import JobPart, LoadReport, MeterPart, WindowResult, WorkloadPart
 
 if TYPE_CHECKING:
     from ..energy.window import Window
+    from ..host.launcher import Rank
     from ..load.background import BackgroundLoad
     from ..load.conditions import LoadConditions
     from ..plan.cells import CellParam
@@ -25,6 +26,7 @@ __all__ = [
     "command_identity",
     "energy_part",
     "finite_or_none",
+    "job_part",
     "load_identity",
     "meter_part",
     "trained_part",
@@ -132,6 +134,19 @@ def energy_part(result: WindowResult | None, trace: str | None) -> WindowResult:
         trace: path of its stored trace, relative to the run's folder.
     """
     return dataclasses.replace(result or WindowResult(), trace=trace)
+
+
+def job_part(rank: Rank) -> JobPart:
+    """Return the place of this process in its launcher's job."""
+    return JobPart(
+        launcher=rank.launcher,
+        key=rank.job,
+        rank=rank.rank,
+        size=rank.size,
+        local_size=rank.local_size,
+        node=rank.node,
+        nodes=rank.nodes,
+    )
 
 
 def background_part(started: StartedLoad) -> LoadReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -15,12 +16,13 @@ from ..errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
+    from ..host.launcher import Rank
     from ..plan.cells import CellParam, MarkedPlan
     from ..plan.finished import Finished
     from ..plan.settings import Settings
     from ..processes.leftovers import Leftover
-    from ..records.record import HostPart, Record
-    from ..records.run_info import RunInfo
+    from ..records.record import HostPart, Record, SlurmPart
+    from ..records.run_info import RunInfo, StudyPart
     from ..records.store import RunStore
     from ..training.registry import Registry
     from ..training.workload import Workload
@@ -63,6 +65,8 @@ class Run:
         """Leftover processes of dead sessions that this one killed,"""
         self.unswept: tuple[Leftover, ...] = ()
         """… and could not kill."""
+        self.study: StudyPart | None = None
+        """The part of a sweep that this session runs, known after the collection."""
         self._given_finished = finished
         self._codes: dict[Path, str | None] = {}
         self._trained_codes: dict[tuple[Path, str], TrainedCode] = {}
@@ -82,6 +86,49 @@ class Run:
         from ..training.registry import load_registry
 
         return load_registry(self.settings.models)
+
+    @cached_property
+    def rank(self) -> Rank | None:
+        """The place of this process among the ranks of a launcher; ``None`` outside of one."""
+        from ..host.launcher import rank_from
+
+        return rank_from(os.environ)
+
+    @cached_property
+    def slurm(self) -> SlurmPart | None:
+        """The facts of the Slurm job that this process runs in; ``None`` outside of one."""
+        from ..host.slurm_job import slurm_job
+
+        return slurm_job(os.environ)
+
+    @property
+    def measures(self) -> bool:
+        """``False`` under ``--energy-disable``, and in a rank whose node another rank measures."""
+        return not self.settings.disable and (self.rank is None or self.rank.measures)
+
+    @property
+    def unmeasured_reason(self) -> str:
+        """The reason why this process measures nothing, for the stand-ins of windows and loads."""
+        return "not measured (--energy-disable)" if self.settings.disable else "measured by local rank 0 of this node"
+
+    def check_ranks(self) -> None:
+        """Check that the tests may run in the ranks of a launcher.
+
+        Raises:
+            ConfigError: ``--energy-ranks=refuse``, or an option that only the rank that measures could obey.
+        """
+        if self.rank is None:
+            return
+        if self.settings.ranks == "refuse":
+            raise ConfigError(
+                f"--energy-ranks=refuse: pytest runs as {self.rank}; start pytest without the launcher, or let the "
+                "first rank of each node measure it: --energy-ranks=node"
+            )
+        if self.settings.budget is not None:
+            raise ConfigError(
+                f"--energy-budget: pytest runs as {self.rank}, and the budget would stop only the rank that measures, "
+                "while the others wait for it; leave the option out"
+            )
 
     def open_meter(self) -> EnergyMeter:
         """Return the meter, its sensors open; the first call opens them.
@@ -130,6 +177,13 @@ class Run:
         if self._store is not None and self.owns_store and self.resumed_folder is not None:
             self._store.write_run(self._described(self._store.info))
 
+    def note_study(self, study: StudyPart) -> None:
+        """Note the part of a sweep that this session runs, and write it into ``run.json`` if that is there already."""
+        self.study = study
+        if self._store is not None and self.owns_store:
+            with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
+                self._store.write_run(dataclasses.replace(self._store.info, study=study))
+
     def _described(self, info: RunInfo) -> RunInfo:
         """Return ``info`` with the facts that are known from the start of this session."""
         meter = self._meter  # xdist's controller measures nothing and opens none
@@ -140,6 +194,7 @@ class Run:
             refusals=refusals_in_words(meter) if meter else (),
             settings=self.settings.as_text(),
             host=self.host,
+            study=self.study or info.study,
         )
 
     @property
@@ -285,11 +340,16 @@ class Run:
         Half of the cores by default, alone and beside a load alike: were the budget to change with the load, the
         comparison would measure the budget (two unbudgeted trainings on two cores take 5 times as long, not 2).
         """
+        return max(1, self._node_threads // (self.rank.local_size if self.rank else 1))
+
+    @property
+    def _node_threads(self) -> int:
+        """CPU threads of all ranks of this node together, which are one training."""
         return self.settings.threads or max(1, _cores() // 2)
 
     def load_threads(self, loads: int) -> int:
         """Return the CPU threads of each of ``loads`` background loads: a share of the rest, at least 1."""
-        return max(1, (_cores() - self.threads) // max(1, loads))
+        return max(1, (_cores() - self._node_threads) // max(1, loads))
 
     def kill_leftovers(self) -> None:
         """Kill the leftover processes of crashed sessions, so that they do not disturb the first measurement."""

@@ -16,6 +16,7 @@ __all__ = [
     "Cell",
     "Mean",
     "all_metrics",
+    "cell_name",
     "function_of",
     "group_cells",
     "mean_of",
@@ -199,6 +200,11 @@ def t_quantile(degrees: int) -> float:
 
 
 _REPETITION = re.compile(r"(^|-)(rep|warmup)\d+$")
+
+
+def cell_name(nodeid: str) -> str:
+    """Return the test's id with its file and without its repetition: the name of its cell on any host."""
+    return f"{nodeid.partition('::')[0]}::{short_name(nodeid)}"
 
 
 def short_name(nodeid: str) -> str:

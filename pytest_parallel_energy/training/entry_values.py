@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..documents.node import Node, shown
@@ -12,11 +13,13 @@ from .config_file import SUFFIXES, ConfigFile
 from .hyperparameter import check_variable
 from .metric_files import PICKS, MetricFile
 from .metric_files import SUFFIXES as METRIC_SUFFIXES
+from .rank_launcher import LAUNCHER_PLACEHOLDERS, RankLauncher, ranks_in
 from .workload import Output
 
 __all__ = [
     "read_config",
     "read_environment",
+    "read_launcher",
     "read_metric_file",
     "read_output",
     "read_path",
@@ -58,6 +61,30 @@ def read_python(node: Node, base: Path) -> tuple[str, ...]:
         return words
     # Links are kept: an interpreter of a virtual environment is a link, and finds its packages by the link's place.
     return (str(base.absolute() / Path(words[0]).expanduser()), *words[1:])
+
+
+def read_launcher(node: Node, ranks: Node | None, base: Path, environment: Mapping[str, str]) -> RankLauncher:
+    """Return the launcher of an entry, with the number of ranks from ``ranks`` or else from its arguments."""
+    if not isinstance(node.value, list):
+        node.fail(f"must be a list of words, not {shown(node.value)}", 'for example ["torchrun", "--nproc-per-node=2"]')
+    words = read_python(node, base)
+    for word in words:
+        try:
+            unknown = set(placeholders(word)) - set(LAUNCHER_PLACEHOLDERS)
+        except ConfigError as problem:
+            node.fail(str(problem))
+        if unknown:
+            node.fail(
+                f"has the placeholder {shown(min(unknown))}, which is not known",
+                f"a launcher may have {', '.join(LAUNCHER_PLACEHOLDERS)}",
+            )
+    count = ranks_in(words, environment) if ranks is None else ranks.value
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        (ranks or node).fail(
+            "does not give the number of ranks on this machine as a whole number of 1 or more",
+            'write it next to the launcher, as in "ranks": 2',
+        )
+    return RankLauncher(words=words, ranks=count)
 
 
 def read_config(node: Node) -> ConfigFile:

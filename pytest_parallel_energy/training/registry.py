@@ -13,6 +13,7 @@ from .command_words import OWN_PLACEHOLDERS
 from .entry_values import (
     read_config,
     read_environment,
+    read_launcher,
     read_metric_file,
     read_output,
     read_path,
@@ -21,6 +22,7 @@ from .entry_values import (
     texts,
 )
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
+from .rank_launcher import RankLauncher
 from .sample_log import Sample, check_samples, sample_of
 from .workload import Output, Profile, Workload
 
@@ -28,7 +30,7 @@ __all__ = ["Registry", "load_registry"]
 
 _ENTRY_KEYS = (
     *("path", "train_script", "command", "cwd", "config", "python", "models", "model_flag", "required_args"),
-    *("env", "output", "after"),
+    *("env", "output", "after", "launcher", "ranks"),
     *("supported_hyperparams", "model_overrides", "profiles", "performance_metrics", "required_metrics", "sample_log"),
 )
 _NEEDED = ("path", "models")
@@ -192,6 +194,7 @@ class _Common:
             patterns = {name: read_pattern(node) for name, node in _members(metrics, "log_patterns").items()}
             directions = metrics["better"].object((*patterns, *files)) if "better" in metrics else {}
             better = {name: node.one_of(("higher", "lower")) for name, node in directions.items()}
+        environment = read_environment(fields["env"]) if "env" in fields else {}
         profiles = {name: self._profile(node, model, described) for name, node in _members(fields, "profiles").items()}
         return Workload(
             repository=repository,
@@ -204,7 +207,8 @@ class _Common:
             registry=f"{self.node.source.file}",
             python=read_python(fields["python"], self.base) if "python" in fields else (),
             arguments=(*self._model_arguments(model), *self._required_arguments()),
-            environment=read_environment(fields["env"]) if "env" in fields else {},
+            environment=environment,
+            launcher=self._launcher(environment),
             output=self._output(),
             published=Profile(hyperparameters=published),
             profiles=profiles,
@@ -214,6 +218,20 @@ class _Common:
             after=fields["after"].text() if "after" in fields else None,
             better=better,
         )
+
+    def _launcher(self, environment: Mapping[str, str]) -> RankLauncher | None:
+        fields = self.fields
+        if "launcher" not in fields:
+            if "ranks" in fields:
+                fields["ranks"].fail('belongs to "launcher"', "name the launcher that starts the ranks")
+            return None
+        launcher = read_launcher(fields["launcher"], fields.get("ranks"), self.base, environment)
+        if launcher.starts_python and "python" in fields and not any("{python}" in word for word in launcher.words):
+            fields["python"].fail(
+                f"has no effect, because {shown(launcher.words[0])} chooses the interpreter",
+                'use the launcher of that environment, or ["{python}", "-m", "torch.distributed.run", …]',
+            )
+        return launcher
 
     def _build(self, described: _Fields) -> dict[str, Hyperparameter]:
         place = self.fields.get("supported_hyperparams", self.node)

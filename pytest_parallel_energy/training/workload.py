@@ -18,6 +18,7 @@ from .command_words import filled, placeholders
 from .config_file import ConfigFile
 from .hyperparameter import Hyperparameter, text_of
 from .metric_files import MetricFile
+from .rank_launcher import RankLauncher
 
 __all__ = ["OUTPUT_VARIABLE", "Output", "Profile", "Workload", "thread_environment"]
 
@@ -94,6 +95,8 @@ class Workload:
     arguments: tuple[str, ...] = ()
     """Model flag and required arguments."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    launcher: RankLauncher | None = None
+    """Starts the training as several ranks; ``None`` for a single process."""
     output: Output = Output()
     published: Profile
     profiles: Mapping[str, Profile] = field(default_factory=dict)
@@ -219,6 +222,12 @@ class Workload:
             )
         if not (self.path / self.folder).is_dir():
             raise RegistryError(f'{self.registry}: {self.name}: there is no folder {script}; correct "cwd"')
+        launcher = self.launcher
+        if launcher is not None and "{" not in launcher.words[0] and launcher.find_program() is None:
+            raise RegistryError(
+                f'{self.registry}: {self.name}: "launcher" is {launcher.words[0]!r}, which is not found or not'
+                " executable; install it, or write its path (relative paths start at the folder of the registry file)"
+            )
         if self.words:
             self._look_for_program()
             return
@@ -304,7 +313,7 @@ class Workload:
         Args:
             values: from ``values()``, for each hyperparameter.
             output_dir: the folder that is the child's own (see ``prepare``).
-            threads: its thread budget, 1 or more.
+            threads: its thread budget, 1 or more, which the ranks of a launcher share.
             profile: whose further arguments are added.
 
         Raises:
@@ -312,6 +321,9 @@ class Workload:
             RegistryError: there is no such profile.
         """
         chosen, output_dir = self.profile(profile).hyperparameters, output_dir.absolute()
+        launcher = self.launcher
+        if launcher is not None and threads >= 1:  # each rank gets its share
+            threads = max(1, threads // launcher.ranks)
         checkout = output_dir / "checkout" if self.output.kind == "copy" else self.path
         python = self.python or (sys.executable,)
         output = str(output_dir / self.output.file) if self.output.file else str(output_dir)
@@ -327,6 +339,10 @@ class Workload:
         argv = self._program_words(checkout, {**own, **self._texts(used & chosen.keys(), values)}, python)
         argv += self.arguments
         environment = {**thread_environment(threads), OUTPUT_VARIABLE: str(output_dir)}
+        if launcher is not None:
+            port = launcher.free_port()
+            argv = [*launcher.argv(python=python, threads=threads, port=port), *argv]
+            environment |= launcher.environment(port)
         for name, hyperparameter in chosen.items():
             value = values.get(name)
             if hyperparameter.env and value is not None:
@@ -345,10 +361,12 @@ class Workload:
     def _program_words(
         self, checkout: Path, placeholder_values: Mapping[str, str | tuple[str, ...]], python: tuple[str, ...]
     ) -> list[str]:
+        python_runs = self.launcher is not None and self.launcher.starts_python
         if not self.words:
             script = str(checkout / self.script)
-            return [*python, script] if script.endswith(".py") else [script]
-        argv = filled(self.words, placeholder_values)
+            return [*python, script] if script.endswith(".py") and not python_runs else [script]
+        words = self.words[1:] if python_runs and placeholders(self.words[0]) == ["python"] else self.words
+        argv = filled(words, placeholder_values)
         return [_program(argv[0], checkout / self.folder), *argv[1:]]
 
     def _texts(self, names: Iterable[str], values: Mapping[str, Value]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_parallel_energy.energy.window import Window
 from pytest_parallel_energy.errors import ParallelEnergyError
-from pytest_parallel_energy.plugin.fixture_values import NOT_MEASURED, CallWindow, UnmeasuredWindow
+from pytest_parallel_energy.plugin.fixture_values import CallWindow, NotMeasured, UnmeasuredWindow
 
 NUMBERS = ("total_j", "u95_j", "cpu_j", "gpu_j", "dram_j", "seconds", "mean_w", "peak_w", "above_idle_j", "quality")
 
@@ -92,12 +92,12 @@ def test_a_test_cannot_open_or_close_it(world):
 
 def test_the_stand_in_when_disabled():
     """It has the names of a window and no others; any comparison holds."""
-    disabled = UnmeasuredWindow()
+    disabled = UnmeasuredWindow("not measured")
     for name in NUMBERS:
-        assert getattr(disabled, name) is NOT_MEASURED
+        assert isinstance(getattr(disabled, name), NotMeasured)
         assert getattr(disabled, name) < 0 <= getattr(disabled, name)
     with disabled.window("part") as part:
-        assert part.total_j is NOT_MEASURED
+        assert isinstance(part.total_j, NotMeasured)
     with pytest.raises(AttributeError, match="'joules'"):
         disabled.joules  # noqa: B018
     with pytest.raises(TypeError):

@@ -1,0 +1,107 @@
+"""The energy of one test over all nodes of a job: one record per node, added up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..records.job_part import JobPart
+from ..records.record import Record, Status
+
+__all__ = ["NodeTotal", "node_totals"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeTotal:
+    """The sum over the nodes of one repetition of one test; ``total_j`` is ``None`` where a part of it is unknown."""
+
+    key: str
+    """The job's key."""
+    nodeid: str
+    recorded_nodes: int
+    nodes: int | None
+    """Nodes of the job; ``None`` where the launcher did not report it."""
+    total_j: float | None
+    u95_j: float | None
+    """Half-width of the 95 % interval of ``total_j``."""
+    window_s: float | None
+    """The longest window of the nodes, seconds."""
+    problems: tuple[str, ...] = ()
+    """The reasons why there is no total."""
+
+    def __str__(self) -> str:
+        of = "" if self.nodes is None else f" of {self.nodes}"
+        place = f"{self.nodeid}, job {self.key}, {self.recorded_nodes}{of} nodes"
+        if self.total_j is None:
+            return f"{place}: the total is incomplete: {'; '.join(self.problems)}"
+        interval = "" if self.u95_j is None else f" ± {self.u95_j:.4g} J"
+        return f"{place}: {self.total_j:.6g} J{interval} in {self.window_s or 0.0:.4g} s (network not included)"
+
+
+def node_totals(records: Iterable[Record]) -> tuple[NodeTotal, ...]:
+    """Return the total of each test that ran on several nodes, in the order of the records.
+
+    Joules are added, and the time is the longest one (Zeus adds up its ranks in the same way). A missing node makes the
+    total incomplete, never smaller. Nodes whose sensors are of the same model err together, so that their half-widths
+    add; those of different models are independent and add in quadrature (GUM, JCGM 100:2008, 5.1.2 and 5.2.2).
+    """
+    groups: dict[tuple[str, str], list[tuple[JobPart, Record]]] = {}
+    for record in records:
+        job = record.job
+        if job is not None and job.size > job.local_size:
+            # not by cell, whose hash holds the class of the host: the nodes of a job may differ
+            groups.setdefault((job.key, record.nodeid), []).append((job, record))
+    return tuple(_total(key, nodeid, members) for (key, nodeid), members in groups.items())
+
+
+def _total(key: str, nodeid: str, members: Sequence[tuple[JobPart, Record]]) -> NodeTotal:
+    by_rank: dict[int, tuple[JobPart, Record]] = {}
+    for job, record in members:
+        known = by_rank.get(job.rank)
+        # a retry or a requeued job: the attempt that passed counts, else the last one
+        if known is None or known[1].status is not Status.PASSED or record.status is Status.PASSED:
+            by_rank[job.rank] = (job, record)
+    first = members[0][0]
+    records = [record for _, record in by_rank.values()]
+    problems = _problems([job for job, _ in by_rank.values()], records, first)
+    joules = [record.energy.total_j for record in records if record.energy.total_j is not None]
+    windows_s = [record.energy.window_s for record in records if record.energy.window_s is not None]
+    return NodeTotal(
+        key=key,
+        nodeid=nodeid,
+        recorded_nodes=len(records),
+        nodes=first.nodes,
+        total_j=None if problems else math.fsum(joules),
+        u95_j=None if problems else _combined_u95_j(records),
+        window_s=max(windows_s, default=None),
+        problems=problems,
+    )
+
+
+def _problems(jobs: Sequence[JobPart], records: Sequence[Record], first: JobPart) -> tuple[str, ...]:
+    problems = []
+    ranks = sum(job.local_size for job in jobs)
+    if ranks != first.size:
+        problems.append(f"the records cover {ranks} of {first.size} ranks")
+    machines = [(record.host.machine_id, record.host.hostname) for record in records if record.host.hostname]
+    if len(set(machines)) < len(machines):
+        problems.append("several nodes are the same machine, which each of them measured as a whole")
+    problems += [
+        f"the energy of {record.host.hostname or 'a node'} is unknown"
+        for record in records
+        if record.energy.total_j is None
+    ]
+    return tuple(problems)
+
+
+def _combined_u95_j(records: Sequence[Record]) -> float | None:
+    """Return the half-width of the sum; ``None`` where that of a node is unknown."""
+    models: dict[frozenset[tuple[str, str]], float] = {}
+    for record in records:
+        u95_j = record.energy.total_u95_j
+        if u95_j is None:
+            return None
+        model = frozenset((domain.source, domain.quality) for domain in record.energy.domains)
+        models[model] = models.get(model, 0.0) + u95_j
+    return math.hypot(*models.values())

@@ -1,0 +1,89 @@
+"""The energy of a job over its nodes: added up, and never smaller because a node is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_parallel_energy.console.cli import main
+from pytest_parallel_energy.records.record import HostPart, JobPart, Status
+from pytest_parallel_energy.records.store import RunStore
+from pytest_parallel_energy.statistics.node_totals import node_totals
+
+
+@pytest.fixture
+def node(make_record):
+    """A maker of the record of one node of a job of two nodes with two ranks each."""
+
+    def make(number, total_j, *, u95_j=4.0, window_s=10.0, source="powercap", **fields):
+        record = make_record(total_j, nodeid="test_it.py::test_x", cell=f"of-host-{number}", **fields)
+        domains = tuple(replace(domain, source=source) for domain in record.energy.domains)
+        energy = replace(record.energy, total_u95_j=u95_j, window_s=window_s, domains=domains)
+        job = JobPart(launcher="srun", key="srun-7.0", rank=2 * number, size=4, local_size=2, node=number, nodes=2)
+        host = HostPart(machine_id=f"machine-{number}", hostname=f"n{number}")
+        return replace(record, energy=energy, job=job, host=host)
+
+    return make
+
+
+def test_joules_add_and_the_longest_time_counts(node):
+    """Sensors of the same model err together: their half-widths add."""
+    (total,) = node_totals([node(0, 100.0, window_s=10.0), node(1, 50.0, u95_j=3.0, window_s=12.0)])
+    assert (total.total_j, total.u95_j, total.window_s, total.recorded_nodes) == (150.0, 7.0, 12.0, 2)
+    assert str(total).startswith("test_it.py::test_x, job srun-7.0, 2 of 2 nodes: 150 J ± 7 J in 12 s")
+
+
+def test_sensors_of_different_models_are_independent(node):
+    """Their half-widths add in quadrature."""
+    (total,) = node_totals([node(0, 100.0, u95_j=4.0), node(1, 50.0, u95_j=3.0, source="nvml")])
+    assert total.u95_j == pytest.approx(5.0)
+
+
+def test_a_missing_node_makes_the_total_incomplete(node):
+    """There is no sum over the nodes that happen to be there."""
+    (total,) = node_totals([node(0, 100.0)])
+    assert total.total_j is None
+    assert total.u95_j is None
+    assert "1 of 2 nodes: the total is incomplete: the records cover 2 of 4 ranks" in str(total)
+
+
+def test_an_unknown_energy_makes_the_total_incomplete(node):
+    """A node whose sensor failed is named."""
+    (total,) = node_totals([node(0, 100.0), node(1, None)])
+    assert total.total_j is None
+    assert total.problems == ("the energy of n1 is unknown",)
+
+
+def test_one_machine_is_not_counted_twice(node):
+    """Two nodes of a scheduler may be one machine, which each of them measures as a whole."""
+    first, second = node(0, 100.0), node(1, 100.0)
+    (total,) = node_totals([first, replace(second, host=first.host)])
+    assert total.total_j is None
+    assert "the same machine" in total.problems[0]
+
+
+def test_the_attempt_that_passed_counts(node):
+    """A node that was tried again is added once."""
+    failed = replace(node(0, 1000.0), status=Status.FAILED)
+    (total,) = node_totals([failed, node(0, 100.0), node(1, 50.0)])
+    assert total.total_j == 150.0
+
+
+def test_a_job_on_one_node_has_no_total(node, make_record):
+    """Its record holds the energy of all ranks already."""
+    record = node(0, 100.0)
+    assert node_totals([replace(record, job=replace(record.job, size=2)), make_record()]) == ()
+
+
+def test_merge_prints_the_total(node, tmp_path, capsys, monkeypatch):
+    """Records of two nodes, merged from two folders of results."""
+    monkeypatch.chdir(tmp_path)
+    for number, joules in ((0, 100.0), (1, 50.0)):
+        store = RunStore.create(tmp_path / f"n{number}")
+        store.append(node(number, joules))
+        store.finish(0)
+    assert main(["merge", "n0", "n1", "-o", "all"]) == 0
+    assert "2 of 2 nodes: 150 J" in "".join(capsys.readouterr())
+    assert main(["merge", "n1", "-o", "half"]) == 0
+    assert "the total is incomplete" in "".join(capsys.readouterr())
