@@ -159,7 +159,6 @@ def test_history_leaves_known_mutations_out(project):
     """A mutation that an older run or CSV holds for the same workload alone is left out; beside a load it is not."""
     project.tests("""
         import pytest
-from polling import eventually
 
         @pytest.mark.workload("toy/net")
         @pytest.mark.mutate("learning_rate", samples=2, default=True)
