@@ -51,7 +51,6 @@ def test_declared_order_undoes_a_shuffle(project):
     """A plugin that shuffles gives way to --energy-order; tests that are no experiments stay where they are."""
     project.pytester.makeconftest("""
         import pytest
-from polling import eventually
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_collection_modifyitems(items):
@@ -121,7 +120,6 @@ def test_a_changed_configuration_runs_again(project):
     """The same id with other values is another cell: the profile changes what is trained."""
     project.tests("""
         import pytest
-from polling import eventually
 
         @pytest.mark.workload("toy/net")
         def test_it(train):
@@ -159,7 +157,6 @@ def test_history_leaves_known_mutations_out(project):
     """A mutation that an older run or CSV holds for the same workload alone is left out; beside a load it is not."""
     project.tests("""
         import pytest
-from polling import eventually
 
         @pytest.mark.workload("toy/net")
         @pytest.mark.mutate("learning_rate", samples=2, default=True)
