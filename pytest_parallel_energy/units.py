@@ -6,9 +6,13 @@ unit until a difference is taken. All conversions are in this module.
 
 from __future__ import annotations
 
-import re
+import functools
+from typing import TYPE_CHECKING
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    import re
 
 __all__ = [
     "JOULES_PER_KWH",
@@ -34,7 +38,6 @@ W_PER_MW = 1e-3
 JOULES_PER_KWH = 3_600_000.0
 
 _SI = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
-_QUANTITY = re.compile(r"\s*(?P<number>[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(?P<unit>[A-Za-zµ]*)\s*")
 _JOULE_UNITS = {f"{p}J": f for p, f in _SI.items()} | {f"{p}Wh": f * 3600.0 for p, f in _SI.items()}
 _WATT_UNITS = {f"{p}W": f for p, f in _SI.items()}
 _SECOND_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -77,13 +80,21 @@ def parse_seconds(text: str) -> float:
 
 
 def _parse(text: str, factors: dict[str, float], wanted: str) -> float:
-    match = _QUANTITY.fullmatch(text)
+    match = _quantity().fullmatch(text)
     if match is not None and match["unit"] in factors:
         try:
             return float(match["number"]) * factors[match["unit"]]
         except ValueError:
             pass  # such as "1.2.3"; the message below covers it
     raise ConfigError(f"{text!r} is not {wanted}")
+
+
+@functools.cache
+def _quantity() -> re.Pattern[str]:
+    """Return the pattern of a number with a unit; compiling it takes longer than the rest of this module."""
+    import re
+
+    return re.compile(r"\s*(?P<number>[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(?P<unit>[A-Za-zµ]*)\s*")
 
 
 def format_joules(joules: float | None) -> str:
