@@ -72,7 +72,7 @@ def test_sigkill_leaves_no_process_and_a_readable_run(project, session):
 
     session.kill()
     session.communicate()
-    eventually(lambda: not left_in(project.path), seconds=10)
+    eventually(lambda: not left_in(project.path), timeout_s=10)
     found = read_records(project.run_folder)
     assert [record.status.value for record in found.records] == ["crashed"]
     assert not found.problems
@@ -96,7 +96,7 @@ def test_a_test_that_ends_the_process(project):
         """
     )
     assert project.run().ret == 3
-    eventually(lambda: not left_in(project.path), seconds=10)
+    eventually(lambda: not left_in(project.path), timeout_s=10)
     assert [record["status"] for record in project.records()] == ["passed"]
     assert [record.status.value for record in read_records(project.run_folder).records] == ["passed", "crashed"]
 
