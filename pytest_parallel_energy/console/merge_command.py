@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..records.atomic_write import write_file
+from ..records.masking import is_private
 from ..records.merge import merge_runs, merged_lines
 from ..records.reader import RECORDS_NAME, check_target
 from .result_arguments import say
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     target = output if output.suffix == ".jsonl" else output / RECORDS_NAME
     merged = merge_runs([Path(path) for path in options.paths])
     check_target(target, merged.sources)
-    write_file(target, merged_lines(merged))
+    write_file(target, merged_lines(merged), private=any(map(is_private, merged.records)))
     for sentence in (*map(str, merged.problems), *merged.conflicts):
         say(sentence)
     say(
