@@ -33,7 +33,9 @@
       }
     }
     const actions = { export: { svg: true, png: true }, source: false, compiled: false, editor: false };
-    return vegaEmbed(place, copy, { renderer: "svg", actions, config: config(), downloadFileName: name, scaleFactor: { png: 2 } })
+    return vegaEmbed(place, copy, { renderer: "svg", actions, config: config(), downloadFileName: name, scaleFactor: { png: 2 },
+      // The page's policy allows no evaluated code and no style but its own.
+      ast: true, defaultStyle: false, forceActionsMenu: true, tooltip: { disableDefaultStyle: true } })
       .then((result) => { place.dataset.drawn = "yes"; return result; })
       .catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; console.error(error); });
   }
