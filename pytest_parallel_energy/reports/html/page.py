@@ -64,7 +64,7 @@ def page_content(report: Report) -> dict[str, Any]:
         **_load_tables(cells, names),
         **_attempts(cells, labels),
         **_environment(report),
-        "data": {"charts": {chart.key: _chart_data(chart) for chart in drawn}, **traces},
+        "data": {"charts": {chart.key: _chart_data(chart) for chart in drawn}, "footnote": _footnote(report), **traces},
     }
 
 
@@ -87,6 +87,13 @@ def _charts(cells: Sequence[Cell], labels: Sequence[str]) -> list[Chart]:
 
 def _chart_data(chart: Chart) -> dict[str, Any]:
     return {"spec": chart.spec, "title": chart.title, "description": chart.description}
+
+
+def _footnote(report: Report) -> str:
+    """Return what a saved chart must say of itself: the quality of its joules, the intervals, and the run."""
+    quality = worst_quality(record.energy for record in report.records)
+    run = report.info.run_id if report.info else report.title
+    return f"quality: {quality} or better · 95 % intervals · run {run}"
 
 
 def _traces(report: Report, names: Mapping[str, str]) -> dict[str, Any]:
