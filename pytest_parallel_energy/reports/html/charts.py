@@ -30,7 +30,7 @@ _MOST_TRACE_POINTS = 40_000
 _POINTS_A_LINE = 400
 _MOST_CHARTS = 12
 _CAPS = {"size": 8}
-_TRACE_AXIS = {"minExtent": 88, "maxExtent": 88}
+_TRACE_AXIS: dict[str, Any] = {"minExtent": 88, "maxExtent": 88}
 """Pixels left of each chart of a trace: they share one axis of time, so that they must begin at one place."""
 _LEAST_POINTS = 3
 """Points below which a scatter chart shows nothing that the table does not."""
