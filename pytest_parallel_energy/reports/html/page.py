@@ -93,7 +93,7 @@ def _footnote(report: Report) -> str:
     """Return what a saved chart must say of itself: the quality of its joules, the intervals, and the run."""
     quality = worst_quality(record.energy for record in report.records)
     run = report.info.run_id if report.info else report.title
-    return f"quality: {quality} or better · 95 % intervals · run {run}"
+    return f"worst quality: {quality} · 95 % intervals · run {run}"
 
 
 def _traces(report: Report, names: Mapping[str, str]) -> dict[str, Any]:
