@@ -21,6 +21,7 @@ Each error survives ``pickle`` and ``repr``, because xdist sends them between pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -36,7 +37,12 @@ __all__ = [
     "SensorUnavailableError",
     "TrainingError",
     "did_you_mean",
+    "printable",
 ]
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
+"""Control characters but tab and the ends of lines, and those that turn the direction of writing round."""
 
 
 class ParallelEnergyError(Exception):
@@ -113,3 +119,14 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(wrong.lower(), by_lower, n=1, cutoff=0.6)
     guess = f"did you mean {by_lower[near[0]]!r}? " if near else ""
     return f"{guess}known: {', '.join(names)}"
+
+
+def printable(text: str) -> str:
+    r"""Return text for a terminal, with a question mark for each control character.
+
+    Records of other people could otherwise move the cursor, change the window's title or hide what follows.
+
+    >>> printable("lr=0.1\x1b[2J")
+    'lr=0.1?[2J'
+    """
+    return _CONTROL.sub("?", text)

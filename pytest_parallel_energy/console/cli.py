@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .. import __version__
-from ..errors import ParallelEnergyError, did_you_mean
+from ..errors import ParallelEnergyError, did_you_mean, printable
 from .plain_output import write_any_encoding
 
 __all__ = ["COMMANDS", "main"]
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()  # a closed pipe must be noticed here, not while the interpreter exits
     except ParallelEnergyError as error:
-        print(f"pytest-parallel-energy: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        print(f"pytest-parallel-energy: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - a command's own output
         return 2
     except BrokenPipeError:
         # Python flushes standard output once more at exit and would print a second error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..records.atomic_write import write_file
+from ..records.masking import is_private
 from ..records.merge import merge_runs, merged_lines
 from ..records.reader import RECORDS_NAME, check_target
 from ..records.run_info import read_run_info
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     check_target(target, merged.sources)
     if target.exists() and not options.force:
         raise ConfigError(f"{target} exists and would be replaced: name another --output, or replace it with --force")
-    write_file(target, merged_lines(merged))
+    write_file(target, merged_lines(merged), private=any(map(is_private, merged.records)))
     runs = [info for source in merged.sources if (info := read_run_info(source.parent)) is not None]
     totals = map(str, node_totals(merged.records))
     missing = study_problems(runs, merged.records)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..errors import printable
 from ..host.facts import host_facts
 from ..plan.settings import Settings
 from ..records.atomic_write import write_file
@@ -48,7 +49,7 @@ def read_run(base: str, name: str, keep: Callable[[Record], Record] | None = Non
     """
     records = read_records(find_path(Path(base), name, host_facts()), keep)
     for problem in records.problems:
-        print(problem, file=sys.stderr)  # noqa: T201 - apart from the answer, which may go into a pipe
+        print(printable(str(problem)), file=sys.stderr)  # noqa: T201 - apart from the answer, which may go into a pipe
     return records
 
 
@@ -93,9 +94,10 @@ def put(content: str | bytes, output: str | None, read: Sequence[Records]) -> No
         check_target(Path(output), [records.path for records in read])
         say(str(write_file(Path(output), content)))
     else:
-        print(content if isinstance(content, str) else content.decode(), end="")  # noqa: T201 - the answer itself
+        text = content if isinstance(content, str) else content.decode()
+        print(printable(text) if sys.stdout.isatty() else text, end="")  # noqa: T201 - a pipe gets each byte
 
 
 def say(sentence: str) -> None:
     """Print one line."""
-    print(sentence)  # noqa: T201 - a command's own output
+    print(printable(sentence))  # noqa: T201 - a command's own output

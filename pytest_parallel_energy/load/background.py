@@ -22,6 +22,7 @@ from ..processes.child import Supervised, start_supervised
 from ..processes.command import Command
 from ..processes.outcome import GuardStatus, Outcome
 from ..processes.rules import Supervision
+from ..records.masking import mask_arguments
 from ..records.record import LoadReport
 from .gpu_choice import DEVICE_VARIABLES, device_environment, memory_environment
 from .request import DRIVER, LoadSettings
@@ -31,6 +32,7 @@ from .tally import NO_FIGURES, figures, since
 __all__ = ["BackgroundLoad"]
 
 _TAIL_BYTES = 64 << 10
+_PRIVATE = 0o600  # /bin/sh reads the script: it need not be executable
 _OOM_SCORE_ADJ = 500  # halfway: the load goes before pytest and the training under measurement
 
 
@@ -141,8 +143,9 @@ class BackgroundLoad:
         text = loop_script(command, name=self.name, folder=self.log_dir, batch=self.settings.batch)
         try:
             self.log_dir.mkdir(parents=True, exist_ok=True)
+            self.script.touch(mode=_PRIVATE)
+            self.script.chmod(_PRIVATE)  # before there is anything to read: it exports the load's environment
             self.script.write_bytes(os.fsencode(text))
-            self.script.chmod(0o755)
         except OSError as error:
             raise LoadError(f"the loop script {self.script} cannot be written: {error.strerror}") from error
 
@@ -312,7 +315,7 @@ class BackgroundLoad:
         of_attempt, child, outcome = self._of_attempt(status), self._child, self._outcome
         return LoadReport(
             name=self.name,
-            command=self.command.argv,
+            command=mask_arguments(self.command.argv),
             script=str(self.script),
             log_dir=str(self.log_dir),
             coverage_ratio=self.coverage_ratio,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import ParallelEnergyError, RecordError
+from ..errors import ParallelEnergyError, RecordError, printable
 from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RUN_INPUT, STUDY_OUTPUT
 from .report_records import detach_records
 
@@ -298,7 +298,7 @@ class Reporting:
             terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
         self._print_loads(terminalreporter)
         for problem in self.problems:
-            terminalreporter.write_line(f"problem: {problem}", red=True)
+            terminalreporter.write_line(printable(f"problem: {problem}"), red=True)
         if self._conclusion is not None:
             self._print_conclusion(terminalreporter, self._conclusion)
         terminalreporter.write_line(f"results: {self._collection.session.run_folder}")

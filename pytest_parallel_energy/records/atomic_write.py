@@ -12,11 +12,11 @@ from ..errors import RecordError
 __all__ = ["append_file", "replace_symlink", "why", "write_file"]
 
 
-def write_file(path: Path, content: str | bytes, *, synced: bool = True) -> Path:
+def write_file(path: Path, content: str | bytes, *, synced: bool = True, private: bool = False) -> Path:
     """Write ``content`` (text as UTF-8) and return the path; a reader sees the old file or the new one, never a part.
 
     Missing folders above it are made. The content reaches the disk before the old file goes, unless ``synced`` is off:
-    then a power cut (but not a crash of a process) may leave an empty file.
+    then a power cut (but not a crash of a process) may leave an empty file. Only the user can read a ``private`` file.
 
     Raises:
         RecordError: it cannot be written; the message names the path and the reason, and no partial file stays.
@@ -28,6 +28,9 @@ def write_file(path: Path, content: str | bytes, *, synced: bool = True) -> Path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
+            if private:
+                with contextlib.suppress(OSError):  # a file system without modes
+                    os.fchmod(file.fileno(), 0o600)
             file.write(data)
             if synced:
                 file.flush()

@@ -31,7 +31,7 @@ def rescue_records(run_id: str, records: Sequence[Record]) -> str:
     for folder in _places():
         path = folder / f"{_prefix(run_id)}{secrets.token_hex(4)}.jsonl"
         try:
-            write_file(path, data)
+            write_file(path, data, private=True)
         except RecordError as error:
             refusals.append(str(error))
             continue

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .codec import encode_value
+from .masking import mask_arguments, mask_environment
 from .record import SCHEMA_VERSION, HostPart
 
 __all__ = ["RunInfo", "StudyPart", "read_run_info", "run_json"]
@@ -52,10 +53,11 @@ class RunInfo:
 
 
 def run_json(info: RunInfo) -> str:
-    """Return the text of ``run.json``."""
+    """Return the text of ``run.json``; what looks like a secret in the command line and the settings is masked."""
     import msgspec
 
-    return msgspec.json.format(encode_value(info), indent=2).decode() + "\n"
+    masked = replace(info, arguments=mask_arguments(info.arguments), settings=mask_environment(info.settings))
+    return msgspec.json.format(encode_value(masked), indent=2).decode() + "\n"
 
 
 def read_run_info(folder: Path) -> RunInfo | None:

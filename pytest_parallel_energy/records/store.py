@@ -17,8 +17,10 @@ from pathlib import Path
 from ..errors import RecordError
 from .atomic_write import replace_symlink, why, write_file
 from .codec import decode, encode, to_json_text
+from .masking import is_private
 from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, read_records, unfinished_records
 from .record import Record
+from .record_paths import path_inside
 from .rescue import rescue_records, rescued_files
 from .run_folder import make_results_dir, new_run_folder, safe_name
 from .run_info import RunInfo, run_json
@@ -202,16 +204,20 @@ class RunStore:
         """
         if record.folder is None:
             return None
-        return self.keep_file(self.folder / record.folder / EXPERIMENT_NAME, to_json_text(record))
+        try:
+            folder = path_inside(self.folder, record.folder)
+        except RecordError as error:
+            return str(error)
+        return self.keep_file(folder / EXPERIMENT_NAME, to_json_text(record), private=is_private(record))
 
-    def keep_file(self, path: Path, content: str | bytes) -> str | None:
+    def keep_file(self, path: Path, content: str | bytes, *, private: bool = False) -> str | None:
         """Write a file that accompanies a record: no record depends on it, so that failing is a remark, not an error.
 
         Returns:
             Why it could not be written; ``None`` when it was.
         """
         try:
-            write_file(path, content, synced=False)
+            write_file(path, content, synced=False, private=private)
         except RecordError as error:
             return str(error)
         return None
@@ -280,6 +286,9 @@ class RunStore:
                 self._take_back_removed(self._descriptor)
             descriptor = self._open_records()
             while self._pending:
+                if is_private(self._pending[0]):
+                    with contextlib.suppress(OSError):  # a file system without modes
+                        os.fchmod(descriptor, 0o600)
                 _append_line(descriptor, encode(self._pending[0]) + b"\n")
                 del self._pending[0]
         except OSError as error:
@@ -307,8 +316,8 @@ class RunStore:
         sentence = rescue_records(self.run_id, self._pending)
         for record in self._pending:
             if record.folder is not None:
-                with contextlib.suppress(OSError):
-                    (self.folder / record.folder / EXPERIMENT_NAME).unlink()
+                with contextlib.suppress(OSError, RecordError):
+                    (path_inside(self.folder, record.folder) / EXPERIMENT_NAME).unlink()
         self._pending.clear()
         return sentence
 

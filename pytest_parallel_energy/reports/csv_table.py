@@ -32,6 +32,9 @@ _HOST_FIELDS = ("machine_id", "hostname", "cpu", "git_commit", "plugin_version")
 _GROUPS = ("label_", "workload_", "hyperparam_", "perf_", "energy_", "attribution_", "bg")
 """Prefixes in the order of their columns; what has none comes first, the host last."""
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""Tab and line ends too: some spreadsheets skip them before they look for a formula."""
+
 Cell = str | int | float | bool | None
 
 
@@ -44,8 +47,11 @@ def write_summary(folder: Path) -> Path:
     return write_file(folder / "summary.csv", summary_csv(read_records(folder).records))
 
 
-def summary_csv(records: Iterable[Record]) -> str:
+def summary_csv(records: Iterable[Record], *, prefixed: bool = False) -> str:
     """Return the table as CSV (RFC 4180, lines end with CR LF); an unknown value is an empty field, never 0.
+
+    Spreadsheets run a field that begins with ``=``, ``+``, ``-`` or ``@`` as a formula. With ``prefixed`` such text
+    gets an apostrophe before it; numbers stay as they are. See owasp.org/www-community/attacks/CSV_Injection.
 
     Columns: those of the record, then ``workload_*``, ``hyperparam_*``, ``perf_*`` (metrics), ``energy_*``,
     ``attribution_*``, ``bg_*`` (a second load: ``bg2_*``), ``host_*``. Only the head for no records.
@@ -54,10 +60,11 @@ def summary_csv(records: Iterable[Record]) -> str:
     names = _names(summary_row(record) for record in found)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(names)
+    field = _prefixed if prefixed else _text
+    writer.writerow([field(name) for name in names])
     for record in found:  # made a second time: a hundred thousand rows at once take more memory than their records
         row = summary_row(record)
-        writer.writerow([_text(row.get(name)) for name in names])
+        writer.writerow([field(row.get(name)) for name in names])
     return text.getvalue()
 
 
@@ -114,3 +121,8 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _prefixed(value: Any) -> str:
+    text = _text(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text

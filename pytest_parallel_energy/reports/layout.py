@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..errors import printable
+
 __all__ = ["Column", "Line", "fit_columns", "format_interval", "format_number", "format_share", "shorten", "wrap"]
 
 _DASH = "–"
@@ -19,6 +21,9 @@ class Line:
     text: str
     severity: str = "plain"
     """``head``, ``plain``, ``good``, ``warn`` or ``bad``: what the terminal reporter turns into colour."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ class AttemptJournal:
         self._size_bytes = 0
         self._writing = threading.Lock()
         try:
-            self._descriptor = os.open(folder / EXPERIMENT_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._descriptor = os.open(folder / EXPERIMENT_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise RecordError(f"{folder / EXPERIMENT_NAME} cannot be created: {why(error)}") from error
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..records.masking import mask_arguments, mask_environment
 from ..records.record import JobPart, LoadReport, MeterPart, WindowResult, WorkloadPart
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | 
 
 
 def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> WorkloadPart:
-    """Return the same with the outcome of the training; ``log`` is relative to the run's folder."""
+    """Return the same with the outcome of the training, secrets masked; ``log`` is relative to the run's folder."""
     return dataclasses.replace(
         part,
         applied=dict(result.applied),
-        command=tuple(result.command),
-        environment=dict(result.environment),
+        command=mask_arguments(result.command),
+        environment=mask_environment(result.environment),
         log=log,
         exit_code=result.exit_code,
         train_s=result.train_s,

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import ConfigError, RecordError, did_you_mean
 from ..records.atomic_write import write_file
 from ..records.codec import encode
+from ..records.masking import is_private
 from ..records.reader import Problem, Records, iter_records, read_records, records_file
 from ..records.record import HostPart, Record
 
@@ -23,6 +24,7 @@ def baseline_path(base_dir: Path, host: HostPart, name: str = DEFAULT_NAME) -> P
 
     Raises:
         ConfigError: the name is not made of letters, digits, ``.``, ``_`` and ``-``.
+        RecordError: the same for the machine's id, which names a folder.
     """
     return base_dir / "baselines" / _machine(host) / f"{check_name(name)}.jsonl"
 
@@ -50,7 +52,10 @@ def save_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT
     by_path: dict[Path, list[Record]] = {}
     for record in records:
         by_path.setdefault(baseline_path(base_dir, record.host, name), []).append(record)
-    return tuple(write_file(path, b"".join(encode(r) + b"\n" for r in found)) for path, found in by_path.items())
+    return tuple(
+        write_file(path, b"".join(encode(record) + b"\n" for record in found), private=any(map(is_private, found)))
+        for path, found in by_path.items()
+    )
 
 
 def find_run(base_dir: Path, wanted: str, host: HostPart | None = None) -> Records:
@@ -111,7 +116,13 @@ def check_reference(path: Path) -> None:
 
 
 def _machine(host: HostPart | None) -> str:
-    return (host.machine_id if host else None) or "unknown-machine"
+    machine_id = (host.machine_id if host else None) or "unknown-machine"
+    if not _NAME.fullmatch(machine_id):
+        raise RecordError(
+            f"the machine id {machine_id!r} of a record cannot name a folder of baselines: it must be made of letters, "
+            "digits, '.', '_' and '-', up to 80 of them; leave the record out"
+        )
+    return machine_id
 
 
 def _known(base_dir: Path) -> set[str]:

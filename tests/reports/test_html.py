@@ -1,23 +1,29 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import math
 import random
 import re
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import pytest
 
 from pytest_parallel_energy.records.record import (
     Attribution,
+    HostPart,
     LoadReport,
     MeterPart,
     Status,
     WindowResult,
     WorkloadPart,
 )
+from pytest_parallel_energy.records.run_info import RunInfo
 from pytest_parallel_energy.records.trace import Trace
-from pytest_parallel_energy.reports.html import page
+from pytest_parallel_energy.reports.html import document, page
 from pytest_parallel_energy.reports.html.document import html_report
 from pytest_parallel_energy.reports.report import Report
 from pytest_parallel_energy.statistics.analysis import hyperparameter_effects, load_pairs
@@ -230,22 +236,130 @@ def test_two_hundred_cells_stay_below_three_megabytes(make_record):
     assert all(peak in {value for _, value in line} for line in lines)
 
 
+def _policy(text):
+    return html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1])
+
+
 def test_nothing_is_fetched(study):
     """The page names no address outside of itself that a browser would load, and its policy forbids all."""
     text = html_report(study)
-    head = text[: text.index("<body>")]
-    assert "default-src 'none'" in head
+    assert "default-src 'none'" in _policy(text)
     body = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r"""(src|href)=["'](?!#|data:)""", body)
 
 
+def test_only_the_own_script_and_style_run(study):
+    """The policy names hashes: markup in the page could bring neither script nor style."""
+    text = html_report(study)
+    policy = _policy(text)
+    assert "unsafe" not in policy
+    parts = re.findall(r"<(?:style|script)>(.*?)</(?:style|script)>", text, re.DOTALL)
+    assert len(parts) == 3
+    for part in parts:
+        assert base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() in policy
+
+
+def test_a_foreign_script_does_not_run(tmp_path, browser, study):
+    """Even a page that somebody has changed runs no script and no handler but its own."""
+    text = html_report(study).replace(
+        "<main>",
+        "<main><script>document.title = 'owned'</script><img src='data:,x' onerror=\"document.title='owned'\">",
+    )
+    (tmp_path / "r.html").write_text(text, encoding="utf-8")
+    browser.open(tmp_path / "r.html")
+    browser.wait_for(_DRAWN)
+    assert browser.evaluate("document.title") != "owned"
+    assert "Content Security Policy" in str(browser.errors)
+
+
+EVIL = '"><script>alert(1)</script><b onmouseover=alert(1) x="'
+
+
+def test_every_text_of_a_record_is_escaped(make_record):
+    """Text in any field of a foreign record, the quality among them, is neither an element nor an attribute."""
+    load = LoadReport(name=EVIL, stop=EVIL, container=EVIL, exit_codes=(1,), level=EVIL, level_asked=0.5)
+    record = make_record(
+        nodeid=f"t.py::t[{EVIL}]",
+        cell=EVIL,
+        record_id=EVIL,
+        run_id=EVIL,
+        reason=EVIL,
+        folder=EVIL,
+        status="failed",
+        energy=WindowResult(total_j=1.0, total_u95_j=0.1, quality=EVIL, boundary=EVIL),
+        background=(load,),
+        attribution=Attribution(method=EVIL),
+        meter=MeterPart(flags=(EVIL,)),
+        host=HostPart(hostname=EVIL, cpu=EVIL, machine_id=EVIL),
+        metrics={EVIL: 1.0},
+    )
+    info = RunInfo(run_id=EVIL, name=EVIL, started_at=EVIL, arguments=(EVIL,), sensors=(EVIL,), labels={EVIL: EVIL})
+    comparison = compare_runs((EVIL, (record,)), (EVIL, (record,)), (parse_threshold("total_j:5%"),))
+    for have in (True, False):
+        text = html_report(
+            Report(records=(record,), info=info if have else None, comparison=comparison, problems=(EVIL,))
+        )
+        found = _Elements()
+        found.feed(text)
+        assert "b" not in found.names
+        assert not {name for name in found.attributes if name.startswith("on")}
+        assert "alert(1)" not in "".join(found.scripts)
+
+
+class _Elements(HTMLParser):
+    """Names of all elements and attributes, and the text of scripts that run."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.attributes, self.scripts = set(), set(), []
+        self._runs = False
+
+    def handle_starttag(self, tag, attrs):
+        self.names.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self._runs = tag == "script" and not attrs
+
+    def handle_endtag(self, tag):
+        self._runs = False
+
+    def handle_data(self, data):
+        if self._runs:
+            self.scripts.append(data)
+
+
 def test_without_charts_the_tables_are_there(study, monkeypatch):
-    """Without the extra the page says how to get charts, and has all its tables."""
+    """Without Altair the page says how to get charts, and has all its tables."""
     monkeypatch.setattr(page, "have_charts", lambda: False)
     text = html_report(study)
-    assert "pip install &#x27;pytest-parallel-energy[report]&#x27;" in text
+    assert "pip install &#39;pytest-parallel-energy[report]&#39;" in text
     assert 'id="cells"' in text
     assert len(text) < 200_000
+
+
+def test_without_jinja_the_page_is_plain(study, monkeypatch, make_record):
+    """Without Jinja2 there is a page with the Markdown report as text, which says what to install."""
+    find_spec = document.importlib.util.find_spec
+    monkeypatch.setattr(
+        document.importlib.util, "find_spec", lambda name, *rest: None if name == "jinja2" else find_spec(name, *rest)
+    )
+    text = html_report(replace(study, problems=(EVIL,)))
+    assert "pip install &#x27;pytest-parallel-energy[report]&#x27;" in text
+    assert "test_accuracy" in text or "resnet20" in text
+    found = _Elements()
+    found.feed(text)
+    assert found.names == {"html", "head", "meta", "title", "body", "p", "pre"}
+    assert "script-src 'none'" in _policy(text)
+
+
+@pytest.mark.parametrize("repeats", [1, 5])
+def test_no_regressions_is_good_news_only_when_settled(make_record, repeats):
+    """The tile of regressions is green only where no verdict is inconclusive."""
+    records = _study(make_record, 2, repeats=repeats).records
+    comparison = compare_runs(("old", records), ("new", records), (parse_threshold("total_j:5%"),))
+    text = html_report(Report(records=records, comparison=comparison))
+    style = re.search(r'<dt>regressions</dt><dd class="(\w*)">0</dd>', text)[1]
+    assert bool(comparison.inconclusive) == (repeats == 1)
+    assert style == ("warn" if repeats == 1 else "good")
 
 
 def test_an_empty_run_has_a_page():

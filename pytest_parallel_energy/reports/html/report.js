@@ -14,26 +14,35 @@
       range: { category: [1, 2, 3, 4, 5, 6].map((i) => colour("--data-" + i)) },
       axis: { labelColor: ink, titleColor: soft, gridColor: line, domainColor: line, tickColor: line,
               titleFontWeight: 500, labelLimit: narrow() ? 110 : 320 },
-      legend: { labelColor: ink, titleColor: soft, labelLimit: narrow() ? 160 : 400 },
-      rule: { color: ink }, line: { color: soft }, bar: { color: colour("--data-1") }, point: { color: colour("--data-2") },
+      legend: { labelColor: ink, titleColor: soft, labelLimit: narrow() ? 280 : 400 },
+      rule: { color: ink }, errorbar: { color: ink }, text: { color: soft }, line: { color: soft }, bar: { color: colour("--data-1") }, point: { color: colour("--data-2") },
     };
   }
 
-  function draw(id, spec, name, description) {
+  function draw(id, spec, name, description, footnote) {
     const place = document.getElementById(id);
     const copy = structuredClone(spec);
     copy.description = description;
+    if (footnote) {
+      copy.title = { text: footnote, orient: "bottom", anchor: "start", fontSize: 10, fontWeight: "normal", offset: 8, color: colour("--soft"),
+                     limit: Math.max(place.clientWidth - 20, 100) };
+    }
     if (narrow()) {
       for (const layer of [copy, ...(copy.layer || [])]) {
+        for (const channel of ["color", "shape"]) {
+          if (layer.encoding?.[channel]?.legend) { layer.encoding[channel].legend.columns = 1; }
+        }
         const axis = layer.encoding?.y?.axis;
-        if (axis && axis.labelLimit) {
+        if (axis && axis.labelLimit && !axis.minExtent) {
           axis.labelLimit = 140;
           axis.labelExpr = "length(datum.label) > 21 ? slice(datum.label, 0, 10) + '…' + slice(datum.label, -10) : datum.label";
         }
       }
     }
     const actions = { export: { svg: true, png: true }, source: false, compiled: false, editor: false };
-    return vegaEmbed(place, copy, { renderer: "svg", actions, config: config(), downloadFileName: name, scaleFactor: { png: 2 } })
+    return vegaEmbed(place, copy, { renderer: "svg", actions, config: config(), downloadFileName: name, scaleFactor: { png: 2 },
+      // The page's policy allows no evaluated code and no style but its own.
+      ast: true, defaultStyle: false, forceActionsMenu: true, tooltip: { disableDefaultStyle: true } })
       .then((result) => { place.dataset.drawn = "yes"; return result; })
       .catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; console.error(error); });
   }
@@ -41,7 +50,7 @@
   function drawCharts() {
     for (const place of document.querySelectorAll("[data-chart]")) {
       const chart = data.charts[place.dataset.chart];
-      draw(place.id, chart.spec, chart.title.replace(/[^A-Za-z0-9._-]+/g, "-"), chart.description);
+      draw(place.id, chart.spec, chart.title.replace(/[^A-Za-z0-9._-]+/g, "-"), chart.description, data.footnote);
     }
   }
 

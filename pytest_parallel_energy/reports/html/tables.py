@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,7 @@ __all__ = [
 ]
 
 _PARTS = ("cpu", "gpu", "dram")
+_FEW_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,13 @@ class Value:
 
     text: str
     sort: float | str | None = None
-    """What it sorts by; ``None`` sorts last."""
+    """The sort key; ``None`` sorts last."""
     style: str = ""
     """A class of the style sheet: ``bad``, ``good``, ``warn``, ``quality-counter`` …"""
     link: str = ""
-    """Where the text leads inside the page, without ``#``."""
+    """The target of the text inside the page, without ``#``."""
+    title: str = ""
+    """What the browser shows when the pointer rests on it."""
     anchor: str = ""
     """The name under which this row can be linked to, without ``#``."""
 
@@ -56,48 +58,23 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
 
     def first(self, most: int) -> Table:
-        """The same table with at most so many rows."""
+        """Return the same table with at most so many rows."""
         return self if len(self.rows) <= most else replace(self, rows=self.rows[:most])
 
-    def markup(self) -> str:
-        """The table as HTML, numbers to the right, with a box that filters its rows where there are several."""
-        numeric = [_is_numeric([row[i] for row in self.rows]) for i in range(len(self.heads))]
-        heads = "".join(
-            f'<th scope="col"{" class=num" if number else ""}><button type="button">{html.escape(head)}</button></th>'
-            for head, number in zip(self.heads, numeric, strict=True)
-        )
-        body = "\n".join(_row(row, numeric) for row in self.rows)
-        few = len(self.rows) < 4  # noqa: PLR2004 - what the eye takes in at once needs no filter
-        search = "" if few else (
-            f'<p class="filter"><label>Filter <input type="search" data-for="{self.key}" '
-            f'aria-label="Filter {html.escape(self.caption)}"></label> <output for="{self.key}"></output></p>'
-        )  # fmt: skip
-        return (
-            f'{search}<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(self.caption)}">'
-            f'<table id="{self.key}"><caption>{html.escape(self.caption)}</caption>'
-            f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
-        )
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """For each column, whether it holds numbers: they stand to the right and sort by value."""
+        return tuple(_is_numeric([row[i] for row in self.rows]) for i in range(len(self.heads)))
+
+    @property
+    def has_filter(self) -> bool:
+        """Whether a box above the table filters its rows: a few rows are seen at once."""
+        return len(self.rows) >= _FEW_ROWS
 
 
 def _is_numeric(values: Iterable[Value]) -> bool:
     found = [value.sort for value in values if value.sort is not None]
     return bool(found) and all(isinstance(value, float) for value in found)
-
-
-def _row(values: Sequence[Value], numeric: Sequence[bool]) -> str:
-    anchor = next((value.anchor for value in values if value.anchor), "")
-    fields = []
-    for index, (value, number) in enumerate(zip(values, numeric, strict=True)):
-        classes = " ".join(filter(None, ["num" if number else "", value.style]))
-        attributes = f' class="{classes}"' if classes else ""
-        if isinstance(value.sort, float):
-            attributes += f' data-sort="{value.sort!r}"'
-        text = html.escape(value.text)
-        if value.link:
-            text = f'<a href="#{html.escape(value.link)}">{text}</a>'
-        tag, scope = ("th", ' scope="row"') if index == 0 else ("td", "")
-        fields.append(f"<{tag}{scope}{attributes}>{text}</{tag}>")
-    return f"<tr{f' id={chr(34)}{html.escape(anchor)}{chr(34)}' if anchor else ''}>{''.join(fields)}</tr>"
 
 
 _NONE = Value(text="")
@@ -121,12 +98,12 @@ def _count(value: int | None, style: str = "") -> Value:
 
 
 def quality_value(quality: str) -> Value:
-    """A quality with its colour; the word itself says it too."""
+    """Return a quality with its colour; the word itself says it too."""
     return _plain(quality, f"quality quality-{quality}")
 
 
 def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
-    """One row a cell, linked to its attempts."""
+    """Return one row per cell, linked to its attempts."""
     metrics = list(dict.fromkeys(name for cell in cells for name in cell.metrics()))
     parts = [part for part in _PARTS if any(cell.part_j(part) is not None for cell in cells)]
     rows = []
@@ -134,7 +111,7 @@ def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
         mean, found = cell.energy(), cell.metrics()
         state = "bad" if cell.n == 0 else "warn" if cell.failed else ""
         row = [
-            Value(text=label, sort=label, link=f"attempts-{cell.cell}", anchor=f"cell-{cell.cell}"),
+            Value(text=label, sort=label, link=f"attempts-{cell.cell}", anchor=f"cell-{cell.cell}", title=cell.name),
             _number(cell.n, f"{cell.n} of {len(cell.records)}" if cell.n != len(cell.records) else str(cell.n), state),
             _number(cell.mean_s(), format_seconds(cell.mean_s())),
             _number(mean.value, format_interval(mean.value, mean.u95, "J")),
@@ -159,7 +136,7 @@ def _coverage(cell: Cell) -> Value:
 
 
 def attempts_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
-    """One row an attempt, failed ones and warm-ups too; the first of each cell can be linked to."""
+    """Return one row per attempt, failed ones and warm-ups too; the first of each cell can be linked to."""
     rows = []
     for cell, label in zip(cells, labels, strict=True):
         for index, record in enumerate(cell.records):
@@ -196,7 +173,7 @@ def _attempt(record: Record) -> tuple[Value, ...]:
 
 
 def comparison_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
-    """One row a cell and quantity, with the verdict in words and colour; ``names`` are the page's labels by cell."""
+    """Return one row per cell and quantity, with the verdict in words and colour; ``names`` are labels by cell."""
     styles = {Verdict.WORSE: "bad", Verdict.BETTER: "good", Verdict.NO_CHANGE: ""}
     rows = []
     for row in comparison.rows:
@@ -217,7 +194,7 @@ def comparison_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
 
 
 def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
-    """Alone against co-running: slowdown, inflation, interference."""
+    """Return slowdown, inflation and interference of each cell alongside a load, against the same cell alone."""
     names = {cell.cell: label for cell, label in zip(cells, labels, strict=True)}
     rows = []
     for pair in load_pairs(cells):
@@ -236,7 +213,7 @@ def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
         "experiment",
         "load",
         "alone",
-        "beside the load",
+        "with the load",
         "slowdown",
         "inflation",
         "foreground's share",
@@ -246,7 +223,7 @@ def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
 
 
 def correlation_table(cells: Sequence[Cell]) -> Table:
-    """Spearman's correlation of each hyperparameter with energy."""
+    """Return Spearman's correlation of each hyperparameter with energy."""
     rows = []
     for effect in hyperparameter_effects(cells):
         found = effect.correlation
@@ -263,7 +240,7 @@ def correlation_table(cells: Sequence[Cell]) -> Table:
 
 
 def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
-    """One row a load and attempt: rounds, coverage, gaps, what it used and held, how it was stopped."""
+    """Return one row per load and attempt: rounds, coverage, gaps, what it used, and the way it was stopped."""
     rows = [
         (
             Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
@@ -298,13 +275,13 @@ def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
         "CPU time",
         "GPU",
         "stop",
-        "held by",
+        "isolated by",
     )
     return Table(key="loads", caption="Background loads", heads=heads, rows=tuple(rows))
 
 
 def owners_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
-    """One row an attempt beside loads: whose joules those of its window were."""
+    """Return one row per attempt alongside loads: the owners of the energy of its window."""
     rows = [
         (
             Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
@@ -321,4 +298,4 @@ def owners_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
         if record.background
     ]
     heads = ("experiment", "all", "foreground", "at least", "at most", "background", "others", "idle", "by")
-    return Table(key="owners", caption="Whose joules", heads=heads, rows=tuple(rows))
+    return Table(key="owners", caption="Energy attribution", heads=heads, rows=tuple(rows))

@@ -1,0 +1,113 @@
+"""The charts of the HTML report as specifications: what they show, and axes that do not lie."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from pytest_parallel_energy.records.record import WindowResult, WorkloadPart
+from pytest_parallel_energy.reports.html.cell_labels import cell_labels
+from pytest_parallel_energy.statistics.grouping import group_cells
+
+pytest.importorskip("altair", reason="the extra report is not installed")
+
+from pytest_parallel_energy.reports.html import axes, charts
+
+
+def _cells(make_record, energies, *, name="lr", values=None, accuracies=None, repeats=3):
+    """One cell per energy, whose repeats differ by 1 %."""
+    records = []
+    for number, joules in enumerate(energies):
+        for repetition in range(repeats):
+            total_j = joules * (1 + 0.01 * (repetition - 1))
+            energy = WindowResult(total_j=total_j, total_u95_j=0.001 * joules, quality="counter")
+            accuracy = accuracies[number] if accuracies else 0.5
+            part = WorkloadPart(
+                repository="r",
+                model="m",
+                hyperparameters={name: values[number] if values else number},
+                metrics={"accuracy": accuracy + 0.001 * repetition},
+                better={"accuracy": "higher"},
+            )
+            nodeid = f"t.py::test_a[{name}={number}-same=1-rep{repetition}]"
+            records.append(
+                make_record(energy=energy, workload=part, cell=f"c{number}", nodeid=nodeid, repetition=repetition)
+            )
+    return group_cells(records)
+
+
+def _layers(chart, kind):
+    marks = [(layer, layer["mark"]) for layer in chart.spec["layer"]]
+    return [layer for layer, mark in marks if (mark["type"] if isinstance(mark, dict) else mark) == kind]
+
+
+def test_each_attempt_is_a_point_with_mean_interval_and_n(make_record):
+    """A reader sees the single values, the mean, its interval with caps, and how many there are."""
+    cells = _cells(make_record, [100.0, 200.0])
+    chart = charts.energy_chart(cells, cell_labels(cells))
+    (points,) = _layers(chart, "point")
+    assert [row["energy"] for row in points["data"]["values"]][:3] == [99.0, 100.0, 101.0]
+    (whiskers,) = _layers(chart, "errorbar")
+    assert whiskers["mark"]["ticks"]
+    first = whiskers["data"]["values"][0]
+    assert first["low"] < 100.0 < first["high"]
+    assert first["count"] == "n = 3"
+
+
+def test_labels_say_what_differs(make_record):
+    """What all cells share is left out of their labels; two cells never have one label."""
+    cells = _cells(make_record, [1.0, 2.0])
+    assert cell_labels(cells) == ["lr=0", "lr=1"]
+    assert cell_labels(cells[:1]) == ["lr=0, same=1"]
+    two = group_cells([make_record(cell="a", nodeid="t.py::a[x=1]"), make_record(cell="b", nodeid="t.py::a[x=1]")])
+    assert cell_labels(two) == ["x=1 (a)", "x=1 (b)"]
+    other = group_cells([make_record(cell="a", nodeid="t.py::a"), make_record(cell="b", nodeid="u.py::a")])
+    assert len(set(cell_labels(other))) == 2
+
+
+def _x(make_record, values):
+    cells = _cells(make_record, [100.0 + 10 * i for i in range(len(values))], name="h", values=values)
+    (chart,) = charts.hyperparameter_charts(cells)
+    return _layers(chart, "point")[0]["encoding"]["x"]
+
+
+def test_whole_numbers_have_whole_ticks(make_record):
+    """No tick stands at 2.5 epochs; powers of two are their own ticks."""
+    linear = _x(make_record, [1, 2, 3, 4])
+    assert linear["axis"]["format"] == "d"
+    assert linear["axis"]["values"] == [1, 2, 3, 4]
+    powers = _x(make_record, [16, 32, 64, 128, 256])
+    assert powers["scale"]["type"] == "log"
+    assert powers["axis"]["values"] == [16, 32, 64, 128, 256]
+
+
+def test_log_uniform_values_have_a_log_axis(make_record):
+    """Values drawn log-uniformly get a logarithmic axis, uniform ones a linear one, below any fixed span too."""
+    draw = random.Random(3)
+    assert axes.is_logarithmic([10 ** draw.uniform(-4, -2.5) for _ in range(30)])
+    assert not axes.is_logarithmic([draw.uniform(0.001, 1.0) for _ in range(30)])
+    assert not axes.is_logarithmic([0.0, 0.1, 1.0])
+    assert _x(make_record, [1e-4, 3e-4, 1e-3, 3e-3])["scale"]["type"] == "log"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.95, 9.5), (1e-12, 1e12), (0.0002, 0.03), (3.0, 24.0), (0.11, 0.9)])
+def test_log_ticks_are_few_and_exact(low, high):
+    """Each tick stands at the number that it shows, and there are no more than fit."""
+    ticks = axes.log_ticks(low, high)
+    assert 2 <= len(ticks) <= 8
+    assert all(low <= tick <= high for tick in ticks)
+    assert all(float(f"{tick:.6g}") == tick for tick in ticks)
+
+
+@pytest.mark.parametrize("differ", [True, False])
+def test_a_front_needs_a_difference(make_record, differ):
+    """Cells that do not differ beyond their intervals have no front, and the caption says so."""
+    energies = [100.0, 120.0, 140.0] if differ else [100.0, 100.1, 100.2]
+    accuracies = [0.5, 0.6, 0.7] if differ else [0.5, 0.5001, 0.5002]
+    cells = _cells(make_record, energies, accuracies=accuracies)
+    (chart,) = charts.pareto_charts(cells, cell_labels(cells))
+    rows = _layers(chart, "errorbar")[0].get("data", chart.spec.get("data"))["values"]
+    assert any(row["front"] for row in rows) == differ
+    assert ("do not differ" in chart.caption) != differ
+    assert len(_layers(chart, "errorbar")) == 2
