@@ -8,8 +8,6 @@ import re
 import tokenize
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 QUESTION_WORDS = {"What", "Whether", "Which", "Whose", "How", "From", "Who", "Where"}
 # Split, so that this file does not contain what it looks for.
@@ -52,7 +50,6 @@ def pages():
     return [path for path in (*files, *ROOT.glob("*.md"), *ROOT.glob("*.toml")) if "__pycache__" not in path.parts]
 
 
-@pytest.mark.xfail(strict=False, reason="245 of 1649 docstrings still open with a question word")
 def test_docstrings_open_with_what_is_done():
     """Fewer than 2 % of the docstrings open with a question word: PEP 257 asks for the imperative."""
     found = list(openings())
@@ -60,7 +57,6 @@ def test_docstrings_open_with_what_is_done():
     assert len(wrong) < 0.02 * len(found), f"{len(wrong)} of {len(found)}: {', '.join(wrong)}"
 
 
-@pytest.mark.xfail(strict=False, reason="one reference is left, in energy/uncertainty.py")
 def test_no_reference_to_documents_that_readers_do_not_have():
     """Code, tests and docs cite public sources and pages of this repository only."""
     wrong = [

@@ -48,18 +48,15 @@ def trace_csv_gz(names: Sequence[str], points: Iterable[tuple[float, Sequence[fl
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 
-def read_trace(path: Path, *, inside: Path | None = None) -> Trace:
+def read_trace(path: Path) -> Trace:
     """Read a trace from a file; a damaged or half-written end is left out.
 
     Args:
         path: the file, a plain one.
-        inside: the folder that must contain it, links followed; ``None`` allows any place.
 
     Raises:
-        RecordError: the file is not a trace, cannot be read, lies outside of ``inside``, or is larger than any trace.
+        RecordError: the file is not a trace, cannot be read, or is larger than any trace.
     """
-    if inside is not None and not path.resolve().is_relative_to(inside.resolve()):
-        raise RecordError(f"{path} is not read: it lies outside of {inside}")
     try:
         text = _unpacked(path)
     except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import RecordError
 from ..records.reader import read_records
 from ..records.record import Record
+from ..records.record_paths import path_inside
 from ..records.run_info import read_run_info
 from ..records.trace import Trace, read_trace
 from ..statistics.compare import Comparison
@@ -58,7 +59,7 @@ def _traces(folder: Path, records: tuple[Record, ...], problems: list[str]) -> d
         if record.energy.trace is None:
             continue
         try:
-            found[record.record_id] = read_trace(folder / record.energy.trace, inside=folder)
+            found[record.record_id] = read_trace(path_inside(folder, record.energy.trace))
         except RecordError as error:
             problems.append(str(error))
     return found

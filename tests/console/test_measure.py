@@ -112,8 +112,8 @@ def test_ctrl_c_reaches_the_command_from_the_terminal():
     code = """
 import sys
 print('terminal', open('/dev/tty').isatty(), flush=True)
-print('read', sys.stdin.readline().strip(), flush=True)
 try:
+    print('read', sys.stdin.readline().strip(), flush=True)
     sys.stdin.readline()
 except KeyboardInterrupt:
     print('interrupted', flush=True)
