@@ -341,11 +341,13 @@ class Attempt:
             The record; with a flag if it could not be written, which decides nothing else.
         """
         problem = self.run.open_store().keep_experiment(record)
-        with contextlib.suppress(RecordError):
+        try:
             if record.folder is None or problem is not None:
                 self.run.journal.write(record)
             else:
                 self.run.journal.clear()
+        except RecordError as error:
+            problem = problem or (str(error) if record.folder is None else None)
         if problem is None:
             return record
         flags = (*record.meter.flags, f"{EXPERIMENT_NAME} was not written: {problem}")

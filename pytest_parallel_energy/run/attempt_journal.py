@@ -68,6 +68,8 @@ class AttemptJournal:
             self._size_bytes = max(self._size_bytes, len(content) + 1)
             padded = content.ljust(self._size_bytes - 1) + b"\n"
             try:
+                if os.fstat(self._descriptor).st_nlink == 0:
+                    raise RecordError(f"{self.folder / EXPERIMENT_NAME} was removed while the run was in progress")
                 if os.pwrite(self._descriptor, padded, 0) < len(padded):
                     raise RecordError(f"{self.folder / EXPERIMENT_NAME} cannot be written: the disk is full; make room")
             except OSError as error:

@@ -218,7 +218,7 @@ def _draft(pair: CellPair, threshold: Threshold) -> _Draft | None:
         new_values=tuple(value for _, value in new),
         unknown=unknown,
         sessions=sessions,
-        quality=", now ".join(dict.fromkeys((str(pair.old.quality), str(pair.new.quality)))),
+        quality=", now ".join(dict.fromkeys(str(cell.quality) for cell in (pair.old, pair.new) if cell.records)),
         threshold=threshold,
     )
     several = max(sessions) > 1

@@ -218,7 +218,7 @@ def test_a_learning_rate_of_zero_is_used(run_script, name):
 def test_the_optimizer_in_use_is_the_one_that_the_help_names(run_script, script, arguments, optimizer):
     """The log shows the class of the live optimizer; the description and the activation are named alike."""
     assert f"config: optimizer='{optimizer}'" in run_script(script, *arguments)
-    words = importlib.import_module(script).__doc__.replace(",", " ").replace(".", " ").split()
+    words = importlib.import_module(script).__doc__.translate(str.maketrans(",.()", "    ")).split()
     assert {optimizer, "GELU"} <= set(words)
 
 

@@ -32,6 +32,14 @@ def test_2(energy_meter): fill()
 def test_3(energy_meter): pass
 
 def test_4(energy_meter): pass
+
+def test_5(energy_meter): pass
+
+def test_6(energy_meter): pass
+
+def test_7(energy_meter): pass
+
+def test_8(energy_meter): pass
 """
 
 FREED = """
@@ -72,21 +80,21 @@ def names(records):
     return sorted((record.nodeid.rpartition("::")[2], record.status.value) for record in records)
 
 
-ALL_PASSED = [(f"test_{number}", "passed") for number in range(1, 5)]
+ALL_PASSED = [(f"test_{number}", "passed") for number in range(1, 9)]
 
 
 @pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")], ids=["plain", "xdist"])
 def test_a_disk_that_stays_full_loses_and_invents_nothing(small_disk, workers):
-    """Four tests pass: what the disk did not take is saved elsewhere, and no attempt is read as crashed."""
+    """Eight tests pass: what the disk did not take is saved elsewhere, and no attempt is read as crashed."""
     run, results, spare = small_disk
     result = run(*workers)
     assert result.returncode == 0, result.stdout
-    assert "4 passed" in result.stdout
+    assert "8 passed" in result.stdout
     assert "they were saved to" in result.stdout
     (saved,) = spare.glob("pytest-energy-*.jsonl")
     kept = read_records(results).records
     assert names(kept + read_records(saved).records) == ALL_PASSED
-    assert len(kept) < 4
+    assert len(kept) < 8
 
 
 @pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")], ids=["plain", "xdist"])
@@ -98,6 +106,6 @@ def test_a_disk_that_is_freed_before_the_end_holds_each_record_once(small_disk, 
     assert result.returncode == 0, result.stdout
     assert not list(spare.glob("pytest-energy-*.jsonl"))
     assert names(read_records(results).records) == ALL_PASSED
-    assert (results / "latest" / "records.jsonl").read_bytes().count(b"\n") == 4
+    assert (results / "latest" / "records.jsonl").read_bytes().count(b"\n") == 8
     assert (results / "latest" / "summary.csv").exists()
     assert '"exit_status": 0' in (results / "latest" / "run.json").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -34,7 +35,7 @@ def _random(file):
 
 
 def _newer(file):
-    file.write_bytes(file.read_bytes().replace(b'"schema_version":1', b'"schema_version":99'))
+    file.write_bytes(re.sub(rb'"schema_version":\d+', b'"schema_version":99', file.read_bytes()))
 
 
 def _folder(file):

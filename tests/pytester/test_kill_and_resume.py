@@ -119,7 +119,7 @@ def test_each_cell_is_finished_once(project, sessions, pytestconfig):
 
 def test_a_resume_is_refused_while_a_session_runs(project, sessions):
     """The message names the holder, exit status 4, no traceback; afterwards nothing was run twice."""
-    project.tests(CELLS.format(count=6, sleep_s=0.5))
+    project.tests(CELLS.format(count=6, sleep_s=1.5))
     with sessions.start() as first:
         folder = sessions.wait_for_an_experiment()
         second = project.run(f"--energy-resume={folder}", *sessions.workers)

@@ -282,9 +282,9 @@ def test_a_governor_is_set_for_each_measured_test(project, monkeypatch):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--energy-order=shuffled", "'shuffled' is none of declared, random, blocked"),
+        ("--energy-order=shuffled", "invalid value 'shuffled'; known: blocked, declared, random"),
         ("--energy-seed=x", "'x' is not a whole number"),
-        ("--energy-progress=loud", "'loud' is none of auto, line, heartbeat, off"),
+        ("--energy-progress=loud", "invalid value 'loud'; known: auto, heartbeat, line, off"),
     ],
 )
 def test_a_bad_option_is_named(project, option, words):

@@ -60,7 +60,7 @@ def test_a_regression_closes_the_gate(tmp_path, keep_run):
     worse = keep_run(130.0)
     conclusion = conclude(settings, tmp_path / "results", worse, reference, width=100)
     assert conclusion.failed
-    assert any("+30" in line.text for line in conclusion.comparison)
+    assert any("+29.9 %" in line.text for line in conclusion.comparison)
     assert conclusion.problems == ()
 
 
