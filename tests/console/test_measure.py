@@ -11,9 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.processes.guard.procfs import all_pids, read_file, read_stat
@@ -35,14 +35,6 @@ def marked(token):
     return found
 
 
-def eventually(condition, timeout_s=20.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.01)
-    return result
-
-
 @pytest.fixture
 def token():
     token = f"measure-{secrets.token_hex(8)}"
@@ -54,8 +46,12 @@ def token():
 
 @contextlib.contextmanager
 def measuring(argv, **options):
-    """A running ``measure``, killed at the end."""
-    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, **options)
+    """Yield a running ``measure``, killed at the end."""
+
+    def heed_sighup():  # nohup makes all that it starts ignore it
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, preexec_fn=heed_sighup, **options)  # noqa: PLW1509
     try:
         yield process
     finally:

@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.host.governor import Governor, read_governors
 
@@ -34,14 +34,6 @@ def cpus(tmp_path):
         (folder / "scaling_governor").write_text(f"{governor}\n")
         (folder / "scaling_available_governors").write_text("performance powersave schedutil\n")
     return tmp_path
-
-
-def eventually(condition, timeout_s=5.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.005)
-    return result
 
 
 def start_session(cpus):

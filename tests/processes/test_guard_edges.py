@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, ProcessError
 from pytest_parallel_energy.processes.child import start_supervised
@@ -45,14 +46,6 @@ def run(code, *arguments, timeout_s=40, **options):
 def alive(pid):
     stat = read_stat(pid)
     return stat is not None and stat.state not in "ZX"
-
-
-def eventually(condition, timeout_s=10.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.005)
-    return result
 
 
 def python(code, *arguments):
