@@ -53,6 +53,7 @@ class Reporting:
         self._unstored: list[Record] = []
         """Records for which no results folder could be made."""
         self._handlers: dict[int, Any] = {}
+        self._locked = False
         self._table_printed = False
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -85,6 +86,16 @@ class Reporting:
             node.workerinput[FINISHED_INPUT] = session.finished.to_plain()
             with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
                 session.describe_resumed_run()
+
+    def pytest_runtest_logstart(self) -> None:
+        """Under xdist, lock the run once a worker has begun it: a resume must not take it for one of a dead session."""
+        if self._locked or not self._collection.config.pluginmanager.hasplugin("dsession"):
+            return
+        run = self._collection.session
+        if run.has_store:
+            self._locked = True
+            with contextlib.suppress(RecordError):  # keeping the first record says what is wrong
+                run.open_store()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
