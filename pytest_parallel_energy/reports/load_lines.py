@@ -103,4 +103,5 @@ def level(load: LoadReport) -> str:
         return ""
     reached = "unknown" if load.level_reached is None else f"{load.level_reached:.3g}"
     error = "" if load.level_u95 is None else f" ± {load.level_u95:.2g}"
-    return f"{load.level} {load.level_asked:g} (reached {reached}{error})"
+    asked = "unknown" if load.level_asked is None else f"{load.level_asked:g}"
+    return f"{load.level} {asked} (reached {reached}{error})"

@@ -9,7 +9,7 @@ from ..records.energy_values import DomainEnergy, Quality
 from ..records.record import Record
 from .quantities import ATTRIBUTED, SENSOR_KINDS, unit_of, value_of
 
-__all__ = ["MeasuredAs", "measured_as", "measured_in_words"]
+__all__ = ["MeasuredAs", "measured_as"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +51,6 @@ def measured_as(record: Record, quantity: str = "total_j") -> MeasuredAs | None:
         quality=_worst(counted) if kind and counted else str(energy.quality),
         method=record.attribution.method if quantity in ATTRIBUTED else "",
     )
-
-
-def measured_in_words(found: Iterable[MeasuredAs | None]) -> str:
-    """Return each different way once, joined by ``and``."""
-    return " and ".join(dict.fromkeys(str(each) for each in found if each is not None)) or "not measured"
 
 
 def _worst(domains: Iterable[DomainEnergy]) -> str:

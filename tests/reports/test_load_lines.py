@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_parallel_energy.records.record import Attribution, LoadReport
-from pytest_parallel_energy.reports.load_lines import render_loads
+from pytest_parallel_energy.reports.load_lines import level, render_loads
 
 FULL = LoadReport(
     name="VulBERTa/mlp",
@@ -68,3 +68,8 @@ def test_many_loads_are_counted(make_record):
 def test_no_load_is_no_line(make_record):
     """Experiments without a load say nothing about loads."""
     assert render_loads([make_record()]) == []
+
+
+def test_a_level_that_was_not_asked_for_is_unknown():
+    """A record of another program may name a level without the value that was asked for."""
+    assert level(LoadReport(name="x", level="intensity")) == "intensity unknown (reached unknown)"
