@@ -167,8 +167,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from ..processes.controller import watch_controller
 
         watch_controller()
+        _make_temporary_root(config)
     elif given or config.getoption("dist", "no") != "no":  # xdist's controller does not know what its workers measure
         reporting = _register_reporting(config, hooks.items)
+        _register_fleet(config, hooks.items, reporting)
     if given:
         from .selection import Sweeping
 
@@ -181,6 +183,24 @@ def _register_reporting(config: pytest.Config, items: Items) -> Reporting:
     reporting = Reporting(items)
     config.pluginmanager.register(reporting, "parallel_energy_reporting")
     return reporting
+
+
+def _make_temporary_root(config: pytest.Config) -> None:
+    """Make the folder above the worker's own, which only exists on the controller's host."""
+    from .collection import HOST_INPUT
+
+    if HOST_INPUT in config.workerinput and config.option.basetemp:  # type: ignore[attr-defined]
+        Path(config.option.basetemp).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _register_fleet(config: pytest.Config, items: Items, reporting: Reporting) -> None:
+    """Register what several hosts under pytest-xdist need, if the command line names any."""
+    if config.getoption("dist", "no") == "no" or config.option.collectonly:
+        return
+    from .fleet import Fleet, names_hosts
+
+    if names_hosts(config):
+        config.pluginmanager.register(Fleet(items, reporting), "parallel_energy_fleet")
 
 
 @pytest.hookimpl(tryfirst=True)

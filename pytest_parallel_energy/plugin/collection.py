@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
-__all__ = ["FINISHED_INPUT", "LEFTOVERS_OUTPUT", "RUN_INPUT", "STUDY_OUTPUT", "Items"]
+__all__ = ["FINISHED_INPUT", "HOST_INPUT", "LEFTOVERS_OUTPUT", "RUN_INPUT", "STUDY_OUTPUT", "Items"]
 
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
+HOST_INPUT = "parallel_energy_host"
+"""The name of the worker's host, where that is another one than the controller's."""
 FINISHED_INPUT = "parallel_energy_finished"
 """The finished experiments of a resumed run, which xdist's controller sends to its workers."""
 LEFTOVERS_OUTPUT = "parallel_energy_leftovers"

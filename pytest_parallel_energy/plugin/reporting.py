@@ -132,7 +132,7 @@ class Reporting:
         from ..reports.junit import junit_properties
 
         for record in records:
-            self._keep(record)
+            self.keep(record)
         self._begin_progress()
         report.user_properties.extend(junit_properties(records[-1]))
 
@@ -144,7 +144,8 @@ class Reporting:
 
             manager.register(LiveProgress(self._collection, None, os.dup(1)), "parallel_energy_progress")
 
-    def _keep(self, record: Record) -> None:
+    def keep(self, record: Record) -> None:
+        """Put a record on the disk and announce it; what goes wrong is reported at the end."""
         try:
             store = self._collection.session.open_store()
         except RecordError as error:

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ import pytest
 
 from ..errors import ParallelEnergyError
 from ..processes.controller import controller_has_ended
-from ..records.record import Status
+from ..records.record import Record, Status
 from ..run.experiment import Experiment
 from ..run.ready_host import ReadyHost
+from .collection import HOST_INPUT
 from .fixtures import EXPERIMENT, fail_with_message, message_only
 from .report_records import attach_records
 
@@ -136,11 +137,24 @@ class Running:
         if report.when == "teardown":
             self._experiment = None
             try:
-                attach_records(report, experiment.finish(), as_text=self._reports_leave_process())
+                records = experiment.finish()
+                self._keep_on_own_host(records)
+                attach_records(report, records, as_text=self._reports_leave_process())
             except Exception:  # noqa: BLE001 - an error of the plugin fails this test; it must not end the session
                 report.outcome = "failed"
                 report.longrepr = f"the record could not be made:\n{traceback.format_exc()}"
         return report
+
+    def _keep_on_own_host(self, records: Sequence[Record]) -> None:
+        """Put the records on a disk of this host, in a worker on another host than the controller."""
+        worker_input = getattr(self._collection.config, "workerinput", {})
+        if HOST_INPUT not in worker_input or not records:
+            return
+        from ..records.worker_file import WorkerFile
+
+        worker = f"{worker_input[HOST_INPUT]}-{worker_input['workerid']}"
+        with contextlib.suppress(ParallelEnergyError):  # a full disk: the records still reach the controller
+            WorkerFile(self._collection.session.run_folder, worker).append(records)
 
     def _reports_leave_process(self) -> bool:
         """Return whether reports are sent to another process: by a worker of xdist, or by a forked child."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from .record import HostPart, Value
 
-__all__ = ["CELL_DIGITS", "CellIdentity", "cell_id", "host_class"]
+__all__ = ["CELL_DIGITS", "CellIdentity", "cell_id", "host_class", "values_id"]
 
 CELL_DIGITS = 12
 """Hexadecimal digits of a cell's name: 48 bits, so that among a million cells a clash has odds of 1 to 500."""
@@ -48,6 +48,11 @@ def cell_id(
     loads = sorted(_canonical(load) for load in background)
     text = _canonical([workload, dict(hyperparameters), loads, host_class, *([setting] if setting else [])])
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:CELL_DIGITS]
+
+
+def values_id(*values: Mapping[str, Value]) -> str:
+    """Return a hash of values, 12 hexadecimal digits: exact to the last bit of a float, the same on each host."""
+    return hashlib.sha256(_canonical([dict(each) for each in values]).encode("ascii")).hexdigest()[:CELL_DIGITS]
 
 
 def host_class(host: HostPart) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .codec import encode
-from .reader import RECORDS_NAME, Problem, read_records, records_file, supersedes
+from .reader import HOSTS_NAME, RECORDS_NAME, Problem, read_records, records_file, supersedes
 from .record import Record, Status
 
 __all__ = ["Merged", "merge_runs", "merged_lines"]
@@ -78,7 +78,9 @@ def merged_lines(merged: Merged) -> bytes:
 def _sources(path: Path) -> Iterator[Path]:
     """Yield the files below a folder, or the one that the path stands for; ``latest`` repeats a run and is left out."""
     if path.is_dir() and not (path / RECORDS_NAME).is_file():
-        found = sorted(file.resolve() for file in path.rglob(RECORDS_NAME) if not _through_link(file.parent, path))
+        files = (file for file in path.rglob(RECORDS_NAME) if not _through_link(file.parent, path))
+        # the files of workers belong to a run, whose own file stands for them
+        found = sorted(file.resolve() for file in files if file.parent.parent.name != HOSTS_NAME)
         if found:
             yield from found
             return

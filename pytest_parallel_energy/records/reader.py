@@ -16,6 +16,7 @@ from .run_lock import LOCK_NAME, in_progress
 
 __all__ = [
     "EXPERIMENT_NAME",
+    "HOSTS_NAME",
     "RECORDS_NAME",
     "RUN_NAME",
     "Problem",
@@ -26,11 +27,15 @@ __all__ = [
     "records_file",
     "supersedes",
     "unfinished_records",
+    "worker_files",
+    "worker_records",
 ]
 
 RECORDS_NAME = "records.jsonl"
 EXPERIMENT_NAME = "experiment.json"
 RUN_NAME = "run.json"
+HOSTS_NAME = "hosts"
+"""The folder in a run's in which each worker on another host has a file of its own."""
 _PRECIOUS = frozenset({RECORDS_NAME, RUN_NAME, LOCK_NAME})
 
 
@@ -125,7 +130,9 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
             "such as energy-results/latest, or its records.jsonl"
         )
     if file.name == RECORDS_NAME and not in_progress(file.parent):
-        records += tuple(unfinished_records(file.parent, by_id))
+        for record in worker_records(file.parent, by_id, problems):
+            by_id[record.record_id] = keep(record) if keep else record
+        records = (*by_id.values(), *unfinished_records(file.parent, by_id))
     return Records(path=file, records=records, problems=tuple(problems))
 
 
@@ -165,6 +172,23 @@ def unfinished_records(run_folder: Path, known: Collection[str]) -> Iterator[Rec
             continue  # written whole or not at all: this one is not ours
         if record is not None and record.record_id not in known:
             yield record
+
+
+def worker_files(run_folder: Path) -> list[Path]:
+    """Return the files of workers on other hosts in the folder of a run, in the order of their names."""
+    return sorted((run_folder / HOSTS_NAME).glob(f"*/{RECORDS_NAME}"))
+
+
+def worker_records(run_folder: Path, known: Collection[str], problems: list[Problem]) -> Iterator[Record]:
+    """Yield what the files of workers hold beyond the records that are ``known``: a lost connection kept them back.
+
+    Raises:
+        RecordError: as :func:`iter_records`.
+    """
+    for file in worker_files(run_folder):
+        for record in iter_records(file, problems):
+            if record.record_id not in known:
+                yield record
 
 
 def iter_records(file: Path, problems: list[Problem]) -> Iterator[Record]:

@@ -267,6 +267,8 @@ class Record:
     """Names of those that this cell mutates."""
     parameters: Mapping[str, Value] = field(default_factory=dict)
     """The values that the test's own ``parametrize`` gives."""
+    values_id: str | None = None
+    """Hash of the exact values of hyperparameters and parameters: equal on all hosts that ran the same thing."""
     threads: int | None = None
     """Thread budget of the training."""
     devices: str | None = None

@@ -10,7 +10,7 @@ from .codec import encode_value
 from .masking import mask_arguments, mask_environment
 from .record import SCHEMA_VERSION, HostPart
 
-__all__ = ["RunInfo", "StudyPart", "read_run_info", "run_json"]
+__all__ = ["FleetHost", "RunInfo", "StudyPart", "read_run_info", "run_json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,21 @@ class StudyPart:
     count: int
     cells: tuple[str, ...] = ()
     """The names of the cells of all shards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetHost:
+    """A host on which workers of pytest-xdist ran, as the controller saw it."""
+
+    hostname: str
+    workers: tuple[str, ...] = ()
+    """Names of its workers, such as ``gw0``."""
+    clock_offset_s: float = 0.0
+    """Seconds by which its clock is ahead of the controller's, at the start of the session."""
+    clock_u_s: float = 0.0
+    """The true offset lies within so many seconds of it: half of the time that the answer took."""
+    shares_results: bool = True
+    """``False`` where it has a disk of its own: the folders of its experiments stay there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +65,8 @@ class RunInfo:
     host: HostPart = field(default_factory=HostPart)
     study: StudyPart | None = None
     """``None`` for a session without ``--energy-shard``."""
+    fleet: tuple[FleetHost, ...] = ()
+    """The hosts of a session with several; empty for one host."""
 
 
 def run_json(info: RunInfo) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,13 +19,14 @@ from ..errors import RecordError
 from .atomic_write import replace_symlink, why, write_file
 from .codec import decode, encode, to_json_text
 from .masking import is_private
-from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, read_records, unfinished_records
+from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, read_records, unfinished_records, worker_records
 from .record import Record
 from .record_paths import path_inside
 from .rescue import rescue_records, rescued_files
 from .run_folder import make_results_dir, new_run_folder, safe_name
 from .run_info import RunInfo, run_json
 from .run_lock import RunInUseError, RunLock
+from .worker_file import remove_kept
 
 __all__ = ["RunStore"]
 
@@ -223,15 +225,17 @@ class RunStore:
         return None
 
     def adopt_unfinished(self) -> Iterator[Record]:
-        """Append the records of attempts that left only an ``experiment.json``, and yield each of them.
+        """Append the records that did not arrive, and yield each of them.
 
-        They crashed, or were interrupted in a worker. Attempts whose own record is in the file, pending or saved
-        elsewhere are left alone.
+        They are those that a worker on another host still had in a file of its own, and those of attempts that left
+        only an ``experiment.json``: they crashed, or were interrupted in a worker. Attempts whose own record is in the
+        file, pending or saved elsewhere are left alone.
 
         Raises:
             RecordError: one does not fit on the disk; it stays in its own folder, where readers find it.
         """
-        for record in unfinished_records(self.folder, self._known):
+        arrived_late = worker_records(self.folder, self._known, [])
+        for record in itertools.chain(arrived_late, unfinished_records(self.folder, self._known)):
             try:
                 self.append(record)
             except RecordError as error:
@@ -239,6 +243,8 @@ class RunStore:
                 self._known.discard(record.record_id)
                 raise RecordError(f"the attempt in {record.folder} could not be added: {error}") from error
             yield record
+        if not self._pending:
+            remove_kept(self.folder, self._known)
 
     def remove_experiment(self, folder: Path) -> None:
         """Remove the folder of an attempt that did not count (a skipped test), with its content."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..energy.thermal import ThermalLog, read_temperatures_c
 from ..errors import RecordError
 from ..processes.controller import controller_has_ended
+from ..records.cell import values_id
 from ..records.reader import EXPERIMENT_NAME
 from ..records.record import Attribution, HostPart, Phase, Record, Status, WorkloadPart
 from ..records.run_folder import experiment_label
@@ -299,6 +300,7 @@ class Attempt:
             hyperparameters=dict(cell.hyperparameters) if cell.workload is None else {},
             mutated=tuple(cell.param.values) if cell.workload is None else (),
             parameters=dict(cell.param.parameters),
+            values_id=values_id(cell.hyperparameters, cell.param.parameters),
             threads=self.run.threads,
             devices=self.run.devices,
             energy=energy,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..plan.settings import Settings
     from ..processes.leftovers import Leftover
     from ..records.record import HostPart, Record, SlurmPart
-    from ..records.run_info import RunInfo, StudyPart
+    from ..records.run_info import FleetHost, RunInfo, StudyPart
     from ..records.store import RunStore
     from ..training.registry import Registry
     from ..training.workload import Workload
@@ -65,6 +65,8 @@ class Run:
         """Leftover processes of dead sessions that this one killed,"""
         self.unswept: tuple[Leftover, ...] = ()
         """… and could not kill."""
+        self.fleet: tuple[FleetHost, ...] = ()
+        """The hosts of this session, where it has several."""
         self.study: StudyPart | None = None
         """The part of a sweep that this session runs, known after the collection."""
         self._given_finished = finished
@@ -195,6 +197,7 @@ class Run:
             settings=self.settings.as_text(),
             host=self.host,
             study=self.study or info.study,
+            fleet=self.fleet or info.fleet,
         )
 
     @property

@@ -114,10 +114,11 @@ class Cell:
 def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
     """Return the cells of ``records`` in the order in which each first appears.
 
-    Records of another test, of other code, or measured in another way are cells of their own, whose names say in what
-    they differ: a mean over both would be a mean of nothing. Attempts without a total stay with the first way.
+    Records of another test, of other code, of another machine, or measured in another way are cells of their own, whose
+    names say in what they differ: a mean over both would be a mean of nothing. Attempts without a total stay with the
+    first way.
     """
-    found = [(record, (record.cell, function_of(record), record.code), measured_as(record)) for record in records]
+    found = [(record, _key(record), measured_as(record)) for record in records]
     first: dict[tuple[str | None, ...], MeasuredAs] = {}
     for _, key, way in found:
         if way is not None:
@@ -126,6 +127,10 @@ def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
     for record, key, way in found:
         grouped.setdefault((*key, way or first.get(key)), []).append(record)
     return named_cells(list(grouped.values()))
+
+
+def _key(record: Record) -> tuple[str | None, ...]:
+    return record.cell, function_of(record), record.code, record.host.machine_id
 
 
 def named_cells(parts: Sequence[Sequence[Record]]) -> tuple[Cell, ...]:
@@ -158,7 +163,9 @@ def _names(parts: Sequence[Sequence[Record]]) -> Iterator[str]:
 def _facts(part: Sequence[Record]) -> tuple[str, ...]:
     way = next(filter(None, map(measured_as, part)), None)
     sensors, boundary = (way.sensors, way.boundary) if way else ("not measured", "")
-    return part[0].nodeid.partition("::")[0], f"code {part[0].code or 'unknown'}", sensors, boundary
+    host = part[0].host
+    machine = f"on {host.hostname or host.machine_id or 'an unknown machine'}"
+    return part[0].nodeid.partition("::")[0], f"code {part[0].code or 'unknown'}", machine, sensors, boundary
 
 
 def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:
