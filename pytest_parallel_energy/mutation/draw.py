@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import random
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +16,7 @@ from .distributions import Distribution, Grid
 from .labels import values_label
 from .values import Value, value_key
 
-__all__ = ["Draw", "Mutation", "draw_mutations", "mutation_key"]
+__all__ = ["Draw", "Mutation", "Samples", "draw_mutations", "mutation_key"]
 
 _MOST_CELLS = 1_000_000
 _TRIES_PER_SAMPLE = 200
@@ -71,7 +72,7 @@ class Draw:
     vary: Literal["all", "one-at-a-time"] = "all"
     include_default: bool = False
     per_mutation: tuple[int, int] | None = None
-    known: Collection[MutationKey] = field(default=(), repr=False)
+    known: Container[MutationKey] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not _is_whole(self.samples) or not 1 <= self.samples <= _MOST_CELLS:
@@ -90,8 +91,16 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+Samples = Callable[[], dict[str, Value]]
+"""The endless samples of a space: each call returns the next one."""
+
+
 def draw_mutations(
-    space: Mapping[str, Distribution], draw: Draw, *, defaults: Mapping[str, Value] | None = None
+    space: Mapping[str, Distribution],
+    draw: Draw,
+    *,
+    defaults: Mapping[str, Value] | None = None,
+    continued: dict[tuple[str, ...], Samples] | None = None,
 ) -> tuple[Mutation, ...]:
     """Return the cells of a sweep, in the order in which they were drawn.
 
@@ -103,6 +112,9 @@ def draw_mutations(
         space: the distribution of each parameter, at least one.
         draw: the rules of the draw.
         defaults: the un-mutated values; names that are not in ``space`` are ignored.
+        continued: the samples that earlier draws of the same space, seed and rules read, by the names that they vary;
+            those of this draw are added. The draw goes on where they stopped: the result is the same where ``known``
+            contains all that the earlier draws returned, and its cost does not grow with their number.
 
     Warns:
         ParallelEnergyWarning: the space holds fewer mutations than requested; all of them are returned.
@@ -113,12 +125,11 @@ def draw_mutations(
     if not space:
         raise ConfigError("there is nothing to mutate: the search space is empty; name at least one hyperparameter")
     base = {name: value for name, value in (defaults or {}).items() if name in space}
+    samples = _UniqueSamples(draw, base, {} if continued is None else continued)
     if draw.vary == "one-at-a-time":
-        cells = [
-            cell for name, distribution in space.items() for cell in _vary({name: distribution}, draw, base, alone=True)
-        ]
+        cells = [cell for name, distribution in space.items() for cell in _vary({name: distribution}, samples)]
     else:
-        cells = _vary(space, draw, base, alone=False)
+        cells = _vary(space, samples)
     plain = Mutation(values={name: base.get(name) for name in space if name in base}, is_default=True)
     if draw.include_default:
         cells = [plain, *(cell for cell in cells if not cell.is_default)]
@@ -129,18 +140,16 @@ def draw_mutations(
     return tuple(cells)
 
 
-def _vary(space: Mapping[str, Distribution], draw: Draw, base: Mapping[str, Value], *, alone: bool) -> list[Mutation]:
+def _vary(space: Mapping[str, Distribution], samples: _UniqueSamples) -> list[Mutation]:
     grids = {name: distribution for name, distribution in space.items() if isinstance(distribution, Grid)}
     drawn = {name: distribution for name, distribution in space.items() if name not in grids}
-    points = list(_grid_points(grids))
-    if len(points) * (draw.samples if drawn else 1) > _MOST_CELLS:
+    points, base = list(_grid_points(grids)), samples.base
+    if len(points) * (samples.draw.samples if drawn else 1) > _MOST_CELLS:
         raise ConfigError(f"the sweep over {', '.join(space)} has more than {_MOST_CELLS} cells; take fewer values")
-    samples = _draw_unique(drawn, draw, base) if drawn else [{}]
     default = mutation_key(base)
     cells = []
-    for point, sample in itertools.product(points, samples):
-        values = {**base, **point, **sample} if not alone else {**point, **sample}
-        full = {**base, **values}
+    for point, sample in itertools.product(points, samples.of(drawn, listed=grids) if drawn else [{}]):
+        full = {**base, **point, **sample}
         ordered = {name: full[name] for name in (*space, *full) if name in full}
         is_default = len(base) > 0 and mutation_key(full) == default
         mutated = () if is_default else tuple(name for name in space if name in point or name in sample)
@@ -164,24 +173,55 @@ def _stream(seed: int, name: str) -> random.Random:
     return random.Random(int.from_bytes(digest[:16], "big"))  # noqa: S311 - experiments repeat, nothing is secret
 
 
-def _draw_unique(space: Mapping[str, Distribution], draw: Draw, base: Mapping[str, Value]) -> list[dict[str, Value]]:
-    default = {name: value for name, value in base.items() if name in space}
-    seen = {mutation_key(default), *draw.known} if default else set(draw.known)
+@dataclass(frozen=True, slots=True)
+class _UniqueSamples:
+    """The samples of one draw: none equals the defaults, a known mutation, or another sample."""
+
+    draw: Draw
+    base: Mapping[str, Value]
+    continued: dict[tuple[str, ...], Samples]
+
+    def of(self, space: Mapping[str, Distribution], *, listed: Container[str]) -> list[dict[str, Value]]:
+        """Return the samples of ``space``; the values of the parameters in ``listed`` do not tell samples apart."""
+        draw = self.draw
+        rest = {name: value for name, value in self.base.items() if name not in listed}
+        seen = {mutation_key(rest)} if rest else set()
+        following = self.continued.setdefault(tuple(space), _samples(space, draw))
+        found: list[dict[str, Value]] = []
+        for _ in range(_TRIES_AT_LEAST + _TRIES_PER_SAMPLE * draw.samples):
+            if len(found) == draw.samples:
+                return found
+            sample = following()
+            key = mutation_key({**rest, **sample})
+            if key not in seen and key not in draw.known:
+                seen.add(key)
+                found.append(sample)
+        for sample in _all_samples(space, draw):
+            if len(found) == draw.samples:
+                return found
+            key = mutation_key({**rest, **sample})
+            if key not in seen and key not in draw.known:
+                found.append(sample)
+        warnings.warn(
+            f"{draw.samples} mutations of {', '.join(space)} were requested; the space holds {len(found)} that are"
+            " neither the default nor known already, and all of them are run",
+            ParallelEnergyWarning,
+            stacklevel=4,
+        )
+        return found
+
+
+def _samples(space: Mapping[str, Distribution], draw: Draw) -> Samples:
     streams = {name: _stream(draw.seed, name) for name in space}
     subset = _subset_drawer(space, draw)
-    found: list[dict[str, Value]] = []
-    for _ in range(_TRIES_AT_LEAST + _TRIES_PER_SAMPLE * draw.samples):
-        if len(found) == draw.samples:
-            return found
+
+    def following() -> dict[str, Value]:
         # Each stream moves on in each round, chosen or not: a subset does not shift what comes later.
         values = {name: distribution.draw(streams[name]) for name, distribution in space.items()}
         chosen = subset()
-        sample = {name: value for name, value in values.items() if name in chosen}
-        key = mutation_key({**default, **sample})
-        if key not in seen:
-            seen.add(key)
-            found.append(sample)
-    return _fill_up(space, draw, found, seen)
+        return {name: value for name, value in values.items() if name in chosen}
+
+    return following
 
 
 def _subset_drawer(space: Mapping[str, Distribution], draw: Draw) -> Callable[[], Collection[str]]:
@@ -199,24 +239,8 @@ def _subset_drawer(space: Mapping[str, Distribution], draw: Draw) -> Callable[[]
     return chosen
 
 
-def _fill_up(
-    space: Mapping[str, Distribution], draw: Draw, found: list[dict[str, Value]], seen: set[MutationKey]
-) -> list[dict[str, Value]]:
-    """Return the mutations found, with the rest of a small space, which drawing finds too seldom, by listing it."""
+def _all_samples(space: Mapping[str, Distribution], draw: Draw) -> Iterator[dict[str, Value]]:
+    """Yield every sample of a small space, whose last ones drawing finds too seldom; none of a large space."""
     if draw.per_mutation is None and all(distribution.values is not None for distribution in space.values()):
-        size = 1
-        for distribution in space.values():
-            size *= len(distribution.values or ())
-        if size <= _MOST_CELLS:
-            for values in _grid_points(space):
-                if len(found) == draw.samples:
-                    return found
-                if mutation_key(values) not in seen:
-                    found.append(values)
-    warnings.warn(
-        f"{draw.samples} mutations of {', '.join(space)} were requested; the space holds {len(found)} that are"
-        " neither the default nor known already, and all of them are run",
-        ParallelEnergyWarning,
-        stacklevel=5,
-    )
-    return found
+        size = math.prod(len(distribution.values or ()) for distribution in space.values())
+        yield from _grid_points(space) if size <= _MOST_CELLS else ()

@@ -116,6 +116,8 @@ def _draw(mark: MutateMark, plan: MarkedPlan, settings: Settings, registry: Regi
     from ..mutation.distributions import as_distribution
     from ..mutation.draw import draw_mutations
 
+    if mark.drawn:
+        return mark.drawn
     if plan.workload is None:
         if mark.names:
             raise ConfigError(

@@ -12,7 +12,7 @@ from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from ..load.conditions import LoadConditions
-    from ..mutation.draw import Draw
+    from ..mutation.draw import Draw, Mutation
 
 __all__ = ["LoadRequest", "MarkLike", "MutateMark", "WorkloadMark", "command_name"]
 
@@ -63,6 +63,8 @@ class MutateMark:
     """Hyperparameters whose registered distributions count."""
     spaces: Mapping[str, Any] = field(default_factory=dict)
     """Distributions or lists that the marker gives itself."""
+    drawn: tuple[Mutation, ...] = ()
+    """The mutations, where the reader of an experiment file has drawn them already."""
 
     @classmethod
     def from_mark(cls, mark: MarkLike) -> MutateMark:

@@ -114,7 +114,7 @@ def _marks(entry: Entry) -> Iterable[pytest.MarkDecorator]:
     # Ready values instead of keywords: a hyperparameter may be called `seed`, and so is an argument of the marker.
     yield pytest.mark.workload(WorkloadMark(name=entry.workload, profile=entry.profile, fixed=entry.values))
     if entry.draw is not None:
-        yield pytest.mark.mutate(MutateMark(draw=entry.draw, spaces=entry.space))
+        yield pytest.mark.mutate(MutateMark(draw=entry.draw, spaces=entry.space, drawn=entry.mutations))
     # pytest applies decorators from the innermost; the first load of the entry must stand at the top.
     for load in reversed(entry.loads):
         yield pytest.mark.background_load(load)

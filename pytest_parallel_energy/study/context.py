@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..documents.node import Node, shown
 from ..errors import ConfigError, ParallelEnergyError, did_you_mean
 from ..mutation.distributions import Value
-from ..mutation.draw import MutationKey
+from ..mutation.draw import MutationKey, Samples
+from ..plan.history import History, read_history
 from ..training.registry import Registry
 from ..training.workload import Workload
 
-__all__ = ["DrawKind", "StudyContext"]
+__all__ = ["AnyOf", "DrawKind", "StudyContext"]
 
 DrawKind = tuple[str, str, tuple[str, ...]]
 """Entries of one kind draw different mutations: the workload, its loads, and the names of the mutated values."""
 
 _PUBLISHED = "published"
 """The name by which a file selects the registry's own defaults where the run has another profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Several containers as one, without a copy: an entry that copied the earlier draws would cost their number."""
+
+    parts: tuple[Container[MutationKey], ...]
+
+    def __contains__(self, key: MutationKey) -> bool:
+        return any(key in part for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +44,8 @@ class StudyContext:
         strict: refuse unknown keys that otherwise count as notes.
         drawn: mutations of earlier entries of the same kind (workload, loads, names), which later entries do not
             repeat.
+        samples: the samples that entries with the same kind, space and rules have read, so that the next one goes on.
+        known: mutations that older results hold, by the entry's kind and its files.
         notes: remarks for the user.
     """
 
@@ -41,7 +54,20 @@ class StudyContext:
     root: Path | None = None
     strict: bool = False
     drawn: dict[DrawKind, set[MutationKey]] = field(default_factory=dict)
+    samples: dict[Hashable, dict[tuple[str, ...], Samples]] = field(default_factory=dict)
+    known: dict[Hashable, frozenset[MutationKey]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    _histories: dict[Path, History] = field(default_factory=dict)
+
+    def history(self, file: Path) -> History:
+        """Return the older results in a file, which is read once.
+
+        Raises:
+            ConfigError: it cannot be read, or is not a table of results.
+        """
+        if file not in self._histories:
+            self._histories[file] = read_history([file])
+        return self._histories[file]
 
     def in_force(self, profile: str | None) -> str | None:
         """Return the profile whose values and ranges count, as the registry knows it."""

@@ -11,11 +11,10 @@ from pathlib import Path
 from ..documents.node import Node, place_of, shown
 from ..errors import ConfigError, ParallelEnergyError
 from ..mutation.distributions import Grid
-from ..mutation.draw import Draw, draw_mutations, mutation_key
-from ..plan.history import History, read_history
+from ..mutation.draw import Draw, Mutation, MutationKey, draw_mutations, mutation_key
 from ..plan.markers import LoadRequest
 from ..training.workload import Workload
-from .context import DrawKind, StudyContext
+from .context import AnyOf, DrawKind, StudyContext
 from .forms import EntryForm
 from .load_entries import LoadReader, LoadSet
 from .spaces import read_space
@@ -111,21 +110,15 @@ class EntryReader:
             profile=self._context.in_force(entry.profile),
             place=self._form.node,
         )
-        names = tuple(space)
-        # Entries next to different loads draw the same mutations, so that their comparison is fair.
-        kinds: list[DrawKind] = [(entry.workload, repr(load_set.loads), names) for load_set in load_sets]
-        has_loads = bool(load_sets[0].loads)
-        known = self._history().known(entry.workload, beside_load=has_loads, names=names, fixed=entry.values)
         draw = Draw(
             samples=self._whole("samples", 1) or 1,
             seed=fields["seed"].whole() if "seed" in fields else 0,
             vary=self._form.vary,
             per_mutation=self._per_mutation(),
-            known=known.union(*(self._context.drawn.get(kind, ()) for kind in kinds)),
+            known=self._known(entry, tuple(space), beside_load=bool(load_sets[0].loads)),
         )
         entry = dataclasses.replace(entry, space=space, draw=draw)
-        self._try_draw(entry, draw, workload, kinds)
-        return entry
+        return dataclasses.replace(entry, mutations=self._draw(entry, draw, workload, load_sets))
 
     def _per_mutation(self) -> tuple[int, int] | None:
         node = self._fields.get("num_params_per_mutation")
@@ -138,15 +131,21 @@ class EntryReader:
             node.fail(f"must be [least, most], not {shown(node.value)}")
         return limits[0], limits[1]
 
-    def _history(self) -> History:
-        found = []
+    def _known(self, entry: Entry, names: tuple[str, ...], *, beside_load: bool) -> frozenset[MutationKey]:
+        """Return the mutations that older results hold."""
         files = self._fields.get("historical_csvs")
+        histories = []
         for node in [] if files is None else files.one_or_more():
             try:
-                found.append(read_history([self._history_file(node)]))
+                histories.append(self._context.history(self._history_file(node)))
             except (ParallelEnergyError, RuntimeError) as error:  # RuntimeError: a home folder that does not exist
                 node.fail(str(error))
-        return History.of(run for history in found for runs in history.runs.values() for run in runs)
+        wanted = (entry.workload, beside_load, names, repr(entry.values), *map(id, histories))
+        if wanted not in self._context.known:
+            self._context.known[wanted] = frozenset[MutationKey]().union(
+                *(h.known(entry.workload, beside_load=beside_load, names=names, fixed=entry.values) for h in histories)
+            )
+        return self._context.known[wanted]
 
     def _history_file(self, node: Node) -> Path:
         """Return the path of a file of results, which is relative to its experiment file or to the root folder."""
@@ -162,19 +161,33 @@ class EntryReader:
             node.fail(f"there is no such file: neither {' nor '.join(map(str, candidates))}")
         return candidates[0]
 
-    def _try_draw(self, entry: Entry, draw: Draw, workload: Workload, kinds: Sequence[DrawKind]) -> None:
-        """Draw once now: a space that cannot be drawn from is refused with its place, and later entries draw others."""
+    def _draw(self, entry: Entry, draw: Draw, workload: Workload, load_sets: Sequence[LoadSet]) -> tuple[Mutation, ...]:
+        """Return mutations that no earlier entry of the same kind has; refuse a space that cannot be drawn from.
+
+        Entries next to different loads draw the same mutations, so that their comparison is fair.
+        """
+        names = tuple(entry.space)
+        kinds: list[DrawKind] = [(entry.workload, repr(load_set.loads), names) for load_set in load_sets]
+        earlier = [self._context.drawn.setdefault(kind, set()) for kind in kinds]
         defaults = workload.values(self._context.in_force(entry.profile), **entry.values)
+        is_grid = any(isinstance(distribution, Grid) for distribution in entry.space.values())
+        rules = (*kinds, repr((entry.space, defaults)), dataclasses.replace(draw, samples=1))
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                cells = draw_mutations(entry.space, draw, defaults=defaults)
+                mutations = draw_mutations(
+                    entry.space,
+                    dataclasses.replace(draw, known=AnyOf((draw.known, *earlier))),
+                    defaults=defaults,
+                    continued=None if is_grid else self._context.samples.setdefault(rules, {}),
+                )
         except ConfigError as error:
             self._form.node.fail(str(error))
         self._context.notes.extend(f"{entry.place}: {warning.message}" for warning in caught)
-        if not any(isinstance(distribution, Grid) for distribution in entry.space.values()):
-            for kind in kinds:
-                self._context.drawn.setdefault(kind, set()).update(mutation_key(cell.values) for cell in cells)
+        if not is_grid:  # each value of a grid runs as it is written
+            for drawn in earlier:
+                drawn.update(mutation_key(mutation.values) for mutation in mutations)
+        return mutations
 
 
 def _short(workload: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,11 +45,14 @@ def read_study(
 
 def _with_unique_names(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     taken: set[str] = set()
+    following: Counter[str] = Counter()
     result = []
     for entry in entries:
-        name, number = entry.name, 2
+        name = entry.name
         while name in taken:
-            name, number = f"{entry.name}_{number}", number + 1
+            # from the last number on: thousands of entries may have one name
+            following[entry.name] += 1
+            name = f"{entry.name}_{following[entry.name] + 1}"
         taken.add(name)
         result.append(dataclasses.replace(entry, name=name))
     return tuple(result)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..mutation.distributions import Distribution, Value
-from ..mutation.draw import Draw
+from ..mutation.draw import Draw, Mutation
 from ..plan.markers import LoadRequest
 
 __all__ = ["Entry", "Study"]
@@ -25,6 +25,7 @@ class Entry:
         profile: profile of the registry; ``None`` leaves it to the run.
         space: distributions of the mutated hyperparameters; empty for the values alone.
         draw: the rules of the draw; ``None`` where nothing is drawn.
+        mutations: the result of the draw: no mutation of an earlier entry of the same kind is among them.
         loads: background loads that run alongside it.
         repeats: repetitions of each cell; ``None`` leaves it to the run.
         max_retries: as the option; ``None`` leaves it to the run.
@@ -39,6 +40,7 @@ class Entry:
     profile: str | None = None
     space: Mapping[str, Distribution] = field(default_factory=dict)
     draw: Draw | None = None
+    mutations: tuple[Mutation, ...] = ()
     loads: tuple[LoadRequest, ...] = ()
     repeats: int | None = None
     max_retries: int | None = None

@@ -8,7 +8,6 @@ import pytest
 
 from pytest_parallel_energy.errors import ConfigError
 from pytest_parallel_energy.load.conditions import CONDITIONS, LoadConditions
-from pytest_parallel_energy.mutation.draw import draw_mutations
 from pytest_parallel_energy.plan.markers import LoadRequest
 from pytest_parallel_energy.processes.rules import Ready
 from pytest_parallel_energy.study.experiment_file import read_study
@@ -25,7 +24,7 @@ def loads(entry, background):
 
 
 def rates(entry):
-    return [cell.values["learning_rate"] for cell in draw_mutations(entry.space, entry.draw)]
+    return [cell.values["learning_rate"] for cell in entry.mutations]
 
 
 def test_conditions_are_those_of_the_marker(entry):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_parallel_energy.mutation.draw import draw_mutations
 from pytest_parallel_energy.study.experiment_file import read_study
 from pytest_parallel_energy.study.keys import BACKGROUND, ENTRY, FOREGROUND, GLOBAL, TOP, is_bookkeeping
 from pytest_parallel_energy.study.schema import experiment_schema, experiment_schema_text
@@ -39,7 +38,7 @@ def test_each_file_is_understood(reference, file):
         assert entry.profile == "quick"
         reference.workload(entry.workload).values(entry.profile, **entry.values)
         if entry.draw:
-            assert draw_mutations(entry.space, entry.draw)
+            assert entry.mutations
 
 
 def test_the_parallel_example(reference):
@@ -63,7 +62,7 @@ def test_two_loads_and_none_with_the_same_draw(reference):
     """The comparison is fair: the loaded and the lone training draw the same learning rate."""
     beside, alone = entries(reference, "two_loads.json")
     assert (len(beside.loads), len(alone.loads)) == (2, 0)
-    assert draw_mutations(beside.space, beside.draw) == draw_mutations(alone.space, alone.draw)
+    assert beside.mutations == alone.mutations
 
 
 def test_the_example_of_the_documentation(reference, tmp_path):

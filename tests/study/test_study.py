@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from pytest_parallel_energy.errors import ConfigError
 from pytest_parallel_energy.mutation.distributions import Choice, Grid, IntUniform, LogUniform, Uniform
-from pytest_parallel_energy.mutation.draw import draw_mutations
 from pytest_parallel_energy.study.experiment_file import read_study
 
 TINY = {"repo": "tiny", "model": "logistic"}
@@ -197,11 +196,33 @@ def test_entries_of_one_kind_draw_different_mutations(study):
     """A second entry of the same workload goes on where the first one stopped; beside a load it repeats the first."""
     alone = {**TINY, "mutate": ["learning_rate"], "runs_per_config": 3}
     entries = study([alone, alone, {**alone, "background": BESIDE}]).entries
-    first, second, loaded = (
-        [cell.values["learning_rate"] for cell in draw_mutations(one.space, one.draw)] for one in entries
-    )
+    first, second, loaded = ([cell.values["learning_rate"] for cell in one.mutations] for one in entries)
     assert not set(first) & set(second)
     assert loaded == first
+
+
+def test_entries_that_vary_one_at_a_time_draw_different_mutations(study):
+    """Here too the second entry repeats nothing of the first, although each mutation varies one parameter."""
+    one = {**TINY, "mutate": ["epochs", "learning_rate"], "mutate_strategy": "one-at-a-time", "runs_per_config": 2}
+    first, second = ([cell.label() for cell in entry.mutations] for entry in study([one, one]).entries)
+    assert not set(first) & set(second)
+    assert len(first) == len(second) == 4
+
+
+def test_thousands_of_equal_entries(study):
+    """Each of 3000 entries draws a value of its own: no draw goes through all earlier ones, and none gives up."""
+    entries = study([{**TINY, "mutate": ["learning_rate"]}] * 3000).entries
+    assert len({mutation.values["learning_rate"] for entry in entries for mutation in entry.mutations}) == 3000
+    assert [entries[0].name, entries[-1].name] == ["logistic", "logistic_3000"]
+
+
+def test_an_entry_reads_no_sample_of_the_earlier_ones(study, monkeypatch):
+    """The number of values drawn for a file grows with its entries, not with their square."""
+    drawn = []
+    draw = LogUniform.draw
+    monkeypatch.setattr(LogUniform, "draw", lambda self, rng: drawn.append(1) or draw(self, rng))
+    study([{**TINY, "mutate": ["learning_rate"], "runs_per_config": 3}] * 100)
+    assert len(drawn) == 300
 
 
 def test_history_is_not_drawn_again(study, tmp_path):
@@ -212,8 +233,7 @@ def test_history_is_not_drawn_again(study, tmp_path):
     (tmp_path / "old.csv").write_text("\n".join(rows))
     one = {**TINY, "mutate": ["epochs"], "runs_per_config": 2}
     read = study({"experiments": [one], "use_deduplication": True, "historical_csvs": ["old.csv"]})
-    cells = draw_mutations(read.entries[0].space, read.entries[0].draw)
-    assert sorted(cell.values["epochs"] for cell in cells) == [29, 30]
+    assert sorted(cell.values["epochs"] for cell in read.entries[0].mutations) == [29, 30]
     off = study({"experiments": [one], "global_settings": {"use_deduplication": False}, "historical_csvs": "old.csv"})
     assert off.entries[0].draw.known == frozenset()
 
