@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import ParallelEnergyError
 from ..records.reader import read_records
 from ..reports.open_report import ReportContext, load_report
+from ..reports.report import Report
 from ..reports.terminal_table import render_table
-from ..reports.writers import REPORTS, parse_target, write_report
+from ..reports.writers import REPORTS, ReportTarget, parse_target, write_report
 from ..statistics.baseline import find_path
 from ..statistics.compare import comparable
-from .result_arguments import add_dir, add_runs, compared, given_factors, read_run, say, thresholds
+from .result_arguments import add_dir, add_runs, compared, complain, given_factors, read_run, say, thresholds
 
 __all__ = ["configure", "run"]
 
@@ -21,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommand."""
     parser.description = """\
 Write reports of runs that have ended, and print the path of each. A report is written into the folder of its
-run unless PATH says otherwise."""
+run unless PATH says otherwise. A report that cannot be written is named, and the others are written.
+
+exit status: 0, 1 when some reports could not be written, or 2 when none could"""
     parser.epilog = """\
 examples:
   pytest-parallel-energy report
@@ -52,20 +57,52 @@ examples:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write each report of each run."""
+    """Write each report of each run; one that cannot be written is named, and the others are written.
+
+    Returns:
+        0; 1 where some reports could not be written; 2 where none could.
+
+    Raises:
+        ConfigError: a kind of report, a factor or the run to compare with is unusable.
+    """
     targets = [parse_target(text) for text in options.to or ["html"]]
-    base = Path(options.dir)
+    factors = given_factors(options)
     old = read_run(options.dir, options.compare, comparable) if options.compare else None
+    failures = 0
     for name in options.runs:
-        path = find_path(base, name)
-        comparison = None
-        if old is not None:
-            comparison = compared((options.compare, old), (name, read_records(path, comparable)), thresholds([], []))
-        report = load_report(path, ReportContext(comparison=comparison, factors=given_factors(options)))
-        for target in targets:
-            if target.kind == "term":
-                lines = render_table(report.records, width=shutil.get_terminal_size().columns)
-                say("\n".join(line.text for line in lines))
-            else:
-                say(str(write_report(report, target, path.parent, [path, *([old.path] if old else [])])))
-    return 0
+        try:
+            path = find_path(Path(options.dir), name)
+            comparison = None
+            if old is not None:
+                comparison = compared(
+                    (options.compare, old), (name, read_records(path, comparable)), thresholds([], [])
+                )
+            report = load_report(path, ReportContext(comparison=comparison, factors=factors))
+        except ParallelEnergyError as error:
+            complain(str(error))
+            failures += len(targets)
+            continue
+        sources = [path, *([old.path] if old else [])]
+        failures += sum(not _written(report, target, path.parent, sources) for target in targets)
+    if failures == len(targets) * len(options.runs):
+        return 2
+    return int(failures > 0)
+
+
+def _written(report: Report, target: ReportTarget, folder: Path, sources: Sequence[Path]) -> bool:
+    """Write or print a report; return whether that worked."""
+    try:
+        if target.kind == "term":
+            lines = render_table(report.records, width=shutil.get_terminal_size().columns)
+            say("\n".join(line.text for line in lines))
+        else:
+            say(str(write_report(report, target, folder, sources)))
+    except BrokenPipeError:
+        raise  # the reader has gone away: the program says so by its exit status
+    except ParallelEnergyError as error:
+        complain(str(error))
+        return False
+    except Exception as error:  # noqa: BLE001 - a fault in one report must not cost the others
+        complain(f"the report {target} of {report.title} failed: {type(error).__name__}: {error}")
+        return False
+    return True

@@ -18,7 +18,18 @@ from ..statistics.baseline import find_path
 from ..statistics.compare import Comparison, compare_runs, default_threshold
 from ..statistics.quantities import Threshold, parse_threshold
 
-__all__ = ["add_dir", "add_output", "add_runs", "compared", "given_factors", "put", "read_run", "say", "thresholds"]
+__all__ = [
+    "add_dir",
+    "add_output",
+    "add_runs",
+    "compared",
+    "complain",
+    "given_factors",
+    "put",
+    "read_run",
+    "say",
+    "thresholds",
+]
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +107,11 @@ def put(content: str | bytes, output: str | None, read: Sequence[Records]) -> No
     else:
         text = content if isinstance(content, str) else content.decode()
         print(printable(text) if sys.stdout.isatty() else text, end="")  # noqa: T201 - a pipe gets each byte
+
+
+def complain(sentence: str) -> None:
+    """Print a line about something that did not work, as the program does for an error that ends it."""
+    print(f"pytest-parallel-energy: {printable(sentence)}", file=sys.stderr)  # noqa: T201 - a command's own output
 
 
 def say(sentence: str) -> None:

@@ -103,12 +103,15 @@ class Settings:
         return dataclasses.replace(self, **values) if values else self
 
     def labels(self) -> dict[str, str]:
-        """Return the labels of ``--energy-tag`` by key; a later one replaces an earlier one with the same key."""
-        return dict(self.tag)
+        """Return the labels of ``--energy-tag`` by key, secrets masked; a later one replaces an earlier one."""
+        from ..records.masking import mask_environment
+
+        return mask_environment(dict(self.tag))
 
     def as_text(self) -> dict[str, str]:
         """Return each setting as text, for ``run.json``; settings that are ``None`` are left out."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["tag"] = tuple(f"{key}={label}" for key, label in self.labels().items())
         return {
             name: str(tuple(map(str, value))) if isinstance(value, tuple) else str(value)
             for name, value in values.items()

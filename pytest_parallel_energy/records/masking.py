@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from .record import Record
+if TYPE_CHECKING:
+    from .record import Record
 
-__all__ = ["MASK", "is_private", "mask_arguments", "mask_environment"]
+__all__ = ["MASK", "is_private", "mask_arguments", "mask_environment", "mask_text"]
 
 MASK = "***"
 _SECRET_WORDS = frozenset(
@@ -16,6 +18,10 @@ _SECRET_WORDS = frozenset(
 _SECRET_ENDINGS = ("accesskey", "apikey", "passwd", "password", "secret")
 _COUNTED_WORDS = frozenset({"key", "pwd", "token"})
 """Words that also name harmless numbers, as in ``--token-dim 64``: their numbers are kept."""
+_FAULT_WORDS = frozenset({"error", "exception", "warning"})
+"""Endings of the names of exceptions: ``KeyError: 'x'`` is a message."""
+_LEAST_SECRET = 6
+"""Characters of a value that is masked wherever it stands in a text."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|true|false", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"(?P<name>-{0,2}[A-Za-z_][\w.-]*)(?P<sign>\s*[=:]\s*)(?P<value>.+)", re.DOTALL)
@@ -59,6 +65,18 @@ def mask_arguments(arguments: Iterable[str]) -> tuple[str, ...]:
     return tuple(masked)
 
 
+def mask_text(text: str, environment: Mapping[str, str]) -> str:
+    """Return a message with the secrets in it masked: those that it names, and values of secret variables.
+
+    >>> mask_text("KeyError: 'lr'; 401 for https://me:pw@host with hf_abc", {"HF_TOKEN": "hf_abc"})
+    "KeyError: 'lr'; 401 for https://me:***@host with ***"
+    """
+    secrets = {value for name, value in environment.items() if len(value) >= _LEAST_SECRET and _is_secret(name, value)}
+    for value in sorted(secrets, key=len, reverse=True):  # one may hold another
+        text = text.replace(value, MASK)
+    return _mask_inside(text)
+
+
 def is_private(record: Record) -> bool:
     """Return whether a record holds environment variables of the user: a name may not look like the secret it holds."""
     return record.workload is not None and not _PLUGIN_VARIABLES.issuperset(record.workload.environment)
@@ -67,6 +85,8 @@ def is_private(record: Record) -> bool:
 def _is_secret(name: str, value: str) -> bool:
     """Return whether a variable or option of this name and value looks like a secret."""
     words = [word.lower() for word in _WORD.findall(name)]
+    if words and words[-1] in _FAULT_WORDS:
+        return False
     if any(word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS) for word in words):
         return bool(value)
     return bool(value) and not _NUMBER.fullmatch(value) and _names_counted(words)
@@ -93,4 +113,5 @@ def _mask_inside(text: str) -> str:
 def _mask_match(found: re.Match[str]) -> str:
     if _is_secret(found["name"], found["value"].strip("'\"")):
         return f"{found['name']}{found['sign']}{MASK}"
-    return found[0]
+    # the value of an option may be an assignment, as in --energy-tag=token=abc
+    return f"{found['name']}{found['sign']}{_mask_inside(found['value'])}"

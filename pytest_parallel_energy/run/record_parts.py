@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..records.masking import mask_arguments, mask_environment
+from ..records.masking import mask_arguments, mask_environment, mask_text
 from ..records.record import JobPart, LoadReport, MeterPart, WindowResult, WorkloadPart
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> Worklo
         flags=tuple(result.flags),
         metrics=finite_or_none(result.metrics),
     )
+
+
+def masked(text: str, workload: Workload | None) -> str:
+    """Return a message as a record has it, secrets masked: it may hold the end of a training's log."""
+    return mask_text(text, {**os.environ, **(workload.environment if workload else {})})
 
 
 def finite_or_none(numbers: Mapping[str, float]) -> dict[str, float | None]:

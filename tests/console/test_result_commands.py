@@ -74,6 +74,19 @@ def test_report_writes_into_an_old_run(runs, capsys):
     assert "EUR at 1 EUR/kWh (me)" in text
 
 
+def test_a_report_that_cannot_be_written_costs_no_other(runs, capsys, tmp_path):
+    """The first target and the first run fail; the other reports are written, and the exit status says so."""
+    (tmp_path / "file").touch()
+    targets = ["--to", "md:file/x.md", "--to", "json", "--to", "csv"]
+    assert main(["report", "nowhere", runs[0].run_id, *targets]) == 1
+    assert {"report.json", "summary.csv"} <= {path.name for path in runs[0].folder.iterdir()}
+    complaints = capsys.readouterr().err.splitlines()
+    assert "no run or baseline 'nowhere'" in complaints[0]
+    assert "file/x.md" in complaints[1]
+    assert len(complaints) == 2
+    assert main(["report", runs[0].run_id, "--to", "md:file/x.md"]) == 2
+
+
 def test_report_reads_the_first_schema(tmp_path, monkeypatch, capsys):
     """A run of schema version 1 has a report."""
     monkeypatch.chdir(tmp_path)

@@ -55,3 +55,26 @@ def test_a_folder_that_cannot_be_made_is_a_remark(project, workers):
     assert (second["status"], second["folder"]) == ("passed", None)
     assert second["energy"]["total_j"] > 0
     assert any("were not kept" in flag for flag in second["meter"]["flags"])
+
+
+@WORKERS
+def test_a_secret_in_a_failure_is_masked_in_every_file(project, workers, monkeypatch):
+    """A failure's text and a label name a secret; no file of the run holds it, and the rest of the text is there."""
+    monkeypatch.setenv("TOY_API_KEY", "s3cr3t-value")
+    project.tests(
+        """
+        import os
+
+        def test_it(energy_meter):
+            raise ConnectionError("refused for " + os.environ["TOY_API_KEY"])
+        """
+    )
+    result = project.run("--energy-tag=api_key=s3cr3t-value", "--energy-report=md", *workers)
+    result.assert_outcomes(failed=1)
+    (record,) = project.records()
+    assert "refused for ***" in record["reason"]
+    assert record["labels"] == {"api_key": "***"}
+    (run,) = project.path.glob("energy-results/2*")
+    files = [path for path in run.rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"s3cr3t-value" in path.read_bytes()] == []
+    assert len(files) > 2

@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_parallel_energy.load.background import BackgroundLoad
+from pytest_parallel_energy.plan.settings import Settings
 from pytest_parallel_energy.processes.command import Command
-from pytest_parallel_energy.records.masking import is_private, mask_arguments, mask_environment
+from pytest_parallel_energy.records.masking import is_private, mask_arguments, mask_environment, mask_text
 from pytest_parallel_energy.records.record import HostPart, WorkloadPart
 from pytest_parallel_energy.records.run_info import RunInfo, run_json
 from pytest_parallel_energy.records.store import RunStore
@@ -73,6 +74,27 @@ def test_run_json_masks_the_command_line():
     text = run_json(info)
     assert SECRET not in text
     assert json.loads(text)["arguments"] == ["--wandb-key", "***", "--token=***"]
+
+
+def test_labels_are_masked():
+    """``--energy-tag`` in records, in the settings and the command line of ``run.json``."""
+    settings = Settings(tag=(("api_key", SECRET), ("machine", "big")))
+    assert settings.labels() == {"api_key": "***", "machine": "big"}
+    arguments = (f"--energy-tag=api_key={SECRET}", "--energy-tag", f"api_key={SECRET}")
+    text = run_json(RunInfo(run_id="r", started_at="", arguments=arguments, settings=settings.as_text()))
+    assert SECRET not in text
+    assert "machine=big" in text
+
+
+def test_reasons_are_masked():
+    """Assignments, addresses and values of secret variables; names of exceptions and plain words are kept."""
+    environment = {"HF_TOKEN": "hf_12345", "EPOCHS": "300000"}
+    text = "exit code 1: login with hf_12345 at https://me:pw@hub failed; --password abc PGPASSWORD=abc"
+    assert mask_text(text, environment) == (
+        "exit code 1: login with *** at https://me:***@hub failed; --password *** PGPASSWORD=***"
+    )
+    for harmless in ("KeyError: 'epochs'", "the log has no match for 'loss'", "300000 epochs", "AuthError: see below"):
+        assert mask_text(harmless, environment) == harmless
 
 
 def _trained(environment):
