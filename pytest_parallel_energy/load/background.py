@@ -123,6 +123,7 @@ class BackgroundLoad:
             target_gpu_percent=self.settings.target_gpu_utilisation,
             batch=None if self.settings.batch is None else self.settings.batch.first,
             nvml=self.settings.nvml,
+            shared_memory=self.settings.shared_memory,
         )
 
     def _find_program(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..processes.ranges import GRACE, PERCENT, SHARE, SHARE_OR_NONE, TIMEOUT
-from ..processes.rules import Container, Ready, RoundRules
+from ..processes.rules import Container, Ready, RoundRules, SharedMemory
 from ..units import parse_seconds
 
 __all__ = ["AutoBatch", "LoadSettings", "check_level", "parse_ready"]
@@ -60,6 +60,7 @@ class LoadSettings:
         gpu_memory_fraction: share of a GPU's memory that PyTorch may take, above 0 to 1; ``None`` leaves it.
         batch: the argument that is fitted to the free memory before each round; ``None`` for none.
         nvml: NVIDIA's library, for tests; empty takes the driver's.
+        shared_memory: what it may do with data of others in ``/dev/shm``; ``None`` leaves it to the environment.
 
     Raises:
         ConfigError: a number outside its range.
@@ -79,6 +80,7 @@ class LoadSettings:
     gpu_memory_fraction: float | None = None
     batch: AutoBatch | None = None
     nvml: str = ""
+    shared_memory: SharedMemory | None = None
 
     @property
     def longest_wait_s(self) -> float:

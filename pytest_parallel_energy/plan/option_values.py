@@ -208,6 +208,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "report": _report,
     "seconds": _seconds,
     "shard": _shard,
+    "shared_memory": _one_of(("read-only", "writable")),
     "text": _text,
     "threshold": _threshold,
     "warn_or_fail": _one_of(("warn", "fail")),

@@ -15,7 +15,7 @@ __all__ = ["MARKERS", "OPTIONS", "Option"]
 Kind = Literal[
     "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
     "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
-    "report", "seconds", "shard", "text", "threshold", "warn_or_fail", "whole",
+    "report", "seconds", "shard", "shared_memory", "text", "threshold", "warn_or_fail", "whole",
 ]  # fmt: skip
 """What an option holds; ``option_values.PARSERS`` has one parser for each."""
 
@@ -200,6 +200,15 @@ OPTIONS: tuple[Option, ...] = (
         "each node measures it and the others only run the tests (node), or refuse to run",
         "node",
         "node|refuse",
+    ),
+    Option(
+        "shared_memory",
+        "shared_memory",
+        "what loads and trainings may do with data of other programs in /dev/shm: read it, or change it too; what they "
+        "create there is their own and is removed with them",
+        "read-only",
+        "read-only|writable",
+        marker=True,
     ),
     Option(
         "coverage_min",

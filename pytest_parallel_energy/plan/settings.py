@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..host.cooldown import CoolDown
     from ..host.lock import LockMode
+    from ..processes.rules import SharedMemory
     from ..reports.costs import Factor
     from ..reports.writers import ReportTarget
     from ..statistics.quantities import Threshold
@@ -56,6 +57,7 @@ class Settings:
     """Seconds; ``None`` waits indefinitely."""
     host_lock_dir: str | None = None
     ranks: Literal["node", "refuse"] = "node"
+    shared_memory: SharedMemory = "read-only"
     coverage_min: float = 0.9
     """Fraction from 0 to 1."""
     order: Order | None = None

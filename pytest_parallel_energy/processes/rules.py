@@ -10,9 +10,10 @@ from typing import Literal
 from ..errors import ConfigError
 from .ranges import GRACE, PERCENT, SHARE
 
-__all__ = ["Container", "Ready", "RoundRules", "Supervision"]
+__all__ = ["Container", "Ready", "RoundRules", "SharedMemory", "Supervision"]
 
 Container = Literal["auto", "namespace", "cgroup", "subreaper"]
+SharedMemory = Literal["read-only", "writable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,8 @@ class Supervision:
         lifetime_s: the longest it may run, whatever its owner does; ``None`` is for ever.
         terminal: whether it shares the owner's standard streams and process group, as a command that a shell starts
             does: Ctrl-C and Ctrl-Z reach it from the terminal. Needs the container ``subreaper``; keeps no log.
+        shared_memory: what it may do with data of others in ``/dev/shm``; ``None`` takes what the environment variable
+            ``PYTEST_ENERGY_SHARED_MEMORY`` says, else ``read-only``. The container ``namespace`` alone can keep it.
     """
 
     log: Path | None = None
@@ -121,6 +124,7 @@ class Supervision:
     nvml: str = ""
     lifetime_s: float | None = None
     terminal: bool = False
+    shared_memory: SharedMemory | None = None
 
     def __post_init__(self) -> None:
         GRACE.check("the grace between SIGTERM and SIGKILL", self.grace_s)

@@ -240,6 +240,7 @@ class Attempt:
             threads=self.run.threads,
             profile=self.cell.profile,
             timeout_s=timeout_s,
+            shared_memory=self.cell.settings.shared_memory,
         )
         self.training_identities.append(
             training_identity(workload, values, profile=self.cell.profile, threads=self.run.threads)

@@ -236,4 +236,6 @@ def _load_settings(conditions: LoadConditions, settings: Settings, batch: AutoBa
     from ..load.request import LoadSettings
 
     fields = {name: value for name, value in conditions.as_fields().items() if name != "auto_batch"}
-    return LoadSettings(coverage_min_ratio=settings.coverage_min, batch=batch, **fields)
+    return LoadSettings(
+        coverage_min_ratio=settings.coverage_min, shared_memory=settings.shared_memory, batch=batch, **fields
+    )

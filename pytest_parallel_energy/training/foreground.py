@@ -13,7 +13,7 @@ from ..errors import ConfigError, TrainingError
 from ..mutation.distributions import Value
 from ..processes.child import start_supervised
 from ..processes.command import Command
-from ..processes.rules import Supervision
+from ..processes.rules import SharedMemory, Supervision
 from .log_search import plain_text
 from .metric_files import read_metric_files
 from .metrics import LogReading, read_log_file
@@ -35,6 +35,7 @@ class Training:
         threads: the thread budget of the child, 1 or more.
         profile: the profile that the values came from: its arguments are added.
         timeout_s: seconds after which the child is stopped, above 0; ``None`` waits as long as it takes.
+        shared_memory: as for :class:`~pytest_parallel_energy.processes.rules.Supervision`.
     """
 
     workload: Workload
@@ -42,6 +43,7 @@ class Training:
     threads: int
     profile: str | None = None
     timeout_s: float | None = None
+    shared_memory: SharedMemory | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not self.timeout_s > 0:
@@ -124,7 +126,7 @@ def run_training(training: Training, folder: Path) -> EndedTraining:
     workload.check()
     workload.prepare(outputs, training.values, profile=training.profile)
     command = workload.command(training.values, output_dir=outputs, threads=training.threads, profile=training.profile)
-    with start_supervised(command, Supervision(log=log)) as child:
+    with start_supervised(command, Supervision(log=log, shared_memory=training.shared_memory)) as child:
         in_time = child.wait(training.timeout_s) is not None
     outcome = child.stop()  # the child has ended: this returns how
     return EndedTraining(

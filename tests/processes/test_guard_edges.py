@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -325,15 +326,20 @@ open(name + "-new", "w").write("private")
 
 
 @pytest.mark.skipif(not works("namespace"), reason="this machine allows no PID namespace")
+@pytest.mark.parametrize("by_rule", [False, True])
 @pytest.mark.parametrize(("setting", "answer", "kept"), [(None, "EROFS", "seen"), ("writable", "written", "changed")])
-def test_shared_memory_of_the_host_is_read_only(setting, answer, kept, monkeypatch):
+def test_shared_memory_of_the_host_is_read_only(setting, answer, kept, by_rule, monkeypatch):
     """A load cannot change data that lay in the host's ``/dev/shm`` before it started, unless the user allows it."""
     name = f"energy-{secrets.token_hex(8)}"
     data, folder = Path("/dev/shm", name), Path("/dev/shm", f"{name}-folder")
     data.write_text("seen")
     folder.mkdir()
     monkeypatch.delenv("PYTEST_ENERGY_SHARED_MEMORY", raising=False)
-    if setting:
+    rules = Supervision(container="namespace")
+    if setting and by_rule:
+        monkeypatch.setenv("PYTEST_ENERGY_SHARED_MEMORY", "read-only")
+        rules = replace(rules, shared_memory=setting)
+    elif setting:
         monkeypatch.setenv("PYTEST_ENERGY_SHARED_MEMORY", setting)
     code = """
 import errno, sys
@@ -347,7 +353,7 @@ for path in (name, name + "-folder/new"):
 open(name + "-own", "w").write("private")
 """
     try:
-        with start_supervised(python(code, name), Supervision(container="namespace")) as child:
+        with start_supervised(python(code, name), rules) as child:
             outcome = child.wait(20)
         assert (outcome.exit_code, outcome.status.tail.split()) == (0, [answer, answer])
         assert data.read_text() == kept
@@ -378,7 +384,7 @@ def test_a_failure_in_shared_memory_has_a_hint(code):
     with start_supervised(command, Supervision(container="namespace")) as child:
         outcome = child.wait(20)
     assert outcome.exit_code == 1
-    assert any("/dev/shm" in flag and "PYTEST_ENERGY_SHARED_MEMORY=writable" in flag for flag in outcome.flags)
+    assert any("/dev/shm" in flag and "--energy-shared-memory=writable" in flag for flag in outcome.flags)
     with start_supervised(python("print('/dev/shm')"), Supervision(container="namespace")) as child:
         assert not child.wait(20).flags
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+from pathlib import Path
+
 import pytest
 
 from pytest_parallel_energy.load.request import DRIVER
+from tests.processes.containers import works
 
 BESIDE = """
 import pytest
@@ -210,3 +214,49 @@ def test_beside(background_load):
     (record,) = project.records()
     assert record["status"] == "failed"
     assert record["background"][0]["rounds_failed"] >= 3
+
+
+@pytest.mark.skipif(not works("namespace"), reason="this machine allows no PID namespace")
+def test_shared_memory_may_be_writable_by_setting_and_by_marker(project):
+    """The ini setting reaches the loads and trainings of each test, and a marker's value those of its own test."""
+    name = f"energy-{secrets.token_hex(8)}"
+    data = Path("/dev/shm", name)
+    project.tests(
+        f"""
+        import sys, pytest
+        from pathlib import Path
+
+        CODE = "import time\\nwith open({str(data)!r}, 'a') as file: file.write('load ')\\ntime.sleep(60)"
+
+        @pytest.fixture
+        def load(background_load):
+            return background_load([sys.executable, "-c", CODE], ready="started")
+
+        def test_ini(load):
+            while "load" not in Path({str(data)!r}).read_text():
+                pass
+
+        @pytest.mark.workload("toy/net", profile="quick", caption={str(data)!r})
+        def test_training(train):
+            train()
+
+        @pytest.mark.energy(shared_memory="read-only")
+        @pytest.mark.workload("toy/net", profile="quick", caption={str(data)!r})
+        def test_marker(train):
+            train()
+        """
+    )
+    with (project.path / "toy_training.py").open("a") as file:
+        file.write("if options.caption: open(options.caption, 'a').write('training ')\n")
+    project.ini("energy_shared_memory = writable")
+    data.write_text("")
+    try:
+        result = project.run()
+        result.assert_outcomes(passed=2, failed=1)
+        assert data.read_text() == "load training "
+    finally:
+        data.unlink()
+    assert "Read-only file system" in result.stdout.str()
+    refused = project.run("--energy-shared-memory=writeable")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert "writable" in refused.stderr.str()

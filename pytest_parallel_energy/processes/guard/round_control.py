@@ -24,7 +24,7 @@ _LOOK_S = 0.025
 _SHARED_MEMORY_WORDS = re.compile(rb"/dev/shm|shm_open|shared memory")
 _SHARED_MEMORY_HINT = (
     "its log names shared memory: of /dev/shm it saw, read-only, what was there when it started, and what it created "
-    "there was its own; PYTEST_ENERGY_SHARED_MEMORY=writable lets it change what was there"
+    "there was its own; --energy-shared-memory=writable lets it change what was there"
 )
 
 
