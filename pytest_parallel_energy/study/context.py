@@ -29,7 +29,7 @@ class AnyOf:
 
     parts: tuple[Container[MutationKey], ...]
 
-    def __contains__(self, key: MutationKey) -> bool:
+    def __contains__(self, key: object) -> bool:
         return any(key in part for part in self.parts)
 
 
