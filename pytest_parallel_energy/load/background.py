@@ -24,7 +24,8 @@ from ..processes.outcome import GuardStatus, Outcome
 from ..processes.rules import Supervision
 from ..records.masking import mask_arguments
 from ..records.record import LoadReport
-from .gpu_choice import DEVICE_VARIABLES, device_environment, memory_environment
+from .gpu_choice import DEVICE_VARIABLES, device_environment
+from .gpu_memory import check_allocator, memory_environment
 from .request import DRIVER, LoadSettings
 from .script import loop_script
 from .tally import NO_FIGURES, figures, since
@@ -46,7 +47,8 @@ class BackgroundLoad:
         settings: the conditions under which it runs.
 
     Raises:
-        ConfigError: ``gpu_memory_fraction`` is set where no limit can be enforced.
+        ConfigError: ``gpu_memory_fraction`` is set where no limit can be enforced: there is no GPU, or the command's
+            interpreter has no PyTorch whose allocator knows the option.
     """
 
     def __init__(self, command: Command, *, name: str, folder: Path, settings: LoadSettings | None = None) -> None:
@@ -58,6 +60,7 @@ class BackgroundLoad:
         }
         self.command = replace(command, cwd=(command.cwd or Path.cwd()).absolute(), env=env)
         """The command of a round, with the variables that select its devices and limit its GPU memory."""
+        check_allocator(self.command, self.settings.gpu_memory_fraction)
         self.name = name
         self.log_dir = folder.absolute()
         """The folder of ``round-N.log``."""

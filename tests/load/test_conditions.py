@@ -6,6 +6,7 @@ import itertools
 import math
 import sys
 import time
+import venv
 
 import pytest
 from polling import eventually
@@ -13,7 +14,8 @@ from polling import eventually
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
 from pytest_parallel_energy.load.conditions import CONDITIONS, LoadConditions, read_count, split_conditions
-from pytest_parallel_energy.load.gpu_choice import device_environment, device_list, memory_environment
+from pytest_parallel_energy.load.gpu_choice import device_environment, device_list
+from pytest_parallel_energy.load.gpu_memory import check_allocator, memory_environment
 from pytest_parallel_energy.load.request import AutoBatch, LoadSettings
 from pytest_parallel_energy.load.script import loop_script
 from pytest_parallel_energy.plan.options import MARKERS
@@ -107,6 +109,38 @@ def test_memory_fraction_is_the_allocators(tmp_path):
     found = memory_environment(0.25, env, driver=driver)
     assert found["PYTORCH_CUDA_ALLOC_CONF"] == "expandable_segments:True,per_process_memory_fraction:0.25"
     assert found["PYTORCH_ALLOC_CONF"] == "per_process_memory_fraction:0.25"
+
+
+@pytest.mark.parametrize(
+    ("version", "library", "message"),
+    [
+        ("2.13.0+cu130", b"", None),
+        ("2.9.0a0+git1", b"backend per_process_memory_fraction", None),
+        ("2.8.0", b"backend", r"has PyTorch 2\.8\.0: update it there"),
+        ("2.9.1+cpu", None, r"has PyTorch 2\.9\.1\+cpu: update it there"),
+        (None, None, "has no PyTorch: install it there"),
+    ],
+)
+def test_memory_fraction_needs_a_pytorch_that_knows_it(tmp_path, version, library, message):
+    """The interpreter of the load decides, by the release of its PyTorch or by the options that its allocator has."""
+    site = tmp_path / "site"
+    (site / "torch" / "lib").mkdir(parents=True)
+    if version is not None:
+        (site / "torch" / "__init__.py").write_text("raise SystemExit('imported')")
+        (site / "torch-1.dist-info").mkdir()
+        (site / "torch-1.dist-info" / "METADATA").write_text(f"Name: torch\nVersion: {version}\n")
+    if library is not None:
+        (site / "torch" / "lib" / "libc10_cuda.so").write_bytes(library)
+    venv.create(tmp_path / "venv")
+    program = str(tmp_path / "venv" / "bin" / "python")
+    command = Command(argv=(program, "train.py"), cwd=tmp_path, env={"PYTHONPATH": str(site)})
+    check_allocator(command, None)
+    check_allocator(Command(argv=("torchrun", "train.py"), env={"PYTHONPATH": str(site)}), 0.3)
+    if message is None:
+        check_allocator(command, 0.3)
+    else:
+        with pytest.raises(ConfigError, match=rf"gpu_memory_fraction=0\.3 needs a PyTorch.*2\.10 or newer.*{message}"):
+            check_allocator(command, 0.3)
 
 
 @pytest.mark.parametrize("fraction", [0.5, 0, 1.5])
