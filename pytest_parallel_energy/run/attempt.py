@@ -23,7 +23,7 @@ from ..records.reader import EXPERIMENT_NAME
 from ..records.record import Attribution, HostPart, Phase, Record, Status, WorkloadPart
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
-from .held_end import HeldEnd, reading_flags
+from .held_end import HeldEnd, WindowEnd, reading_flags
 from .record_parts import (
     energy_part,
     finite_or_none,
@@ -191,15 +191,15 @@ class Attempt:
         """Close the window if it is open, and the windows inside it that the test forgot to close."""
         if self.window is None or self.result is not None:
             return
-        at_hold, read_s = self._held_end.close(self.window) if self._held_end is not None else (False, 0.0)
+        end = self._held_end.close(self.window) if self._held_end is not None else WindowEnd()
         for inner in self.run.open_meter().open_windows[::-1]:
             if inner is not self.window:
                 inner.close()
         # Close the window first, so that an unresponsive load cannot extend it.
-        self.result = self.window.end(at_hold=at_hold)
-        self.loads.close_window(at_hold=at_hold)
+        self.result = self.window.end(at_hold=end.at_hold)
+        self.loads.close_window(at_hold=end.at_hold)
         self._thermal.note()
-        self.flags += reading_flags(read_s, self.result.window_s)
+        self.flags += reading_flags(end, self.result.window_s)
 
     def energy_so_far(self) -> WindowResult | None:
         """Return the energy of the window up to now; the final result if it is closed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..units import NS_PER_S
 
@@ -13,12 +13,25 @@ if TYPE_CHECKING:
     from ..energy.window import Window
     from .loads import ExperimentLoads
 
-__all__ = ["HeldEnd", "reading_flags"]
+__all__ = ["HeldEnd", "WindowEnd", "reading_flags"]
 
 _REST_S = 0.1
 """A test that ends within this time of its training has done no work after it."""
 _NOTED_RATIO = 0.01
-"""Reading that takes more of a window is noted in the record."""
+"""Reading that takes more of a window is noted in the record, and so is an end that is cut off."""
+_NOTED_CUT_S = 0.02
+"""Checks of the metrics take less, also on a busy machine."""
+
+
+class WindowEnd(NamedTuple):
+    """The end of a window."""
+
+    at_hold: bool = False
+    """Whether it closes where it was held: at the end of its training."""
+    read_s: float = 0.0
+    """Seconds of reading that it contains."""
+    cut_s: float = 0.0
+    """Seconds of the test after its training that it does not contain."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,17 +73,15 @@ class HeldEnd:
             self._resumed_s = self._now_s()
             self._read_s += self._resumed_s - started_s
 
-    def close(self, window: Window) -> tuple[bool, float]:
-        """Return whether the window closes where it was held, and the seconds of reading that it then contains.
-
-        If it closes now instead, the loads count on until now.
-        """
+    def close(self, window: Window) -> WindowEnd:
+        """Return where the window closes. If it closes now instead of where it was held, the loads count on."""
         held_s, rest_s = self._held_s, self._now_s() - self._resumed_s
         if held_s is not None:
             if rest_s <= _REST_S and self._work == self._work_in(window):
-                return True, self._read_s - (self._resumed_s - held_s)
+                read_s = self._read_s - (self._resumed_s - held_s)
+                return WindowEnd(at_hold=True, read_s=read_s, cut_s=rest_s)
             self._forget()
-        return False, self._read_s
+        return WindowEnd(read_s=self._read_s)
 
     def _now_s(self) -> float:
         return self.clock_ns() / NS_PER_S
@@ -84,9 +95,22 @@ class HeldEnd:
             self.loads.continue_window()
 
 
-def reading_flags(read_s: float, window_s: float | None) -> list[str]:
-    """Return the flag of a window that contains a noticeable time of reading logs; ``read_s`` in seconds."""
-    if not window_s or read_s <= _NOTED_RATIO * window_s:
-        return []
-    share = f"{read_s:.1f} s of this window ({read_s / window_s:.0%})"
-    return [f"{share} went into reading the log of a training; end the test with train(), or write a shorter log"]
+def reading_flags(end: WindowEnd, window_s: float | None) -> list[str]:
+    """Return the flags of a window that contains a noticeable time of reading logs, or that lacks the test's end.
+
+    Args:
+        end: of the window.
+        window_s: its length in seconds.
+    """
+    flags = []
+    if window_s and end.read_s > _NOTED_RATIO * window_s:
+        share = f"{end.read_s:.1f} s of this window ({end.read_s / window_s:.0%})"
+        flags.append(
+            f"{share} went into reading the log of a training; end the test with train(), or write a shorter log"
+        )
+    if window_s and end.cut_s > max(_NOTED_CUT_S, _NOTED_RATIO * window_s):
+        flags.append(
+            f"the last {end.cut_s:.2f} s of the test are not in the window, which ends with the training; work of more "
+            f"than {_REST_S:g} s after train() is measured"
+        )
+    return flags

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
+from pytest_parallel_energy.run import held_end
+from pytest_parallel_energy.run.held_end import WindowEnd, reading_flags
 from pytest_parallel_energy.testing import FakeSensor, PowerProfile
 from pytest_parallel_energy.training import foreground
 from pytest_parallel_energy.training.foreground import read_training
@@ -107,3 +109,33 @@ def test_a_window_of_the_test_inside_the_call_contains_no_reading(measured, read
     (part,) = record.energy.windows
     assert part.name == "train large/large"
     assert opened_s + part.start_s + part.window_s <= reading_began_s[0]
+
+
+@pytest.mark.parametrize(
+    ("end", "window_s", "words"),
+    [
+        (WindowEnd(at_hold=True, cut_s=0.09), 1.0, ["the last 0.09 s of the test are not in the window"]),
+        (WindowEnd(at_hold=True, cut_s=0.09), 10.0, []),
+        (WindowEnd(at_hold=True, cut_s=0.015), 0.1, []),
+        (WindowEnd(read_s=0.5), 10.0, ["0.5 s of this window (5%) went into reading"]),
+        (WindowEnd(at_hold=True, read_s=1.0, cut_s=0.05), 1.0, ["1.0 s of this window", "the last 0.05 s"]),
+        (WindowEnd(at_hold=True, read_s=1.0, cut_s=0.05), None, []),
+    ],
+)
+def test_what_a_window_lacks_and_contains_is_flagged(end, window_s, words):
+    """Never in silence: work of the test after its training, and the reading of logs."""
+    flags = reading_flags(end, window_s)
+    assert len(flags) == len(words)
+    assert all(word in flag for word, flag in zip(words, flags, strict=True))
+
+
+def test_a_short_end_after_the_training_is_cut_off_and_flagged(measured, monkeypatch):
+    """The record of a test that works on for a moment says so."""
+    monkeypatch.setattr(held_end, "_REST_S", 60.0)  # however slow this machine is
+    experiment = measured.experiment("slow/slow")
+    _, done_s = trained(experiment)
+    while time.monotonic() < done_s + 0.3:
+        sum(range(1000))
+    experiment.close_window()
+    (record,) = experiment.finish()
+    assert any("of the test are not in the window, which ends with the training" in flag for flag in record.meter.flags)
