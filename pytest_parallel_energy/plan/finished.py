@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..records.latest_link import latest_run
 from ..records.reader import RECORDS_NAME
 from ..records.record import Phase, Record, Status
 
@@ -85,7 +86,8 @@ def find_run(results_dir: Path, requested: str) -> Path | None:
     Raises:
         ConfigError: no run has that name.
     """
-    for folder in (results_dir / requested, Path(requested)):
+    own = latest_run(results_dir) if requested == "latest" else results_dir / requested
+    for folder in (own, Path(requested)):
         if (folder / RECORDS_NAME).is_file():
             return folder.resolve()
     if requested == "latest":

@@ -92,12 +92,12 @@ class Sweeping:
             self._put_in_order(items)
 
     def _leave_out(self, items: list[pytest.Item]) -> None:
-        settings = self._collection.settings
-        if settings.resume is None and not settings.history and settings.shard is None:
+        settings, shard = self._collection.settings, self._shard()
+        if settings.resume is None and not settings.history and shard is None:
             return
         # first what depends on the history alone: all hosts of a sweep must split the same cells
         known = self._known(items) if settings.history else set()
-        others = set() if settings.shard is None else self._others(settings.shard, items, known)
+        others = set() if shard is None else self._others(shard, items, known)
         finished = (
             self._finished(item for item in items if item not in others) if settings.resume is not None else set()
         )
@@ -106,6 +106,19 @@ class Sweeping:
         if dropped:
             self._collection.config.hook.pytest_deselected(items=[item for item in items if item in dropped])
             items[:] = [item for item in items if item not in dropped]
+
+    def _shard(self) -> Shard | None:
+        """Return the part of the sweep to run: the one that was asked for, else the one of the run to resume."""
+        settings, run = self._collection.settings, self._collection.session
+        if settings.shard is not None or settings.resume is None or run.resumed_folder is None:
+            return settings.shard
+        from ..plan.shards import Shard
+        from ..records.run_info import read_run_info
+
+        info = read_run_info(run.resumed_folder)
+        if info is None or info.study is None:
+            return None
+        return Shard(index=info.study.shard, count=info.study.count)
 
     def _others(self, shard: Shard, items: Iterable[pytest.Item], known: set[pytest.Item]) -> set[pytest.Item]:
         """Return the items of the other shards, and note which part of the sweep this session runs.

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import RecordError
 from .atomic_write import why
 from .codec import NewerRecordError, decode
+from .latest_link import latest_run
 from .record import HostPart, Record, Status
 from .run_lock import LOCK_NAME, in_progress
 
@@ -67,7 +68,7 @@ def records_file(path: Path) -> Path:
     Raises:
         RecordError: there is none, or it is not a plain file (reading a pipe or a device might never end).
     """
-    for candidate in (path, path / RECORDS_NAME, path / "latest" / RECORDS_NAME):
+    for candidate in (path, path / RECORDS_NAME, latest_run(path) / RECORDS_NAME):
         if candidate.is_file():
             return candidate
     state = "does not exist"

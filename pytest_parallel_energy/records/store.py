@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import RecordError
-from .atomic_write import replace_symlink, why, write_file
+from .atomic_write import why, write_file
 from .codec import decode, encode, to_json_text
+from .latest_link import point_latest
 from .masking import is_private
 from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, read_records, unfinished_records, worker_records
 from .record import Record
@@ -68,7 +69,7 @@ class RunStore:
         labels: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> RunStore:
-        """Make a new run under ``base_dir``, which is made where it is missing, with ``latest`` pointing to the run.
+        """Make a new run under ``base_dir``, which is made where it is missing, with this host's ``latest`` link.
 
         Sessions that start in the same instant get a folder each. ``folder`` is one that
         :func:`~.run_folder.choose_folder` chose, where workers had to know it before there was anything to keep.
@@ -98,7 +99,7 @@ class RunStore:
             raise RecordError(_unwritable(base_dir, why(error))) from error
         except RecordError as error:
             raise RecordError(_unwritable(base_dir, str(error))) from error
-        store._point_latest(base_dir)
+        store._point_latest()
         return store
 
     @classmethod
@@ -122,7 +123,7 @@ class RunStore:
         os.close(os.open(self.folder / RECORDS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
         started_at = dt.datetime.now().astimezone().isoformat("T", "milliseconds")
         self.write_run(replace(self._info, started_at=started_at))
-        self._point_latest(self.folder.parent)
+        self._point_latest()
 
     @classmethod
     def resume(cls, folder: Path) -> RunStore:
@@ -157,7 +158,7 @@ class RunStore:
                 f"the run in {folder} cannot be resumed: {reason}; fix it or start a new run by leaving out "
                 "--energy-resume"
             ) from error
-        store._point_latest(folder.parent)
+        store._point_latest()
         return store
 
     def _take_over(self) -> None:
@@ -368,11 +369,11 @@ class RunStore:
             os.fsync(self._descriptor)
         return self._descriptor
 
-    def _point_latest(self, base_dir: Path) -> None:
+    def _point_latest(self) -> None:
         try:
-            replace_symlink(base_dir / "latest", self.folder.name)
+            point_latest(self.folder)
         except OSError as error:
-            self.problems.append(f"{base_dir / 'latest'} does not point to this run: {why(error)}")
+            self.problems.append(f"the link {self.folder.parent / 'latest'} does not point to this run: {why(error)}")
 
 
 def _append_line(descriptor: int, line: bytes) -> None:

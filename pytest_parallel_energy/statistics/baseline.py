@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import ConfigError, RecordError, did_you_mean
 from ..records.atomic_write import write_file
 from ..records.codec import encode
+from ..records.latest_link import latest_run
 from ..records.masking import is_private
 from ..records.reader import Problem, Records, iter_records, read_records, records_file
 from ..records.record import HostPart, Record
@@ -82,7 +83,7 @@ def find_path(base_dir: Path, wanted: str, host: HostPart | None = None) -> Path
     if not wanted:
         default = base_dir / "baselines" / _machine(host) / f"{DEFAULT_NAME}.jsonl"
         return records_file(default) if default.exists() else find_path(base_dir, "latest", host)
-    for candidate in (Path(wanted), base_dir / wanted):
+    for candidate in (Path(wanted), latest_run(base_dir) if wanted == "latest" else base_dir / wanted):
         if candidate.exists():
             return records_file(candidate).resolve()
     baselines = sorted(base_dir.glob(f"baselines/*/{wanted}.jsonl")) if _NAME.fullmatch(wanted) else []

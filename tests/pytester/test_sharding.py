@@ -90,6 +90,14 @@ def test_another_shard_is_not_resumed(sweep):
     sweep.run("--energy-shard=1/2", "--energy-resume").assert_outcomes(passed=1, deselected=6)
 
 
+def test_a_resumed_shard_stays_a_shard(sweep):
+    """Without the option, resuming runs what is left of the shard and nothing of the others."""
+    sweep.run("--energy-shard=2/2")
+    result = sweep.run("--energy-resume")
+    result.assert_outcomes(passed=1, deselected=6)
+    result.stdout.fnmatch_lines(["energy: shard 2/2 of study *"])
+
+
 def test_a_shard_outside_of_the_range_is_refused(sweep):
     """The message names the option and the range."""
     result = sweep.run("--energy-shard=3/2")
