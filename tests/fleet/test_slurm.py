@@ -101,3 +101,72 @@ def test_an_array_of_shards_is_cancelled_resumed_and_merged(slurm, tmp_path):
     assert {record["slurm"]["partition"] for record in records} == {"main"}
     assert not any(record["slurm"]["exclusive"] for record in records)  # one CPU of this machine per node
     assert {record["slurm"]["array_task"] for record in records} >= {1, 2}
+
+
+LONG = """
+import pathlib, time
+import pytest
+
+@pytest.mark.parametrize("value", ["a", "b"])
+def test_value(value, energy_meter):
+    pathlib.Path(f"began-{value}").touch()
+    while value == "b" and not pathlib.Path("short").exists():
+        time.sleep(0.05)
+"""
+
+
+def test_a_time_limit_ends_in_a_record_and_the_requeued_job_resumes(slurm, tmp_path):
+    """The script of the job is the same the second time: --energy-resume starts the run or resumes it."""
+    ranks = RankProject.create(tmp_path, LONG)
+    script = tmp_path / "job.sh"
+    script.write_text(batch_script(ranks, "--energy-resume"))
+    submit = ["sbatch", "--parsable", f"--chdir={tmp_path}", f"--output={tmp_path}/job-%j.out", str(script)]
+    job = slurm.run(*submit).strip()
+    assert eventually((tmp_path / "began-b").exists, 60, 0.1)
+    slurm.run("scontrol", "update", f"JobId={job}", "EndTime=now+1")
+    assert eventually(lambda: slurm.state_of(job) == "TIMEOUT", 90, 0.3)
+    assert "ended by SIGTERM" in (tmp_path / f"job-{job}.out").read_text()
+    results = tmp_path / "shard-"
+    records = [json.loads(line) for line in (results / "latest" / "records.jsonl").read_text().splitlines()]
+    assert [(record["nodeid"][-3:], record["status"]) for record in records] == [
+        ("[a]", "passed"),
+        ("[b]", "interrupted"),
+    ]
+    (tmp_path / "short").touch()
+    again = slurm.run(*submit[:1], "--wait", *submit[1:], timeout_s=90).strip()
+    output = (tmp_path / f"job-{again}.out").read_text()
+    assert "1 passed, 1 deselected" in output, output
+    assert passed(results) == 2
+
+
+GATEWAY = """#!/bin/sh
+# starts Python on {node} for pytest-xdist: a step of this job on that node
+exec srun --quiet --unbuffered --overlap -w {node} -N1 -n1 unshare --uts sh -c '
+hostname {node}; export PYTEST_ENERGY_HOST_LOCK_DIR="$PWD/lock-{node}"; mkdir -p "$PYTEST_ENERGY_HOST_LOCK_DIR"
+exec "$0" "$@"' {python} "$@"
+"""
+
+
+def test_gateways_of_srun_share_a_sweep_between_the_nodes_of_an_allocation(slurm, tmp_path):
+    """One session in one job measures on both nodes, each cell once."""
+    ranks = RankProject.create(tmp_path, SWEEP)
+    workers = []
+    for node in ("n1", "n2"):
+        gateway = tmp_path / f"gateway-{node}"
+        gateway.write_text(GATEWAY.format(node=node, python=shlex.quote(sys.executable)))
+        gateway.chmod(0o755)
+        workers += ["--tx", f"popen//python={gateway}"]
+    script = tmp_path / "job.sh"
+    script.write_text(batch_script(ranks, "-p", "xdist", "--dist=load", *workers))
+    slurm.run(
+        *("sbatch", "--wait", "-N2", "--exclusive", f"--chdir={tmp_path}", f"--output={tmp_path}/job.out", str(script)),
+        timeout_s=110,
+        check=False,
+    )
+    output = (tmp_path / "job.out").read_text()
+    assert "8 passed" in output, output
+    records = [json.loads(line) for line in (tmp_path / "shard-/latest/records.jsonl").read_text().splitlines()]
+    names = sorted(record["nodeid"] for record in records)
+    assert names == [f"test_it.py::test_value[{value}-rep{n}]" for value in "abcd" for n in (0, 1)]
+    assert {record["host"]["hostname"] for record in records} == {"n1", "n2"}
+    assert {record["slurm"]["node"] for record in records} == {"n1", "n2"}
