@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
 from ..records.atomic_write import write_file
 from ..records.masking import is_private
-from ..records.merge import merge_runs, merged_lines
+from ..records.merge import Merged, merge_runs, merged_lines
 from ..records.reader import RECORDS_NAME, check_target
-from ..records.run_info import read_run_info
+from ..records.run_info import RunInfo, read_run_info
+from ..statistics.host_overview import host_overview
 from ..statistics.node_totals import node_totals
 from ..statistics.study_check import study_problems
 from .result_arguments import say
@@ -47,10 +49,23 @@ def run(options: argparse.Namespace) -> int:
     runs = [info for source in merged.sources if (info := read_run_info(source.parent)) is not None]
     totals = map(str, node_totals(merged.records))
     missing = study_problems(runs, merged.records)
-    for sentence in (*map(str, merged.problems), *merged.conflicts, *missing, *totals):
+    for sentence in (*map(str, merged.problems), *merged.conflicts, *missing, *totals, *_hosts(merged, runs)):
         say(sentence)
     say(
         f"{len(merged.records)} records of {len(merged.sources)} files in {target}; {merged.duplicates} duplicates "
         f"left out, {len(merged.conflicts)} conflicts, {len(merged.problems)} damaged lines"
     )
     return 0
+
+
+def _hosts(merged: Merged, runs: Sequence[RunInfo]) -> Iterator[str]:
+    """Yield a sentence per host, where there are several."""
+    hosts = host_overview(merged.records, [host for info in runs for host in info.fleet])
+    if len(hosts) < 2:  # noqa: PLR2004 - one host needs no overview
+        return
+    for host in hosts:
+        clock = "" if host.clock_offset_s is None else f", clock {host.clock_offset_s:+.1f} s"
+        yield (
+            f"{host.name} ({host.host_class}): {host.cells} cells, {host.attempts} attempts, {host.failed} not passed, "
+            f"{host.flagged} with remarks, sensors {', '.join(host.sensors) or 'none'}{clock}"
+        )

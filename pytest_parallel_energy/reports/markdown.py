@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..records.cell import host_class
 from ..records.record import HostPart
 from ..statistics.grouping import Cell, group_cells
+from ..statistics.host_overview import host_overview
 from ..units import format_joules
 from .compare_text import comparison_markdown, escape
 from .costs import cost_sentences
@@ -20,10 +22,11 @@ def markdown_report(report: Report, *, most_cells: int | None = None) -> str:
     """Return the report with at most ``most_cells`` rows of cells, and a line that counts the others."""
     cells = group_cells(report.records)
     lines = [f"## Energy: {escape(report.title)}", "", *_facts(report, cells), ""]
-    if cells:
-        lines += [*markdown_table(cells[:most_cells]), ""]
-        if most_cells is not None and len(cells) > most_cells:
-            lines += [f"… and {len(cells) - most_cells} more cells; all are in the run's folder.", ""]
+    lines += _hosts(report)
+    for heading, members in _by_class(cells[:most_cells]):
+        lines += [*heading, *markdown_table(members), ""]
+    if cells and most_cells is not None and len(cells) > most_cells:
+        lines += [f"… and {len(cells) - most_cells} more cells; all are in the run's folder.", ""]
     if report.comparison is not None:
         lines += [comparison_markdown(report.comparison)]
     if report.problems:
@@ -42,6 +45,34 @@ def _facts(report: Report, cells: Sequence[Cell]) -> Iterator[str]:
     hosts = dict.fromkeys(host_sentence(record.host) for record in records)
     yield from (f"- host: {escape(host)}" for host in hosts)
     yield from (f"- {escape(sentence)}" for sentence in cost_sentences(report.total_j, report.factors))
+
+
+def _hosts(report: Report) -> Iterator[str]:
+    """Yield a table of the hosts, where there are several."""
+    hosts = host_overview(report.records, report.info.fleet if report.info else ())
+    if len(hosts) < 2:  # noqa: PLR2004 - one host is in the facts
+        return
+    yield "### Hosts"
+    yield ""
+    yield "| host | cells | attempts | not passed | with remarks | sensors | clock | class |"
+    yield "|---|--:|--:|--:|--:|---|--:|---|"
+    for host in hosts:
+        counts = f"{host.cells} | {host.attempts} | {host.failed} | {host.flagged}"
+        clock = "" if host.clock_offset_s is None else f"{host.clock_offset_s:+.1f} s"
+        words = [escape(host.name), counts, escape(", ".join(host.sensors) or "none"), clock, escape(host.host_class)]
+        yield f"| {' | '.join(words)} |"
+    yield ""
+    yield "Joules of different machines are never averaged, and compared only within a class."
+    yield ""
+
+
+def _by_class(cells: Sequence[Cell]) -> Iterator[tuple[list[str], list[Cell]]]:
+    """Yield the cells of each class of hosts under a heading; of one class without a heading."""
+    classes: dict[str, list[Cell]] = {}
+    for cell in cells:
+        classes.setdefault(host_class(cell.sample[0].host), []).append(cell)
+    for name, members in classes.items():
+        yield ([f"### {escape(name)}", ""] if len(classes) > 1 else []), members
 
 
 def markdown_table(cells: Sequence[Cell]) -> Iterator[str]:
