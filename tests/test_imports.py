@@ -34,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 # Inside run/, from the bottom up, by the same rule.
 RUN_FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"closing", "conclusion_settings", "legs", "progress", "record_parts", "trained_code"}),
+    frozenset({"closing", "conclusion_settings", "legs", "measuring_role", "progress", "record_parts", "trained_code"}),
     frozenset({"attempt_journal", "experiment_cell"}),
     frozenset({"session", "conclusion"}),
     frozenset({"loads", "ready_host"}),

@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..errors import ParallelEnergyError
 from ..records.energy_values import Quality
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EnergyMeter"]
 
+_Item = TypeVar("_Item")
 _IDLE_SAMPLE_S = 0.2
 """Two hundred updates of RAPL, and 25 samples in the default idle leg."""
 
@@ -107,6 +108,12 @@ class EnergyMeter:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        if self._ledger is None:
+            return "<energy meter, not open>"
+        names = ", ".join(sensor.description.name for sensor in self.sensors) or "no sensor"
+        return f"<energy meter of {names}; open windows: {len(self.open_windows)}>"
+
     @property
     def sensors(self) -> tuple[Sensor, ...]:
         """The sensors that are read; empty before opening and where there are none."""
@@ -135,6 +142,15 @@ class EnergyMeter:
     def window(self, name: str = "window", *, edges: bool = False) -> Window:
         """Return a window as a context manager: it opens on entering and closes on leaving, then has a ``result``."""
         return Window(self, name, edges=edges)
+
+    def windows(self, name: str, items: Iterable[_Item]) -> Iterator[_Item]:
+        """Measure each round of a loop in a window of its own: ``for epoch in meter.windows("epoch", range(5)): …``.
+
+        The windows are called ``epoch 1``, ``epoch 2``, …; a window that is open meanwhile has them as its parts.
+        """
+        from .loops import each_in_window
+
+        return each_in_window(self.window, name, items)
 
     def measure_idle(self, seconds: float = 5.0, *, busy_s: Callable[[], float | None] | None = None) -> IdleLeg:
         """Measure the power of the idle machine, and keep it for the windows that follow. Blocks for ``seconds``.

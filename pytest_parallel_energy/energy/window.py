@@ -223,6 +223,13 @@ class Window:
         """Every domain, also those that are not part of the total."""
         return self.snapshot().domains
 
+    def __repr__(self) -> str:
+        if self._closed is None:  # a debugger shows this often: it must not read the sensors
+            return f"<energy window {self.name!r}, {'open' if self._opened else 'not opened'}>"
+        result = self.result
+        energy = "energy unknown" if result.total_j is None else f"{result.total_j:.4g} ± {result.total_u95_j:.2g} J"
+        return f"<energy window {self.name!r}: {energy} in {result.window_s:.4g} s, {result.quality}>"
+
     def __enter__(self) -> Self:
         return self.open()
 

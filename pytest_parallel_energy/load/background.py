@@ -2,16 +2,19 @@
 
 ::
 
-    with BackgroundLoad(Command(argv=("python", "train.py")), name="neighbour", folder=Path("load")) as load:
+    with BackgroundLoad(["python", "train.py"]) as load:
         ...  # it was seen to work; what happens here runs alongside it
-    print(load.report())
+    print(load.coverage_ratio, load.report())
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +22,7 @@ from typing import Self
 
 from ..errors import LoadError, ProcessError
 from ..processes.child import Supervised, start_supervised
-from ..processes.command import Command
+from ..processes.command import Command, checked_words, command_name
 from ..processes.outcome import GuardStatus, Outcome
 from ..processes.rules import Supervision
 from ..records.masking import mask_arguments
@@ -37,22 +40,40 @@ _PRIVATE = 0o600  # /bin/sh reads the script: it need not be executable
 _OOM_SCORE_ADJ = 500  # halfway: the load goes before pytest and the training under measurement
 
 
+def _of_words(words: tuple[str, ...]) -> Command:
+    return Command(argv=(sys.executable, *words[1:]) if words[0] in {"python", "python3"} else words)
+
+
 class BackgroundLoad:
     """A background load.
 
+    As a context manager it counts its coverage from the moment at which it is ready to the end of the block.
+
     Args:
-        command: what each round runs.
-        name: stands in messages and records.
-        folder: gets ``loop.sh`` and one ``round-N.log`` per round; created if missing.
+        command: what each round runs: a list of words, in the current folder, or a ``Command``. In a list, ``python``
+            and ``python3`` are the interpreter that runs this program.
+        name: stands in messages and records; the program or its script by default.
+        folder: gets ``loop.sh`` and one ``round-N.log`` per round; created if missing. By default a temporary folder
+            that is removed when the load has stopped.
         settings: the conditions under which it runs.
 
     Raises:
-        ConfigError: ``gpu_memory_fraction`` is set where no limit can be enforced: there is no GPU, or the command's
+        ConfigError: the command is a text or empty, or ``gpu_memory_fraction`` is set where no limit can be enforced: there is no GPU, or the command's
             interpreter has no PyTorch whose allocator knows the option.
     """
 
-    def __init__(self, command: Command, *, name: str, folder: Path, settings: LoadSettings | None = None) -> None:
+    def __init__(
+        self,
+        command: Command | Sequence[object],
+        *,
+        name: str | None = None,
+        folder: Path | str | None = None,
+        settings: LoadSettings | None = None,
+    ) -> None:
         self.settings = settings or LoadSettings()
+        if not isinstance(command, Command):
+            words = checked_words(command)
+            name, command = name or command_name(words), _of_words(words)
         env = {
             **command.env,
             **device_environment(self.settings.devices),
@@ -61,8 +82,9 @@ class BackgroundLoad:
         self.command = replace(command, cwd=(command.cwd or Path.cwd()).absolute(), env=env)
         """The command of a round, with the variables that select its devices and limit its GPU memory."""
         check_allocator(self.command, self.settings.gpu_memory_fraction)
-        self.name = name
-        self.log_dir = folder.absolute()
+        self.name = name or command_name(command.argv)
+        self._scratch = None if folder else tempfile.TemporaryDirectory(prefix="parallel-energy-load-")
+        self.log_dir = Path(folder or (self._scratch.name if self._scratch else "")).absolute()
         """The folder of ``round-N.log``."""
         self._child: Supervised | None = None
         self._outcome: Outcome | None = None
@@ -186,15 +208,28 @@ class BackgroundLoad:
         self._asked_to_end = True
         if self._child is not None and self._outcome is None:
             self._outcome = self._child.stop()
+        if self._scratch is not None:
+            self._scratch.cleanup()
         return self.report()
 
+    def __repr__(self) -> str:
+        if self._child is None:
+            return f"<background load {self.name!r}, not started>"
+        state = "running" if self._outcome is None else f"stopped ({self._outcome.stopped})"
+        return f"<background load {self.name!r}, {state}, logs in {self.log_dir}>"
+
     def __enter__(self) -> Self:
-        return self.start()
+        self.start()
+        self.window_opened()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        try:
+            self.window_closed()
+        finally:
+            self.stop()
 
     # --- the window -----------------------------------------------------------------------------------------------
 

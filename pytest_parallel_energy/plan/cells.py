@@ -11,10 +11,11 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from ..mutation.draw import Mutation
     from ..training.registry import Registry
+    from ..training.workload import Workload
     from .markers import LoadRequest, MutateMark, WorkloadMark
     from .settings import Settings
 
-__all__ = ["PUBLISHED", "CellParam", "MarkedPlan", "cells_of", "profile_of"]
+__all__ = ["PUBLISHED", "CellParam", "MarkedPlan", "cells_of", "profile_of", "workload_of"]
 
 PUBLISHED = "published"
 """The name by which a user selects the registry's own defaults where another profile is set."""
@@ -63,6 +64,17 @@ def profile_of(marked: str | None, settings: Settings) -> str | None:
     return None if profile == PUBLISHED else profile
 
 
+def workload_of(mark: WorkloadMark, registry: Registry) -> Workload:
+    """Return the training that a marker names or describes.
+
+    Raises:
+        RegistryError: the workload is not registered.
+    """
+    from ..training.plain_command import command_workload
+
+    return command_workload(mark.command) if mark.command else registry.workload(mark.name)
+
+
 def cells_of(plan: MarkedPlan, settings: Settings, registry: Registry) -> tuple[CellParam, ...]:
     """Return every repetition of every cell: for each mutation the warm-ups, then the measured repetitions.
 
@@ -91,7 +103,10 @@ def check_plan(plan: MarkedPlan, settings: Settings, registry: Registry) -> None
         ConfigError: an unknown workload, profile or hyperparameter, a value out of its type or limits, or a
             repository that is not where the registry says.
     """
-    trained = [(plan.workload.name, plan.workload.profile, plan.workload.fixed)] if plan.workload else []
+    mark = plan.workload
+    trained = [(mark.name, mark.profile, mark.fixed)] if mark and not mark.command else []
+    if mark and mark.command:
+        workload_of(mark, registry).check()
     trained += [(load.name, load.profile, load.hyperparameters) for load in plan.loads if not load.command]
     for name, profile, fixed in trained:
         # A command as load has nothing to check here: its program is looked for when it starts.
@@ -125,7 +140,7 @@ def _draw(mark: MutateMark, plan: MarkedPlan, settings: Settings, registry: Regi
                 f"give the distribution itself, as in mutate({mark.names[0]}=log_uniform(1e-4, 1e-1))"
             )
         return draw_mutations({name: as_distribution(given) for name, given in mark.spaces.items()}, mark.draw)
-    workload = registry.workload(plan.workload.name)
+    workload = workload_of(plan.workload, registry)
     profile = profile_of(plan.workload.profile, settings)
     return draw_mutations(
         workload.space(mark.names, mark.spaces, profile=profile),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import ConfigError
+from ..processes.command import COMMAND_REPOSITORY, checked_words, command_name
 
 if TYPE_CHECKING:
     from ..load.conditions import LoadConditions
     from ..mutation.draw import Draw, Mutation
 
-__all__ = ["LoadRequest", "MarkLike", "MutateMark", "WorkloadMark", "command_name"]
+__all__ = ["LoadRequest", "MarkLike", "MutateMark", "WorkloadMark"]
 
 
 _Mark = TypeVar("_Mark")
@@ -34,24 +34,45 @@ class MarkLike(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadMark:
-    """``@pytest.mark.workload("repository/model", profile=None, **fixed)``."""
+    """``@pytest.mark.workload("repository/model", profile=None, **fixed)``, or with a command as a list of words."""
 
     name: str
+    """Of the workload; ``command/`` and the program for a command."""
     profile: str | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    """Empty for a registered workload."""
 
     @classmethod
     def from_mark(cls, mark: MarkLike) -> WorkloadMark:
         """Read the marker.
 
         Raises:
-            ConfigError: not exactly one name, or the name is not text.
+            ConfigError: neither exactly one name nor one command, or a command with hyperparameters.
         """
         if (ready := _ready(cls, mark)) is not None:
             return ready
         keywords = dict(mark.kwargs)
+        command = keywords.pop("command", None)
+        if command is None and len(mark.args) == 1 and isinstance(mark.args[0], (list, tuple)):
+            command, mark_args = mark.args[0], ()
+        else:
+            mark_args = mark.args
+        if command is not None:
+            return cls._of_command(command, mark_args, keywords)
         profile = keywords.pop("profile", None)
         return cls(name=_one_name("workload", mark.args), profile=profile, fixed=keywords)
+
+    @classmethod
+    def _of_command(cls, command: object, others: Sequence[object], keywords: Mapping[str, Any]) -> WorkloadMark:
+        if others or keywords:
+            extra = [*(repr(other) for other in others), *keywords]
+            raise ConfigError(
+                f"the marker 'workload' has a command and {', '.join(extra)}: a command is complete as it is; write "
+                "values into it, or register the training to give it hyperparameters"
+            )
+        words = checked_words(command)
+        return cls(name=f"{COMMAND_REPOSITORY}/{command_name(words)}", command=words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,25 +189,6 @@ class LoadRequest:
 
         n = read_count(keywords.get("n", 1))
         return cls.of(target, {name: value for name, value in keywords.items() if name != "n"}, n=n)
-
-
-_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|Rscript|bash|dash|sh|zsh)[0-9.]*")
-
-
-def command_name(words: Sequence[str]) -> str:
-    """Return a command's name for tables and ids: its program, or the script or module that an interpreter runs.
-
-    >>> command_name(["/bin/dd", "if=/dev/zero"]), command_name(["python3.12", "work/train.py", "-v"])
-    ('dd', 'train.py')
-    >>> command_name(["python", "-m", "torch.utils"]), command_name(["python", "-c", "pass"])
-    ('torch.utils', 'python')
-    """
-    program = Path(words[0]).name
-    if not _INTERPRETERS.fullmatch(program) or len(words) == 1:
-        return program
-    if words[1] == "-m" and len(words) > 2:  # noqa: PLR2004 - the module is the third
-        return words[2]
-    return program if words[1].startswith("-") else Path(words[1]).name
 
 
 def _ready(kind: type[_Mark], mark: MarkLike) -> _Mark | None:

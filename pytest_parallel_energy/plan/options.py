@@ -339,7 +339,8 @@ _ENERGY = ", ".join(f"{option.field}={option.default or None}" for option in OPT
 
 MARKERS: Mapping[str, str] = {
     "workload": 'workload("repository/model", profile=None, **hyperparameters): the training that the train fixture '
-    "runs; hyperparameters given by name are fixed at these values",
+    "runs; hyperparameters given by name are fixed at these values; "
+    'workload(command=["python", "train.py"]) runs a command that no registry describes',
     "mutate": 'mutate("learning_rate", ..., samples=1, seed=0, vary="all", default=False, **spaces): run the test once '
     "for each drawn set of hyperparameter values; names use the registered distributions, keywords give explicit ones "
     "(log_uniform, uniform, int_uniform, choice, or a list as a grid); default=True adds the cell without mutation",

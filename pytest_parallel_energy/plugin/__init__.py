@@ -15,7 +15,17 @@ import pytest
 
 from ..plan.options import MARKERS
 from .command_line import LIST_DEFAULT, LIST_FLAG, add_options, any_given, write_out_bare_options
-from .fixtures import asks_for_energy, background_load, energy_meter, hyperparameters, record_metric, train
+from .fixtures import (
+    RUN,
+    asks_for_energy,
+    background_load,
+    energy_meter,
+    hyperparameters,
+    module_energy_meter,
+    record_metric,
+    session_energy_meter,
+    train,
+)
 
 if TYPE_CHECKING:
     from .collection import Items
@@ -25,6 +35,7 @@ __all__ = [
     "background_load",
     "energy_meter",
     "hyperparameters",
+    "module_energy_meter",
     "pytest_addhooks",
     "pytest_addoption",
     "pytest_cmdline_main",
@@ -32,6 +43,7 @@ __all__ = [
     "pytest_configure",
     "pytest_load_initial_conftests",
     "record_metric",
+    "session_energy_meter",
     "train",
 ]
 
@@ -161,6 +173,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = any_given(config, os.environ)
     hooks = ItemHooks(config, given=given)
     config.stash[_HOOKS] = hooks
+    config.stash[RUN] = lambda: hooks.items.session
     config.pluginmanager.register(hooks, "parallel_energy_collection")
     reporting = None
     if hasattr(config, "workerinput"):

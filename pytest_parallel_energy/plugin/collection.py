@@ -229,7 +229,7 @@ class Items:
     def prepare(self) -> None:
         """Open the sensors and the results folder and kill leftover processes, before the first test starts.
 
-        A rank whose node another rank measures opens and kills nothing.
+        A rank whose node another rank measures, and a pytest below one that measures, open and kill nothing.
 
         Raises:
             pytest.UsageError: ``--energy-sensors`` names an unknown one, ``--energy-strict`` is not satisfied, the
@@ -242,6 +242,7 @@ class Items:
             if not self.session.measures:
                 return
             self.session.open_meter()
+            self.session.announce_measuring()
             self.session.check_strict()
             self.session.open_store()
             self.session.describe_resumed_run()

@@ -1,25 +1,20 @@
-"""The values of the fixtures: the window and the loads of an experiment, and their stand-ins when disabled."""
+"""The values of the fixtures: the loads of an experiment, and stand-ins for numbers that are not measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from ..energy.window import Window
 from ..errors import ParallelEnergyError
 from ..plan.markers import LoadRequest
 
 if TYPE_CHECKING:
-    from ..energy.assemble import Measurement
-    from ..energy.ledger import Snapshot
     from ..load.background import BackgroundLoad
-    from ..records.energy_values import WindowResult
     from ..run.experiment import Experiment
     from ..run.loads import ExperimentLoads
 
-__all__ = ["CallWindow", "DisabledLoads", "Loads", "NotMeasured", "UnmeasuredWindow"]
+__all__ = ["DisabledLoads", "Loads", "NotMeasured"]
 
 
 class NotMeasured:
@@ -44,86 +39,6 @@ class NotMeasured:
         return True
 
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _holds
-
-
-class CallWindow(Window):
-    """The window around the test's call: the energy so far while the test runs, the final energy afterwards.
-
-    pytest opens and closes it. When a training is retried, it is the window of the attempt in progress.
-    """
-
-    __slots__ = ("_experiment",)
-
-    def __init__(self, experiment: Experiment) -> None:
-        super().__init__(experiment.run.open_meter(), "test")
-        self._experiment = experiment
-
-    def _attempt_window(self) -> Window:
-        window = self._experiment.window
-        if window is None:
-            raise RuntimeError("the energy window opens with the test's call; a fixture's set-up is not measured")
-        return window
-
-    def measurement(self) -> Measurement:
-        """Return the energy with the power trace and the flags, up to now or of the closed window.
-
-        Raises:
-            RuntimeError: the test's call has not begun.
-        """
-        return self._attempt_window().measurement()
-
-    @property
-    def inner(self) -> tuple[Window, ...]:
-        """The windows that were opened and closed inside the test's call."""
-        return self._attempt_window().inner
-
-    @property
-    def opened(self) -> Snapshot:
-        """The snapshot that opened the window."""
-        return self._attempt_window().opened
-
-    @property
-    def result(self) -> WindowResult:
-        """The result of the closed window.
-
-        Raises:
-            RuntimeError: the test's call has not begun.
-            ParallelEnergyError: the window is still open.
-        """
-        return self._attempt_window().result
-
-    def open(self) -> Self:
-        """Raise ``ParallelEnergyError``: pytest opens this window."""
-        raise ParallelEnergyError(
-            'pytest opens the window of the test; measure a part with energy_meter.window("name")'
-        )
-
-    def close(self, *, at_hold: bool = False) -> None:  # noqa: ARG002 - the signature of Window
-        """Raise ``ParallelEnergyError``: pytest closes this window."""
-        raise ParallelEnergyError("pytest closes the window of the test when the test's call ends")
-
-    @contextmanager
-    def window(self, name: str) -> Iterator[Window]:
-        """Measure a part of the test: ``with energy_meter.window("epoch-1") as epoch: …; epoch.total_j``."""
-        with self._experiment.named_window(name) as window:
-            yield self if window is None else window
-
-
-class UnmeasuredWindow:
-    """The stand-in for a window that this process does not measure: each of its numbers is a ``NotMeasured``."""
-
-    def __init__(self, reason: str) -> None:
-        self._number: Any = NotMeasured(reason)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(Window, name):
-            raise AttributeError(f"an energy window has no attribute {name!r}")
-        return self._number
-
-    @contextmanager
-    def window(self, _name: str) -> Iterator[UnmeasuredWindow]:
-        """Measure nothing."""
-        yield self
 
 
 class Loads:

@@ -5,8 +5,9 @@ PYTEST_DONT_REWRITE spares this module the rewriting of assertions by pytest: it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsFloat
 
 import pytest
 
@@ -15,25 +16,35 @@ from ..plan.options import MARKERS
 if TYPE_CHECKING:
     from ..errors import ParallelEnergyError
     from ..run.experiment import Experiment, Trained
-    from .fixture_values import CallWindow, DisabledLoads, Loads, UnmeasuredWindow
+    from ..run.session import Run
+    from .fixture_values import DisabledLoads, Loads
+    from .meter_values import CallWindow, ScopeWindow, UnmeasuredWindow
 
 __all__ = [
     "EXPERIMENT",
     "FIXTURES",
+    "RUN",
     "asks_for_energy",
     "background_load",
     "energy_meter",
     "fail_with_message",
     "hyperparameters",
     "message_only",
+    "module_energy_meter",
     "record_metric",
+    "session_energy_meter",
     "train",
 ]
 
+RUN: pytest.StashKey[Callable[[], Run]] = pytest.StashKey()
+"""The key under which the configuration keeps a function that returns the session's run."""
 EXPERIMENT: pytest.StashKey[Experiment] = pytest.StashKey()
 """The key under which an item keeps its experiment while it runs."""
 
-FIXTURES = frozenset({"energy_meter", "background_load", "train", "hyperparameters", "record_metric"})
+FIXTURES = frozenset({
+    *("energy_meter", "module_energy_meter", "session_energy_meter"),
+    *("background_load", "train", "hyperparameters", "record_metric"),
+})
 """Tests that ask for one of these are experiments."""
 
 
@@ -64,15 +75,48 @@ def energy_meter(request: pytest.FixtureRequest) -> CallWindow | UnmeasuredWindo
     """The energy of this test's call: joules of CPU and GPU with their quality and 95 % interval.
 
     ``.total_j .cpu_j .gpu_j .dram_j .seconds .mean_w .peak_w .above_idle_j .quality .u95_j .domains`` describe the
-    window so far; ``with energy_meter.window("epoch-1") as epoch:`` measures a part of it. An unknown value is
-    ``None``, never 0. Set-up and tear-down are not measured.
+    window so far. Parts of it: ``with energy_meter.window("forward") as forward:``, ``energy_meter.begin("forward")``
+    and ``.end()``, and ``for epoch in energy_meter.windows("epoch", range(5)):``. An unknown value is ``None``, never
+    0. Set-up and tear-down are not measured.
     """
-    from .fixture_values import CallWindow, UnmeasuredWindow
+    from .meter_values import CallWindow, UnmeasuredWindow
 
     experiment = _experiment(request)
     if experiment.measured:
         return CallWindow(experiment)
     return UnmeasuredWindow(experiment.run.unmeasured_reason)
+
+
+@pytest.fixture(scope="module")
+def module_energy_meter(request: pytest.FixtureRequest) -> Iterator[ScopeWindow | UnmeasuredWindow]:
+    """The energy from the first test of the module that asks for it to the tear-down of the last one.
+
+    For a fixture that trains once for several tests: ``with module_energy_meter.window("pretraining"): …``. The whole
+    contains cool-downs and the time between the tests; it is kept in ``run.json`` and printed at the end.
+    """
+    yield from _scope_window(request, f"module {request.node.nodeid}")
+
+
+@pytest.fixture(scope="session")
+def session_energy_meter(request: pytest.FixtureRequest) -> Iterator[ScopeWindow | UnmeasuredWindow]:
+    """The energy of the session, from the first test that asks for it; used like ``module_energy_meter``."""
+    yield from _scope_window(request, "session")
+
+
+def _scope_window(request: pytest.FixtureRequest, name: str) -> Iterator[ScopeWindow | UnmeasuredWindow]:
+    from .meter_values import ScopeWindow, UnmeasuredWindow
+
+    run = request.config.stash[RUN]()
+    if not run.measures:
+        yield UnmeasuredWindow(run.unmeasured_reason)
+        return
+    window = ScopeWindow(run.open_meter(), name)
+    window.open()
+    try:
+        yield window
+    finally:
+        window.close()
+        run.note_scope(window.result)
 
 
 @pytest.fixture
@@ -107,13 +151,14 @@ def train(
 ) -> Callable[..., Trained]:
     """A function that runs the marked training with this cell's hyperparameters as a child process.
 
-    ``result = train()``; ``train("repository/model", timeout_s=3600, epochs=1)`` names another. The result has
-    ``.metrics .log .command .seconds .attempts``. The training has succeeded if it exits with 0 and reports the
-    metrics that the registry requires; otherwise the test fails with the tail of the log.
+    ``result = train()``; ``train("repository/model", timeout_s=3600, epochs=1)`` names another, and
+    ``train(["python", "train.py", "--epochs=1"])`` runs a command. The result has
+    ``.metrics .log .output_dir .command .seconds .attempts``. The training has succeeded if it exits with 0 and
+    reports the metrics that the registry requires; otherwise the test fails with the tail of the log.
     """
     experiment = _experiment(request)
 
-    def run(name: str | None = None, *, timeout_s: float | None = None, **overrides: Any) -> Trained:
+    def run(name: str | Sequence[object] | None = None, *, timeout_s: float | None = None, **overrides: Any) -> Trained:
         __tracebackhide__ = True
         with message_only():
             return experiment.train(name, timeout_s, overrides)
@@ -128,16 +173,31 @@ def hyperparameters(request: pytest.FixtureRequest) -> Mapping[str, Any]:
 
 
 @pytest.fixture
-def record_metric(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
-    """A function that adds a number to the test's record: ``record_metric("accuracy", 0.93)``."""
+def record_metric(request: pytest.FixtureRequest) -> Callable[[str, SupportsFloat], None]:
+    """A function that adds a number to the test's record: ``record_metric("accuracy", 0.93)``.
+
+    A NumPy scalar and a tensor of one element are numbers, too. A value that is not finite is unknown in the record,
+    which says so. ``samples``, ``steps``, ``epochs`` and ``tokens`` give the energy per unit of work.
+    """
     experiment = _experiment(request)
 
-    def record(name: str, value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"record_metric({name!r}, {value!r}): the value must be a number")
-        experiment.attempt.metrics[str(name)] = float(value)
+    def record(name: str, value: SupportsFloat) -> None:
+        number = _number(name, value)
+        if not math.isfinite(number):
+            experiment.attempt.flags.append(f"{name}: the test recorded {number}, which is not a finite number")
+        experiment.attempt.metrics[str(name)] = number
 
     return record
+
+
+def _number(name: str, value: SupportsFloat) -> float:
+    """Return the value of a metric; ``item()`` comes first, because a tensor that needs a gradient warns on float()."""
+    try:
+        if not isinstance(value, bool | str):
+            return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError, RuntimeError):
+        pass  # an array of several elements, a complex number: refused below
+    raise TypeError(f"record_metric({name!r}, {value!r}): the value must be a number")
 
 
 def fail_with_message(error: ParallelEnergyError) -> NoReturn:

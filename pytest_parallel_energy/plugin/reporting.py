@@ -276,6 +276,8 @@ class Reporting:
 
         if (rank := collection.session.rank) is not None and not collection.session.measures:
             return [f"energy: {rank_words(rank)}; {collection.session.unmeasured_reason}"]
+        if collection.session.measuring_parent is not None:
+            return [f"energy: {collection.session.unmeasured_reason}; this session measures nothing of its own"]
         if not collection.session.has_store:
             return []
 
@@ -302,6 +304,7 @@ class Reporting:
         if self._table_printed or not (self.records or self.problems):
             return
         from ..reports.terminal_table import render_table
+        from ..reports.window_lines import scope_sentences
 
         self._table_printed = True
         terminalreporter.section("energy")
@@ -309,6 +312,8 @@ class Reporting:
         for line in render_table(self.records, width=width):
             terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
         self._print_loads(terminalreporter)
+        for sentence in scope_sentences(self._collection.session.scopes):
+            terminalreporter.write_line(printable(sentence))
         for problem in self.problems:
             terminalreporter.write_line(printable(f"problem: {problem}"), red=True)
         if self._conclusion is not None:

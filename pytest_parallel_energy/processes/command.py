@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["Command"]
+__all__ = ["COMMAND_REPOSITORY", "Command", "checked_words", "command_name"]
+
+COMMAND_REPOSITORY = "command"
+"""Stands for the repository in the name of a training that is a plain command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +47,38 @@ class Command:
         "train --name 'a b'"
         """
         return shlex.join(self.argv)
+
+
+def checked_words(command: object) -> tuple[str, ...]:
+    """Return the words of a command that a user gave as a list.
+
+    >>> checked_words(["python", "train.py", "--lr", 0.1])
+    ('python', 'train.py', '--lr', '0.1')
+
+    Raises:
+        ConfigError: it is a text, empty, or not a list.
+    """
+    if isinstance(command, str):
+        raise ConfigError(f"a command is a list of words, not {command!r}: write {shlex.split(command)!r}")
+    if not isinstance(command, Sequence) or not command or command[0] == "":
+        raise ConfigError(f'a command is a list of words such as ["python", "train.py"], not {command!r}')
+    return tuple(str(word) for word in command)
+
+
+_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|Rscript|bash|dash|sh|zsh)[0-9.]*")
+
+
+def command_name(words: Sequence[str]) -> str:
+    """Return a command's name for tables and ids: its program, or the script or module that an interpreter runs.
+
+    >>> command_name(["/bin/dd", "if=/dev/zero"]), command_name(["python3.12", "work/train.py", "-v"])
+    ('dd', 'train.py')
+    >>> command_name(["python", "-m", "torch.utils"]), command_name(["python", "-c", "pass"])
+    ('torch.utils', 'python')
+    """
+    program = Path(words[0]).name
+    if not _INTERPRETERS.fullmatch(program) or len(words) == 1:
+        return program
+    if words[1] == "-m" and len(words) > 2:  # noqa: PLR2004 - the module is the third
+        return words[2]
+    return program if words[1].startswith("-") else Path(words[1]).name

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .codec import encode_value
+from .energy_values import WindowResult
 from .masking import mask_arguments, mask_environment
 from .record import SCHEMA_VERSION, HostPart
 
@@ -67,6 +68,8 @@ class RunInfo:
     """``None`` for a session without ``--energy-shard``."""
     fleet: tuple[FleetHost, ...] = ()
     """The hosts of a session with several; empty for one host."""
+    scopes: tuple[WindowResult, ...] = ()
+    """The energy of whole modules and of the session, where a fixture measured them."""
 
 
 def run_json(info: RunInfo) -> str:

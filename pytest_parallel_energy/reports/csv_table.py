@@ -12,6 +12,7 @@ from ..records.atomic_write import write_file
 from ..records.reader import read_records
 from ..records.record import Record, all_values
 from ..statistics.grouping import all_metrics
+from ..statistics.window_shares import window_shares
 
 __all__ = ["summary_csv", "summary_row", "summary_table", "write_summary"]
 
@@ -29,7 +30,7 @@ _LOAD_FIELDS = (
     "solo_mean_w", "stop",
 )  # fmt: skip
 _HOST_FIELDS = ("machine_id", "hostname", "cpu", "git_commit", "plugin_version")
-_GROUPS = ("label_", "workload_", "hyperparam_", "perf_", "energy_", "attribution_", "bg")
+_GROUPS = ("label_", "workload_", "hyperparam_", "perf_", "energy_", "window_", "attribution_", "bg")
 """Prefixes in the order of their columns; what has none comes first, the host last."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -54,7 +55,8 @@ def summary_csv(records: Iterable[Record], *, prefixed: bool = False) -> str:
     gets an apostrophe before it; numbers stay as they are. See owasp.org/www-community/attacks/CSV_Injection.
 
     Columns: those of the record, then ``workload_*``, ``hyperparam_*``, ``perf_*`` (metrics), ``energy_*``,
-    ``attribution_*``, ``bg_*`` (a second load: ``bg2_*``), ``host_*``. Only the head for no records.
+    ``window_*`` (all windows of one name inside the test), ``attribution_*``, ``bg_*`` (a second load: ``bg2_*``),
+    ``host_*``. Only the head for no records.
     """
     found = tuple(records)
     names = _names(summary_row(record) for record in found)
@@ -98,6 +100,9 @@ def summary_row(record: Record) -> dict[str, Cell]:
     row |= {f"hyperparam_{name}": value for name, value in all_values(record).items()}
     row |= {f"perf_{name}": value for name, value in all_metrics(record).items()}
     row |= {f"energy_{name}": getattr(record.energy, name) for name in _ENERGY_FIELDS}
+    for share in window_shares(record.energy):
+        values = {"count": share.count, "s": share.seconds, "total_j": share.total_j, "share": share.share_ratio}
+        row |= {f"window_{share.name}_{name}": value for name, value in values.items()}
     row |= {f"attribution_{name}": getattr(record.attribution, name) for name in _ATTRIBUTION_FIELDS}
     for index, load in enumerate(record.background, 1):
         prefix = "bg_" if index == 1 else f"bg{index}_"

@@ -11,6 +11,7 @@ from ..statistics.grouping import Cell, group_cells
 from ..units import format_joules, format_seconds
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
 from .remarks import cell_remarks, origins
+from .window_lines import cell_windows
 
 __all__ = ["Line", "Notes", "cell_columns", "provenance", "render_table"]
 
@@ -104,6 +105,9 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     metrics = [cell.metrics() for cell in cells]
     names = dict.fromkeys(name for found in metrics for name in found)
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
+    windows = [cell_windows(cell) for cell in cells]
+    if any(windows):
+        columns.append(column("windows", windows, right=False))
     numbers = [notes.refer(cell_remarks(cell)) for cell in cells]
     if any(numbers):
         columns.append(column("notes", (f"[{text}]" if text else "" for text in numbers), optional=False, right=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, LimitError, RecordError, SensorError, TrainingError
 from ..plan.cells import profile_of
 from ..plan.limits import Limit, broken_limits
+from ..processes.command import checked_words
 from ..processes.controller import controller_has_ended
 from ..records.record import Record, Status
+from ..training.plain_command import command_workload
 from .attempt import Attempt
 from .loads import ExperimentLoads
 from .record_parts import energy_part
@@ -33,11 +35,13 @@ __all__ = ["Experiment", "Trained"]
 class Trained:
     """The result of ``train()``.
 
-    ``seconds`` is the wall time of the last attempt and ``log`` is its log; ``attempts`` counts from 1.
+    ``seconds`` is the wall time of the last attempt, ``log`` is its log and ``output_dir`` the folder that it was given
+    for its files; ``attempts`` counts from 1.
     """
 
     metrics: Mapping[str, float]
     log: Path
+    output_dir: Path
     command: tuple[str, ...]
     seconds: float
     attempts: int
@@ -180,20 +184,28 @@ class Experiment:
 
     # --- the foreground training -----------------------------------------------------------------------------------
 
-    def train(self, name: str | None, timeout_s: float | None, overrides: Mapping[str, Any]) -> Trained:
+    def train(
+        self, target: str | Sequence[object] | None, timeout_s: float | None, overrides: Mapping[str, Any]
+    ) -> Trained:
         """Run the training, and retry it if it fails and retries are left. Each failed attempt gets its own record.
+
+        Args:
+            target: a workload by name, a command as a list of words, or ``None`` for the marked training.
+            timeout_s: seconds after which it has failed; ``None`` waits as long as it takes.
+            overrides: hyperparameters instead of the cell's.
 
         Raises:
             ConfigError: nothing to train, or an unknown workload or hyperparameter.
             TrainingError: the last attempt failed too.
         """
-        workload, values = self._choose_training(name, overrides)
+        workload, values = self._choose_training(target, overrides)
         for number in itertools.count(1):
             result = self.attempt.train(workload, values, timeout_s)
             if result.status == "passed":
                 return Trained(
                     metrics=result.metrics,
                     log=result.log,
+                    output_dir=result.output_dir,
                     command=tuple(result.command),
                     seconds=result.train_s,
                     attempts=number,
@@ -203,15 +215,21 @@ class Experiment:
             self._prepare_retry(result)
         raise TrainingError(f"{workload.name}: {result.reason}")
 
-    def _choose_training(self, name: str | None, overrides: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
+    def _choose_training(
+        self, target: str | Sequence[object] | None, overrides: Mapping[str, Any]
+    ) -> tuple[Workload, dict[str, Any]]:
         cell = self.cell
-        if name is not None:
-            workload = self.run.registry.workload(name)
+        if target is not None and not isinstance(target, str):
+            if overrides:
+                raise ConfigError(f"train() of a command takes no hyperparameters, not {', '.join(overrides)}")
+            return command_workload(checked_words(target)), {}
+        if target is not None:
+            workload = self.run.registry.workload(target)
             return workload, workload.values(profile_of(None, cell.settings), **{**cell.param.values, **overrides})
         if cell.workload is None:
             raise ConfigError(
                 'train() has nothing to train: mark the test with @pytest.mark.workload("repository/model"), '
-                'or name it, train("repository/model")'
+                'name it, train("repository/model"), or give its command, train(["python", "train.py"])'
             )
         return cell.workload, cell.workload.values(cell.profile, **{**cell.hyperparameters, **overrides})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import RegistryError
-from ..plan.cells import CellParam, MarkedPlan, profile_of
+from ..plan.cells import CellParam, MarkedPlan, profile_of, workload_of
 from ..records.cell import CellIdentity, cell_id, host_class
 from .record_parts import command_identity, load_identity, training_identity
 
@@ -83,7 +83,7 @@ class ExperimentCell:
         Raises:
             RegistryError: the workload is not registered.
         """
-        return self.facts.registry.workload(self.plan.workload.name) if self.plan.workload else None
+        return workload_of(self.plan.workload, self.facts.registry) if self.plan.workload else None
 
     @cached_property
     def profile(self) -> str | None:

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, RecordError
+from .measuring_role import MeasuringRole
 
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
-    from ..host.launcher import Rank
     from ..plan.cells import CellParam, MarkedPlan
     from ..plan.finished import Finished
     from ..plan.settings import Settings
     from ..processes.leftovers import Leftover
+    from ..records.energy_values import WindowResult
     from ..records.record import HostPart, Record, SlurmPart
     from ..records.run_info import FleetHost, RunInfo, StudyPart
     from ..records.store import RunStore
@@ -37,7 +38,7 @@ _GOVERNOR_AGE_S = 10.0
 """Reading the governor of each of hundreds of CPUs takes milliseconds, which a suite of short tests must not pay."""
 
 
-class Run:
+class Run(MeasuringRole):
     """One pytest process; each part is made at its first use, so that a suite without experiments pays for none.
 
     Args:
@@ -57,7 +58,7 @@ class Run:
         arguments: tuple[str, ...] = (),
         finished: Finished | None = None,
     ) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self.root = root
         self.arguments = arguments
         self._given_folder = run_folder
@@ -67,6 +68,8 @@ class Run:
         """… and could not kill."""
         self.fleet: tuple[FleetHost, ...] = ()
         """The hosts of this session, where it has several."""
+        self.scopes: list[WindowResult] = []
+        """The windows of modules and of the session that have ended."""
         self.study: StudyPart | None = None
         """The part of a sweep that this session runs, known after the collection."""
         self._given_finished = finished
@@ -90,47 +93,11 @@ class Run:
         return load_registry(self.settings.models)
 
     @cached_property
-    def rank(self) -> Rank | None:
-        """The place of this process among the ranks of a launcher; ``None`` outside of one."""
-        from ..host.launcher import rank_from
-
-        return rank_from(os.environ)
-
-    @cached_property
     def slurm(self) -> SlurmPart | None:
         """The facts of the Slurm job that this process runs in; ``None`` outside of one."""
         from ..host.slurm_job import slurm_job
 
         return slurm_job(os.environ)
-
-    @property
-    def measures(self) -> bool:
-        """``False`` under ``--energy-disable``, and in a rank whose node another rank measures."""
-        return not self.settings.disable and (self.rank is None or self.rank.measures)
-
-    @property
-    def unmeasured_reason(self) -> str:
-        """The reason why this process measures nothing, for the stand-ins of windows and loads."""
-        return "not measured (--energy-disable)" if self.settings.disable else "measured by local rank 0 of this node"
-
-    def check_ranks(self) -> None:
-        """Check that the tests may run in the ranks of a launcher.
-
-        Raises:
-            ConfigError: ``--energy-ranks=refuse``, or an option that only the rank that measures could obey.
-        """
-        if self.rank is None:
-            return
-        if self.settings.ranks == "refuse":
-            raise ConfigError(
-                f"--energy-ranks=refuse: pytest runs as {self.rank}; start pytest without the launcher, or let the "
-                "first rank of each node measure it: --energy-ranks=node"
-            )
-        if self.settings.budget is not None:
-            raise ConfigError(
-                f"--energy-budget: pytest runs as {self.rank}, and the budget would stop only the rank that measures, "
-                "while the others wait for it; leave the option out"
-            )
 
     def open_meter(self) -> EnergyMeter:
         """Return the meter, its sensors open; the first call opens them.
@@ -185,6 +152,13 @@ class Run:
         if self._store is not None and self.owns_store:
             with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
                 self._store.write_run(dataclasses.replace(self._store.info, study=study))
+
+    def note_scope(self, result: WindowResult) -> None:
+        """Note the energy of a module or of the session, and write it into ``run.json`` where this process does."""
+        self.scopes.append(result)
+        if self._store is not None and self.owns_store:
+            with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
+                self._store.write_run(dataclasses.replace(self._store.info, scopes=tuple(self.scopes)))
 
     def _described(self, info: RunInfo) -> RunInfo:
         """Return ``info`` with the facts that are known from the start of this session."""
@@ -393,6 +367,7 @@ class Run:
         Raises:
             ParallelEnergyError: a sensor could not be closed; everything else is done.
         """
+        self.end_announcement()
         if "journal" in self.__dict__:
             self.__dict__.pop("journal").remove()
         meter, self._meter = self._meter, None

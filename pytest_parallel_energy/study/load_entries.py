@@ -13,7 +13,8 @@ from typing import Any
 from ..documents.node import Node, shown
 from ..errors import ConfigError
 from ..load.conditions import CONDITIONS, LoadConditions, check_command, first_batch, read_condition, read_count
-from ..plan.markers import LoadRequest, command_name
+from ..plan.markers import LoadRequest
+from ..processes.command import command_name
 from .context import StudyContext
 from .forms import EntryForm, LoadForm
 from .keys import SWEPT

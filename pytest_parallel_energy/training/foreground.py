@@ -66,6 +66,8 @@ class TrainingResult:
     flags: tuple[str, ...] = ()
     """Remarks for the reader: a value asked for and not applied, a metric that is not a number."""
     log: Path
+    output_dir: Path
+    """The folder that the training was given for its files."""
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables added to the inherited ones."""
@@ -161,6 +163,7 @@ def read_training(ended: EndedTraining) -> TrainingResult:
         applied=reading.applied,
         flags=(*reading.flags, *ended.flags),
         log=log,
+        output_dir=log.parent / "outputs",
         command=ended.command.argv,
         environment=dict(ended.command.env),
         cpu_s=ended.cpu_s,

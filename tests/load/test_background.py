@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shlex
@@ -192,8 +193,10 @@ def test_a_crash_loop_backs_off(tmp_path):
 
 def test_coverage_is_the_share_that_ran(tmp_path):
     """Rounds that run almost all the time cover almost all the window; the check is content."""
-    with BackgroundLoad(python("import time; time.sleep(0.2)"), name="n", folder=tmp_path, settings=AT_ONCE) as load:
-        assert load.coverage_ratio is None
+    load = BackgroundLoad(python("import time; time.sleep(0.2)"), name="n", folder=tmp_path, settings=AT_ONCE)
+    assert load.start().coverage_ratio is None
+    with contextlib.closing(contextlib.ExitStack()) as stack:
+        stack.callback(load.stop)
         load.window_opened()
         eventually(lambda: load.rounds_completed >= 3)
         load.window_closed()
@@ -205,6 +208,25 @@ def test_coverage_is_the_share_that_ran(tmp_path):
     assert spans_s[0][0] <= 0 < spans_s[0][1]  # it ran when the window opened
     assert all(end > begin and later[0] >= end for (begin, end), later in itertools.pairwise(spans_s))
     assert load.report().coverage_ratio == ratio
+
+
+def test_a_script_needs_a_list_of_words_alone():
+    """Without name, folder or window calls: the load is covered from its start, and its folder is gone afterwards."""
+    with BackgroundLoad(["python", "-c", "import time; time.sleep(0.2)"], settings=AT_ONCE) as load:
+        assert repr(load) == f"<background load 'python', running, logs in {load.log_dir}>"
+        assert load.command.argv[0] == sys.executable
+        eventually(lambda: load.rounds_completed >= 2)
+        assert load.script.is_file()
+    assert 0.5 < load.coverage_ratio <= 1
+    assert load.report().rounds_completed >= 2
+    assert not load.log_dir.exists()
+    assert "stopped (" in repr(load)
+
+
+def test_a_command_in_one_text_is_refused_with_its_words():
+    """No shell splits it; the message shows the list to write."""
+    with pytest.raises(ConfigError, match=r"write \['python', 'x.py'\]"):
+        BackgroundLoad("python x.py")
 
 
 def test_a_load_that_fails_is_not_covered(tmp_path):

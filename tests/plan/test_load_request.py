@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_parallel_energy.plan.markers import LoadRequest, command_name
+from pytest_parallel_energy.plan.markers import LoadRequest
+from pytest_parallel_energy.processes.command import command_name
 from pytest_parallel_energy.records.cell import cell_id
 from pytest_parallel_energy.run.record_parts import command_identity, load_identity
 from pytest_parallel_energy.study.experiment_file import read_study

@@ -6,7 +6,8 @@ import pytest
 
 from pytest_parallel_energy.energy.window import Window
 from pytest_parallel_energy.errors import ParallelEnergyError
-from pytest_parallel_energy.plugin.fixture_values import CallWindow, NotMeasured, UnmeasuredWindow
+from pytest_parallel_energy.plugin.fixture_values import NotMeasured
+from pytest_parallel_energy.plugin.meter_values import CallWindow, ScopeWindow, UnmeasuredWindow
 
 NUMBERS = ("total_j", "u95_j", "cpu_j", "gpu_j", "dram_j", "seconds", "mean_w", "peak_w", "above_idle_j", "quality")
 
@@ -98,7 +99,69 @@ def test_the_stand_in_when_disabled():
         assert getattr(disabled, name) < 0 <= getattr(disabled, name)
     with disabled.window("part") as part:
         assert isinstance(part.total_j, NotMeasured)
+    assert isinstance(disabled.begin("part").total_j, NotMeasured)
+    assert isinstance(disabled.end("part").total_j, NotMeasured)
+    assert list(disabled.windows("epoch", "ab")) == ["a", "b"]
+    assert repr(disabled) == "<energy window: not measured>"
     with pytest.raises(AttributeError, match="'joules'"):
         disabled.joules  # noqa: B018
     with pytest.raises(TypeError):
         disabled.total_j + 1
+
+
+def test_begin_and_end_measure_a_part(world):
+    """The last window of the name is closed; without one the message says which are open."""
+    experiment = world.experiment()
+    experiment.begin()
+    meter = CallWindow(experiment)
+    with pytest.raises(RuntimeError, match="set-up is not measured"):
+        meter.begin("early")
+    experiment.open_window()
+    outer = meter.begin("outer")
+    meter.begin("inner")
+    world.clock.advance(1.0)
+    with pytest.raises(ParallelEnergyError, match=r"no window 'iner' .*'outer', 'inner'"):
+        meter.end("iner")
+    assert meter.end("outer").total_j == pytest.approx(100.0)
+    world.clock.advance(1.0)
+    assert meter.end().total_j == pytest.approx(200.0)
+    with pytest.raises(ParallelEnergyError, match="begin"):
+        meter.end()
+    assert repr(outer).startswith("<energy window 'outer': 100 ± ")
+    experiment.close_window()
+    with pytest.raises(RuntimeError):
+        meter.begin("late")
+
+
+def test_each_round_of_a_loop_has_a_window(world):
+    """Also the round that is left early; the rounds are parts of the test's window."""
+    experiment = world.experiment()
+    experiment.begin()
+    meter = CallWindow(experiment)
+    experiment.open_window()
+    for item in meter.windows("epoch", "abc"):
+        world.clock.advance(1.0)
+        if item == "b":
+            break
+    assert world.meter.open_windows == [experiment.window]
+    experiment.close_window()
+    assert [(part.name, part.total_j) for part in meter.inner] == [
+        ("epoch 1", pytest.approx(100.0)),
+        ("epoch 2", pytest.approx(100.0)),
+    ]
+
+
+def test_the_window_of_a_scope_leaves_those_of_tests_alone(world):
+    """A module's window stays open over tests, whose windows are not its parts and start at 0."""
+    scope = ScopeWindow(world.meter, "module a").open()
+    with scope.window("pretraining"):
+        world.clock.advance(1.0)
+    experiment = world.experiment()
+    experiment.begin()
+    experiment.open_window()
+    world.clock.advance(1.0)
+    experiment.close_window()
+    assert experiment.window.result.start_s == 0.0
+    scope.close()
+    assert scope.total_j == pytest.approx(200.0, rel=1e-3)  # besides the wait for the counter
+    assert [part.name for part in scope.inner] == ["pretraining"]

@@ -1,0 +1,102 @@
+"""Whether this process measures: not as a further rank of a launcher, and not below a pytest that measures."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..host.launcher import Rank
+    from ..plan.settings import Settings
+
+__all__ = ["MeasuringRole"]
+
+
+class MeasuringRole:
+    """The part that this process has among those that run the same tests or train for them.
+
+    Args:
+        settings: the user's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._restore_environment: Callable[[], None] = _do_nothing
+
+    @cached_property
+    def rank(self) -> Rank | None:
+        """The place of this process among the ranks of a launcher; ``None`` outside of one."""
+        from ..host.launcher import rank_from
+
+        return rank_from(os.environ)
+
+    @cached_property
+    def measuring_parent(self) -> int | None:
+        """The process id of the pytest that started this one and measures it; ``None`` without one."""
+        from ..host.measuring_parent import measuring_parent
+
+        return measuring_parent(os.environ)
+
+    @property
+    def measures(self) -> bool:
+        """``False`` under ``--energy-disable``, below a pytest that measures, and where another rank measures."""
+        if self.settings.disable or self.measuring_parent is not None:
+            return False
+        return self.rank is None or self.rank.measures
+
+    @property
+    def unmeasured_reason(self) -> str:
+        """The reason why this process measures nothing, for the stand-ins of windows and loads."""
+        if self.settings.disable:
+            return "not measured (--energy-disable)"
+        if self.measuring_parent is not None:
+            return f"measured by the pytest that started this one (process {self.measuring_parent})"
+        return "measured by local rank 0 of this node"
+
+    def announce_measuring(self) -> None:
+        """Tell the processes that this one starts that it measures them, until the run is closed."""
+        from ..host.measuring_parent import MEASURED_BY
+
+        # a session inside another one's process (pytester does that) puts its variable back
+        self._restore_environment = functools.partial(_set_variable, MEASURED_BY, os.environ.get(MEASURED_BY))
+        _set_variable(MEASURED_BY, str(os.getpid()))
+
+    def check_ranks(self) -> None:
+        """Check that the tests may run in the ranks of a launcher.
+
+        Raises:
+            ConfigError: ``--energy-ranks=refuse``, or an option that only the rank that measures could obey.
+        """
+        if self.rank is None:
+            return
+        if self.settings.ranks == "refuse":
+            raise ConfigError(
+                f"--energy-ranks=refuse: pytest runs as {self.rank}; start pytest without the launcher, or let the "
+                "first rank of each node measure it: --energy-ranks=node"
+            )
+        if self.settings.budget is not None:
+            raise ConfigError(
+                f"--energy-budget: pytest runs as {self.rank}, and the budget would stop only the rank that measures, "
+                "while the others wait for it; leave the option out"
+            )
+
+    def end_announcement(self) -> None:
+        """Leave the environment as it was before the announcement."""
+        self._restore_environment()
+        self._restore_environment = _do_nothing
+
+
+def _do_nothing() -> None:
+    """Restore nothing: the environment was not changed."""
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
