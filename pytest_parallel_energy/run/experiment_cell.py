@@ -165,14 +165,19 @@ class ExperimentCell:
 
     @cached_property
     def _marked_loads(self) -> list[dict[str, Any]]:
-        return [self._load_identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
+        return [self.load_identity(mark) for mark in self.plan.loads for _ in range(mark.n)]
 
-    def _load_identity(self, mark: LoadRequest) -> dict[str, Any]:
+    def load_identity(self, mark: LoadRequest) -> dict[str, Any]:
+        """Return the part of a load in the identity of the cell.
+
+        Raises:
+            ConfigError: an unknown workload, profile or hyperparameter.
+        """
         if mark.command:
             return command_identity(mark.command, mark.conditions)
         workload = registered_load(self.facts.registry, mark.name)
-        values = workload.values(profile_of(mark.profile, self.settings), **mark.hyperparameters)
-        return load_identity(mark.name, values, mark.conditions)
+        profile = profile_of(mark.profile, self.settings)
+        return load_identity(workload, workload.values(profile, **mark.hyperparameters), profile, mark.conditions)
 
 
 def registered_load(registry: Registry, name: str) -> Workload:

@@ -57,7 +57,7 @@ class ExperimentLoads:
     def started_identities(self) -> list[dict[str, Any]]:
         """Return the identities of the loads that the test itself has started so far, after the marked loads."""
         marked = sum(mark.n for mark in self._cell.plan.loads)
-        return [started.identity() for started in self.started[marked:]]
+        return [dict(started.identity) for started in self.started[marked:]]
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -85,17 +85,17 @@ class ExperimentLoads:
             ConfigError: an unknown workload, hyperparameter or condition.
             LoadError: the load did not become ready; the message holds the tail of its log.
         """
-        number, settings = len(self.started) + 1, self._cell.settings
+        number = len(self.started) + 1
         folder = folder / ("background" if number == 1 else f"background-{number}")
         if mark.command:
-            started = _command_load(mark, folder=folder, settings=settings)
+            started = _command_load(mark, self._cell, folder=folder)
         else:
             workload = registered_load(self._run.registry, mark.name)
             others = [started.workload for started in self.started] + [self._cell.workload]
             if any(other is not None and other.path == workload.path for other in others):
                 workload = workload.isolated()  # two trainings must not write into one checkout
             threads = self._run.load_threads(sum(load.n for load in self._cell.plan.loads))
-            started = _registered_load(workload, mark, folder=folder, threads=threads, settings=settings)
+            started = _registered_load(workload, mark, self._cell, folder=folder, threads=threads)
         self.started.append(started)  # before the start, so that stop() stops it also if the start fails
         started.load.start()
         if self._window_is_open:
@@ -185,7 +185,7 @@ class ExperimentLoads:
 
 
 def _registered_load(
-    workload: Workload, mark: LoadRequest, *, folder: Path, threads: int, settings: Settings
+    workload: Workload, mark: LoadRequest, cell: ExperimentCell, *, folder: Path, threads: int
 ) -> StartedLoad:
     """Return a load that trains a workload, not started yet; its output folder is made.
 
@@ -194,7 +194,7 @@ def _registered_load(
     """
     from ..load.background import BackgroundLoad
 
-    profile, conditions = profile_of(mark.profile, settings), mark.conditions
+    profile, conditions = profile_of(mark.profile, cell.settings), mark.conditions
     values = workload.values(profile, **mark.hyperparameters)
     workload.prepare(folder / "outputs", values, profile=profile)
     batch = _auto_batch(workload, values, conditions)
@@ -204,12 +204,18 @@ def _registered_load(
         raise ConfigError(
             f'{workload.name} is not given its batch_size as an argument: batch_size="auto" cannot fit it'
         )
-    rules = _load_settings(conditions, settings, batch)
+    rules = _load_settings(conditions, cell.settings, batch)
     load = BackgroundLoad(command, name=workload.name, folder=folder, settings=rules)
-    return StartedLoad(load=load, workload=workload, hyperparameters=values, conditions=conditions)
+    return StartedLoad(
+        load=load,
+        identity=cell.load_identity(mark),
+        workload=workload,
+        hyperparameters=values,
+        conditions=conditions,
+    )
 
 
-def _command_load(mark: LoadRequest, *, folder: Path, settings: Settings) -> StartedLoad:
+def _command_load(mark: LoadRequest, cell: ExperimentCell, *, folder: Path) -> StartedLoad:
     """Return a load that runs a plain command, not started yet.
 
     Raises:
@@ -217,10 +223,10 @@ def _command_load(mark: LoadRequest, *, folder: Path, settings: Settings) -> Sta
     """
     from ..load.background import BackgroundLoad
 
-    rules = _load_settings(mark.conditions, settings, None)
+    rules = _load_settings(mark.conditions, cell.settings, None)
     command = Command(argv=mark.command, cwd=mark.cwd)
     load = BackgroundLoad(command, name=mark.name, folder=folder, settings=rules)
-    return StartedLoad(load=load, conditions=mark.conditions)
+    return StartedLoad(load=load, identity=cell.load_identity(mark), conditions=mark.conditions)
 
 
 def _auto_batch(workload: Workload, values: Mapping[str, Any], conditions: LoadConditions) -> AutoBatch | None:

@@ -42,22 +42,27 @@ class StartedLoad:
     """A background load of an experiment, and what it was started from; ``workload`` is ``None`` for a command."""
 
     load: BackgroundLoad
+    identity: Mapping[str, Any]
+    """The part of this load in the identity of a cell."""
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     conditions: LoadConditions
     solo_mean_w: float | None = None
     """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
 
-    def identity(self) -> dict[str, Any]:
-        """Return the part of this load in the identity of a cell."""
-        if self.workload is None:
-            return command_identity(self.load.command.argv, self.conditions)
-        return load_identity(self.workload.name, self.hyperparameters, self.conditions)
 
+def load_identity(
+    workload: Workload, values: Mapping[str, Any], profile: str | None, conditions: LoadConditions
+) -> dict[str, Any]:
+    """Return the part of a registered load in the identity of a cell: its values, command line and conditions.
 
-def load_identity(name: str, values: Mapping[str, Any], conditions: LoadConditions) -> dict[str, Any]:
-    """Return the part of a registered load in the identity of a cell."""
-    return {"name": name, "hyperparameters": dict(values)} | conditions_identity(conditions)
+    The share of the threads that it gets follows from the thread budget and the number of loads, which are in the
+    identity already.
+    """
+    command = training_identity(workload, values, profile=profile, threads=1)
+    return {"name": workload.name, "hyperparameters": dict(values), "command": command} | conditions_identity(
+        conditions
+    )
 
 
 def command_identity(argv: Sequence[str], conditions: LoadConditions) -> dict[str, Any]:

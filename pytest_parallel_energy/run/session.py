@@ -74,7 +74,7 @@ class Run(MeasuringRole):
         """The part of a sweep that this session runs, known after the collection."""
         self._given_finished = finished
         self._codes: dict[Path, str | None] = {}
-        self._trained_codes: dict[tuple[Path, str], TrainedCode] = {}
+        self._trained_codes: dict[tuple[Path, str, tuple[Path, ...]], TrainedCode] = {}
         self._meter: EnergyMeter | None = None
         self._store: RunStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -252,9 +252,11 @@ class Run(MeasuringRole):
         """Return the code of a workload as this session first saw it."""
         from .trained_code import read_trained_code
 
-        key = (workload.path, workload.script)
+        key = (workload.path, workload.script, workload.modules)
         if key not in self._trained_codes:
-            self._trained_codes[key] = read_trained_code(workload.path, workload.path / workload.script)
+            self._trained_codes[key] = read_trained_code(
+                workload.path, workload.path / workload.script, workload.modules
+            )
         return self._trained_codes[key]
 
     @property

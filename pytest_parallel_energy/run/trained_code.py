@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class TrainedCode:
     """Whether tracked files of the folder differ from the commit."""
 
 
-def read_trained_code(folder: Path, script: Path) -> TrainedCode:
+def read_trained_code(folder: Path, script: Path, modules: Sequence[Path] = ()) -> TrainedCode:
     """Return the code below a folder: files that git tracks, and Python files.
 
     Tests, notebooks, documentation and pictures do not count. At most 2000 files are read; of a larger folder the
@@ -44,10 +44,12 @@ def read_trained_code(folder: Path, script: Path) -> TrainedCode:
     Args:
         folder: of the training; without git its Python files count.
         script: of the training; it counts wherever it lies.
+        modules: further files and folders that the training imports.
     """
     commit, status = git_commit(folder), _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
     dirty = None if status is None or commit is None else bool(status.strip())
-    files = sorted({script, *filter(_is_code, _tracked(folder) or _python_files(folder))})
+    found = [file for place in (folder, *modules) for file in _files_in(place) if place.is_file() or _is_code(file)]
+    files = sorted({script, *found})
     digest = hashlib.sha256()
     if len(files) > _MOST_FILES:
         digest.update(f"{commit} {dirty}".encode())
@@ -55,6 +57,10 @@ def read_trained_code(folder: Path, script: Path) -> TrainedCode:
         digest.update(f"\0{os.path.relpath(file, folder)}\0".encode("utf-8", "surrogateescape"))
         digest.update(_content(file))
     return TrainedCode(digest=digest.hexdigest()[:12] if files else None, commit=commit, dirty=dirty)
+
+
+def _files_in(place: Path) -> Iterable[Path]:
+    return [place] if place.is_file() else _tracked(place) or _python_files(place)
 
 
 def _is_code(file: Path) -> bool:

@@ -147,6 +147,17 @@ def read_path(node: Node, base: Path) -> Path:
         node.fail(f"{shown(node.value)} is not a path that can be used: {problem}")
 
 
+def read_modules(node: Node, base: Path) -> tuple[Path, ...]:
+    """Return the paths of code outside the checkout that its trainings import: files or folders that exist."""
+    found = []
+    for item in node.one_or_more():
+        path = read_path(item, base)
+        if not path.exists():
+            item.fail(f"there is no file or folder {path}", "relative paths start at the folder of this file")
+        found.append(path)
+    return tuple(found)
+
+
 def read_environment(node: Node) -> dict[str, str]:
     """Return the environment variables of an entry; their values are texts."""
     members = node.entries()

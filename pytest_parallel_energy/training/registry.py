@@ -15,6 +15,7 @@ from .entry_values import (
     read_environment,
     read_launcher,
     read_metric_file,
+    read_modules,
     read_output,
     read_path,
     read_python,
@@ -29,7 +30,7 @@ from .workload import Output, Profile, Workload
 __all__ = ["Registry", "load_registry"]
 
 _ENTRY_KEYS = (
-    *("path", "train_script", "command", "cwd", "config", "python", "models", "model_flag", "required_args"),
+    *("path", "modules", "train_script", "command", "cwd", "config", "python", "models", "model_flag", "required_args"),
     *("env", "output", "after", "launcher", "ranks"),
     *("supported_hyperparams", "model_overrides", "profiles", "performance_metrics", "required_metrics", "sample_log"),
 )
@@ -200,6 +201,7 @@ class _Common:
             repository=repository,
             model=model,
             path=read_path(fields["path"], self.base),
+            modules=read_modules(fields["modules"], self.base) if "modules" in fields else (),
             script=fields["train_script"].text() if "train_script" in fields else "",
             words=self.words,
             folder=fields["cwd"].text() if "cwd" in fields else "",

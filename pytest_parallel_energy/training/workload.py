@@ -81,6 +81,8 @@ class Workload:
     model: str
     path: Path
     """The folder of the checkout; absolute."""
+    modules: tuple[Path, ...] = ()
+    """Files and folders outside of it that its trainings import; absolute."""
     script: str = ""
     """Relative to ``path``; empty where ``words`` say what runs."""
     words: tuple[str, ...] = ()

@@ -15,35 +15,35 @@ from pytest_parallel_energy.study.experiment_file import read_study
 from pytest_parallel_energy.training.registry import load_registry
 
 REGISTRY = Path(__file__).parents[1] / "training" / "data" / "registry.json"
-VALUES = {"epochs": 20, "learning_rate": 0.5, "tag": "plain", "shuffle": False, "seed": 7}
-"""Those of tiny/logistic in tests/training, when the hashes below were stored."""
+REGISTERED = load_registry([REGISTRY])
+
+
+def identity(load):
+    if load.command:
+        return command_identity(load.command, load.conditions)
+    workload = REGISTERED.workload(load.name)
+    return load_identity(workload, workload.values(None, **load.hyperparameters), None, load.conditions)
 
 
 def cell(loads):
-    identities = [
-        command_identity(load.command, load.conditions)
-        if load.command
-        else load_identity(load.name, VALUES, load.conditions)
-        for load in loads
-        for _ in range(load.n)
-    ]
+    identities = [identity(load) for load in loads for _ in range(load.n)]
     return cell_id("toy/net", {"epochs": 2, "lr": 0.1}, identities, "a host")
 
 
 @pytest.mark.parametrize(
     ("load", "keywords", "stored"),
     [
-        ("tiny/logistic", {}, "30cf487595f4"),
+        ("tiny/logistic", {}, "f9ca681d6fcc"),
         (
             "tiny/logistic",
             {"n": 2, "intensity": 0.5, "ready": "started", "ready_timeout": "20 s", "grace": 3},
-            "3d43a239aa3e",
+            "30866c2c3eaa",
         ),
-        ("tiny/logistic", {"batch_size": "auto", "gpu_memory_fraction": 0.25, "devices": [0, 1]}, "af35d508dee3"),
+        ("tiny/logistic", {"batch_size": "auto", "gpu_memory_fraction": 0.25, "devices": [0, 1]}, "bf7b3209ab9c"),
         (
             "tiny/logistic",
             {"target_gpu_utilisation": 60, "ready": "pattern:epoch 1", "devices": "GPU-12ab"},
-            "4900c78872a4",
+            "dae142df69eb",
         ),
         (["./busy.sh", "a b"], {"devices": [], "ready": 5}, "e75543de9f4f"),
         (["python", "work/busy.py"], {"grace": "1 min", "ready": "port:8080", "intensity": 1}, "6405082fc186"),
@@ -76,7 +76,7 @@ def test_the_identity_of_the_loads_of_a_file_is_stored(tmp_path):
     file = tmp_path / "study.toml"
     file.write_text(FILE)
     (entry,) = read_study(file, load_registry([REGISTRY])).entries
-    assert cell(entry.loads) == "d7c575164995"
+    assert cell(entry.loads) == "a67495516e6e"
 
 
 def test_the_identity_of_no_load_is_stored():

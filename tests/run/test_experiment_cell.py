@@ -32,8 +32,8 @@ COMMAND = LoadRequest.of(["python", "busy.py"], {})
             MarkedPlan(workload=WorkloadMark(name="toy/net", fixed={"epochs": 4})),
             CellParam(values={"learning_rate": 0.25}),
         ),
-        ("21a5d20d649c", None, MarkedPlan(workload=NET, loads=(LOAD,)), CellParam()),
-        ("4abb275bfcbf", None, MarkedPlan(loads=(COMMAND, LOAD)), CellParam()),
+        ("143d4cdc8888", None, MarkedPlan(workload=NET, loads=(LOAD,)), CellParam()),
+        ("4bc79cb6e98a", None, MarkedPlan(loads=(COMMAND, LOAD)), CellParam()),
     ],
     ids=["plain", "parametrized", "workload", "profile", "mutated", "load", "command"],
 )
@@ -71,8 +71,7 @@ def test_repetitions_and_loads(world):
     """A repetition has the identity of its cell; a load started by the test changes it like a marked one."""
     cell = world.cell("toy/net")
     assert world.cell("toy/net", repetition=4, warmup=True).id == cell.id
-    started = {"name": "toy/net", "hyperparameters": {"learning_rate": 0.1, "epochs": 1}}
-    assert cell.id_with([started]) == world.cell("toy/net", [LOAD]).id != cell.id
+    assert cell.id_with([cell.load_identity(LOAD)]) == world.cell("toy/net", [LOAD]).id != cell.id
     assert world.cell("toy/net", [LOAD]).work_and_values == cell.work_and_values
 
 
@@ -113,6 +112,25 @@ def test_another_command_line_is_another_cell(world, change):
     models["models"]["toy"].update(change)
     registry.write_text(json.dumps(models))
     assert world.cell("toy/net", run=world.new_run(), settings=settings).id != before
+
+
+@pytest.mark.parametrize("change", [{"required_args": {"net": ["--n_layer=4"]}}, {"env": {"MODE": "fast"}}], ids=str)
+def test_another_command_line_of_a_load_is_another_cell(world, change):
+    """A load that runs other arguments is another load, of the same foreground, as planned and as started."""
+    before = world.cell("toy/net", [LOAD]).identity()
+    registry = world.folder / "models.json"
+    models = json.loads(registry.read_text())
+    models["models"]["beside"] = {**models["models"]["toy"], **change}
+    models["models"]["toy"]["required_args"] = {}
+    registry.write_text(json.dumps(models))
+    other = LoadRequest.of("beside/net", {"epochs": 1})
+    run = world.new_run()
+    assert run.registry.workload("beside/net").values() == run.registry.workload("toy/net").values()
+    cell = world.cell("toy/net", run=run)
+    identities = [cell.load_identity(load) for load in (LOAD, other)]
+    assert {**identities[0], "name": ""} != {**identities[1], "name": ""}
+    assert cell.identity([identities[0]]).loads == before.loads
+    assert cell.identity([identities[1]]).foreground == before.foreground
 
 
 def test_the_place_of_a_checkout_is_no_part_of_the_cell(tmp_path, world):
@@ -162,6 +180,26 @@ def test_a_changed_module_is_other_code(world):
     assert world.cell("toy/net", run=world.new_run()).code == before
     (world.folder / "model.py").write_text("LAYERS = 4\n")
     assert world.cell("toy/net", run=world.new_run()).code != before
+
+
+def test_a_changed_module_outside_of_the_checkout_is_other_code(world, tmp_path):
+    """Folders and files that the registry names as modules count, wherever they lie; a missing one is refused."""
+    shared, extra = tmp_path / "shared", tmp_path / "extra.cfg"
+    shared.mkdir()
+    registry = world.folder / "models.json"
+    models = json.loads(registry.read_text())
+    models["models"]["toy"]["modules"] = [str(shared), str(extra)]
+    registry.write_text(json.dumps(models))
+    with pytest.raises(RegistryError, match=r"modules\[1\].*there is no file or folder .*extra\.cfg"):
+        world.new_run()
+    codes = []
+    for text in ("1", "2"):
+        for file in (shared / "loop.py", extra):
+            file.write_text(text)
+            codes.append(world.cell("toy/net", run=world.new_run()).code if extra.exists() else None)
+    assert len(set(codes)) == 4
+    (shared / "test_loop.py").write_text("changed")
+    assert world.cell("toy/net", run=world.new_run()).code == codes[-1]
 
 
 def test_the_trained_checkout_is_in_the_record(world):
