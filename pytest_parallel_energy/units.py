@@ -20,6 +20,7 @@ __all__ = [
     "J_PER_UJ",
     "NS_PER_S",
     "W_PER_MW",
+    "count_of",
     "format_joules",
     "format_seconds",
     "format_watts",
@@ -95,6 +96,15 @@ def _quantity() -> re.Pattern[str]:
     import re
 
     return re.compile(r"\s*(?P<number>[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(?P<unit>[A-Za-zµ]*)\s*")
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a count with its noun in the singular or the plural.
+
+    >>> count_of(1, "attempt"), count_of(0, "attempt")
+    ('1 attempt', '0 attempts')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def format_joules(joules: float | None) -> str:

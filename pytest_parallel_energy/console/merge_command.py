@@ -15,6 +15,7 @@ from ..records.run_info import RunInfo, read_run_info
 from ..statistics.host_overview import host_overview
 from ..statistics.node_totals import node_totals
 from ..statistics.study_check import study_problems
+from ..units import count_of
 from .result_arguments import say
 
 __all__ = ["configure", "run"]
@@ -52,8 +53,9 @@ def run(options: argparse.Namespace) -> int:
     for sentence in (*map(str, merged.problems), *merged.conflicts, *missing, *totals, *_hosts(merged, runs)):
         say(sentence)
     say(
-        f"{len(merged.records)} records of {len(merged.sources)} files in {target}; {merged.duplicates} duplicates "
-        f"left out, {len(merged.conflicts)} conflicts, {len(merged.problems)} damaged lines"
+        f"{count_of(len(merged.records), 'record')} of {count_of(len(merged.sources), 'file')} in {target}; "
+        f"{count_of(merged.duplicates, 'duplicate')} left out, {count_of(len(merged.conflicts), 'conflict')}, "
+        f"{count_of(len(merged.problems), 'damaged line')}"
     )
     return 0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..plan.cells import PUBLISHED
 from ..run.session import refusals_in_words, sensors_in_words
+from ..units import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["header_lines", "leftover_lines", "rank_words"]
 
 
-def header_lines(session: Run) -> list[str]:
-    """Return the lines of the header of a session that measures; opens the sensors."""
-    lines = [*leftover_lines(session.swept, session.unswept), *_sensor_lines(session)]
+def header_lines(session: Run, *, quiet: bool = False) -> list[str]:
+    """Return the lines of the header of a session that measures; opens the sensors.
+
+    Args:
+        session: the session.
+        quiet: one line, besides warnings.
+    """
+    lines = leftover_lines(session.swept, session.unswept)
+    if quiet:
+        return [f"energy: {line}" for line in (*lines, _short_line(session))]
+    lines += _sensor_lines(session)
     if session.rank is not None:
         lines.append(f"{rank_words(session.rank)}; this rank measures the node for all of its ranks")
     profile = session.settings.profile
@@ -28,9 +37,22 @@ def header_lines(session: Run) -> list[str]:
             f"hyperparameters of the profile {profile!r}, not the published ones "
             f"(--energy-profile={PUBLISHED} trains with those)"
         )
-    lines.append(f"{session.threads} CPU thread(s) for the training, with and without a background load")
+    threads = count_of(session.threads, "CPU thread")
+    lines.append(f"{threads} for the training, with and without a background load")
     lines.append(f"results in {session.run_folder}")
     return [f"energy: {line}" for line in lines]
+
+
+def _short_line(session: Run) -> str:
+    """Return the sensors, what differs from an ordinary session, and the results folder in one line."""
+    meter = session.open_meter()
+    parts = [", ".join(dict.fromkeys(f"{s.description.source} ({s.description.quality})" for s in meter.sensors))]
+    parts = [parts[0] or "no sensor works on this machine (see pytest --energy-doctor)"]
+    if session.rank is not None:
+        parts.append(rank_words(session.rank))
+    if session.settings.profile and session.settings.profile != PUBLISHED:
+        parts.append(f"profile {session.settings.profile!r}")
+    return "; ".join([*parts, count_of(session.threads, "CPU thread"), f"results in {session.run_folder}"])
 
 
 def rank_words(rank: Rank) -> str:

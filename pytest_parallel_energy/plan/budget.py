@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..records.record import Record
-from ..units import format_joules
+from ..units import count_of, format_joules
 
 __all__ = ["EnergyBudget"]
 
@@ -43,5 +43,5 @@ class EnergyBudget:
         >>> budget = EnergyBudget(7.2e6); budget.words()
         'the energy budget of 7.20 MJ: 0 J used'
         """
-        unknown = f", and {self.unknown} attempt(s) whose energy is not known" if self.unknown else ""
+        unknown = f", and {count_of(self.unknown, 'attempt')} whose energy is not known" if self.unknown else ""
         return f"the energy budget of {format_joules(self.limit_j)}: {format_joules(self.spent_j)} used{unknown}"

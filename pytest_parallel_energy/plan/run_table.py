@@ -12,7 +12,7 @@ from ..reports.layout import Column, fit_columns, shorten, wrap
 from ..statistics.power import detectable_change, pooled_sd, upper_sd
 from ..statistics.quantities import Threshold
 from ..statistics.stats import have_scipy
-from ..units import JOULES_PER_KWH, format_joules, format_seconds
+from ..units import JOULES_PER_KWH, count_of, format_joules, format_seconds
 from .expectation import Expectation, Past, PlannedCell
 
 __all__ = ["PlanConditions", "run_table"]
@@ -109,7 +109,7 @@ def _sums(expected: Sequence[tuple[PlannedCell, Expectation]], conditions: PlanC
     runs = sum(cell.runs for cell, _ in expected)
     timed = sum(cell.runs for cell, each in expected if each.seconds is not None)
     metered = [(cell.runs, each.joules) for cell, each in expected if each.joules is not None]
-    yield f"{len(expected)} cells, {runs} runs"
+    yield f"{count_of(len(expected), 'cell')}, {count_of(runs, 'run')}"
     if not timed:
         yield from wrap(
             "nothing is known of them: no earlier run in the results folder trained these workloads", conditions.width

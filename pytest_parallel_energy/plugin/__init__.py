@@ -236,7 +236,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     is_worker = hasattr(config, "workerinput")
     if not (is_worker or config.pluginmanager.hasplugin("parallel_energy_reporting")):
         _register_reporting(config, items)
-    config.pluginmanager.register(Running(items), "parallel_energy_running")
+    config.pluginmanager.register(Running(items, len(experiments)), "parallel_energy_running")
     if items.session.measures and not is_worker:
         from .live_progress import LiveProgress
 

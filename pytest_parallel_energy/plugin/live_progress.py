@@ -51,18 +51,20 @@ class LiveProgress:
 
     Args:
         collection: gives the session, its store and its settings.
-        names: ids of the experiments to run; ``None`` where workers of xdist know them.
+        experiments: ids of the experiments to run, or their number where workers of xdist know the ids.
         fd: a descriptor of the terminal, free of pytest's capture; closed at the end.
         pace: seconds between outputs.
     """
 
-    def __init__(self, collection: Items, names: Collection[str] | None, fd: int, pace: Pace | None = None) -> None:
+    def __init__(
+        self, collection: Items, experiments: Collection[str] | int, fd: int, pace: Pace | None = None
+    ) -> None:
         self._collection = collection
-        self._names = names
+        self._names = None if isinstance(experiments, int) else experiments
         self._fd = fd
         self._pace = pace or Pace()
         self._mode = self._choose_mode()
-        self._progress = Progress.begin(None if names is None else len(names))
+        self._progress = Progress.begin(experiments if isinstance(experiments, int) else len(experiments))
         self._item: pytest.Item | None = None
         self._last = (0.0, 0.0)
         self._reported_troubles: set[tuple[str, str]] = set()
@@ -178,11 +180,11 @@ class LiveProgress:
         except ParallelEnergyError:
             return LiveFigures()  # it is being opened or closed at this moment
         if shown.total_j is None or not shown.window_s:
-            return LiveFigures(joules=shown.total_j)
+            return LiveFigures(joules=shown.total_j, quality=shown.quality)
         seconds, joules = shown.window_s - self._last[0], shown.total_j - self._last[1]
         watts = joules / seconds if seconds > 0 else None
         self._last = (shown.window_s, shown.total_j)
-        return LiveFigures(watts=watts, joules=shown.total_j)
+        return LiveFigures(watts=watts, joules=shown.total_j, quality=shown.quality)
 
     def _draw(self, text: str) -> None:
         columns = 0

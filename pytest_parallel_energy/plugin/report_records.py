@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,9 +11,35 @@ if TYPE_CHECKING:
 
     from ..records.record import Record
 
-__all__ = ["attach_records", "detach_records", "records_of"]
+__all__ = ["SessionFacts", "attach_facts", "attach_records", "detach_facts", "detach_records", "records_of"]
 
 _PROPERTY = "energy.record"
+_FACTS_PROPERTY = "energy.session"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """Facts that only a worker of pytest-xdist knows, for its controller, which collects nothing."""
+
+    header: tuple[str, ...]
+    """The lines that a session without xdist prints before its experiments."""
+    experiments: int
+    """Their number in the whole session."""
+
+
+def attach_facts(report: pytest.TestReport, facts: SessionFacts) -> None:
+    """Add the facts of the session to the report of the first set-up, which arrives before hours of training."""
+    report.user_properties.append((_FACTS_PROPERTY, [list(facts.header), facts.experiments]))
+
+
+def detach_facts(report: pytest.TestReport) -> SessionFacts | None:
+    """Take the facts of the session off a report and return them; ``None`` where there are none."""
+    for pair in report.user_properties:
+        if pair[0] == _FACTS_PROPERTY:
+            report.user_properties.remove(pair)
+            carried: Any = pair[1]
+            return SessionFacts(header=tuple(carried[0]), experiments=carried[1])
+    return None
 
 
 def attach_records(report: pytest.TestReport, records: Iterable[Record], *, as_text: bool) -> None:

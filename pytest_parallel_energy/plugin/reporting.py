@@ -16,7 +16,7 @@ import pytest
 
 from ..errors import ParallelEnergyError, RecordError, printable
 from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RUN_INPUT, STUDY_OUTPUT
-from .report_records import detach_records
+from .report_records import SessionFacts, detach_facts, detach_records
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -126,6 +126,8 @@ class Reporting:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the records that a report carries to the disk; JUnit gets their figures instead."""
+        if facts := detach_facts(report):
+            self._show_facts(facts, report.nodeid)
         records = detach_records(report)
         if not records:
             return
@@ -133,16 +135,23 @@ class Reporting:
 
         for record in records:
             self.keep(record)
-        self._begin_progress()
         report.user_properties.extend(junit_properties(records[-1]))
 
-    def _begin_progress(self) -> None:
-        """Show the progress under xdist, once it is known that the run measures."""
+    def _show_facts(self, facts: SessionFacts, nodeid: str) -> None:
+        """Print the header and begin the progress under xdist: once, although each worker sends the facts."""
         manager = self._collection.config.pluginmanager
-        if manager.hasplugin("dsession") and not manager.hasplugin("parallel_energy_progress"):
-            from .live_progress import LiveProgress
+        if manager.hasplugin("parallel_energy_progress"):
+            return
+        from .live_progress import LiveProgress
 
-            manager.register(LiveProgress(self._collection, None, os.dup(1)), "parallel_energy_progress")
+        terminal = manager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            for line in facts.header:
+                terminal.write_line(line)
+        live = LiveProgress(self._collection, facts.experiments, os.dup(1))
+        live.pytest_runtest_logstart(nodeid=nodeid)
+        manager.register(live, "parallel_energy_progress")
 
     def keep(self, record: Record) -> None:
         """Put a record on the disk and announce it; what goes wrong is reported at the end."""
@@ -281,7 +290,8 @@ class Reporting:
         if not collection.session.has_store:
             return []
 
-        return [*header_lines(collection.session), *self._gate_warnings(items)]
+        quiet = config.get_verbosity() < 0
+        return [*header_lines(collection.session, quiet=quiet), *self._gate_warnings(items)]
 
     def _gate_warnings(self, items: Sequence[pytest.Item]) -> Iterator[str]:
         """Yield what the gate cannot show with the repeats that will run."""
@@ -311,7 +321,6 @@ class Reporting:
         width = terminalreporter.config.get_terminal_writer().fullwidth
         for line in render_table(self.records, width=width):
             terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
-        self._print_loads(terminalreporter)
         for sentence in scope_sentences(self._collection.session.scopes):
             terminalreporter.write_line(printable(sentence))
         for problem in self.problems:
@@ -319,16 +328,6 @@ class Reporting:
         if self._conclusion is not None:
             self._print_conclusion(terminalreporter, self._conclusion)
         terminalreporter.write_line(f"results: {self._collection.session.run_folder}")
-
-    def _print_loads(self, terminalreporter: pytest.TerminalReporter) -> None:
-        from ..reports.load_lines import render_loads
-
-        lines = render_loads(self.records)
-        if lines:
-            terminalreporter.write_line("")
-            terminalreporter.write_line("background loads:", bold=True)
-        for line in lines:
-            terminalreporter.write_line(f"  {line.text}", **_MARKUP.get(line.severity, {}))
 
     @staticmethod
     def _print_conclusion(terminalreporter: pytest.TerminalReporter, conclusion: Conclusion) -> None:

@@ -21,7 +21,7 @@ from ..run.experiment import Experiment
 from ..run.ready_host import ReadyHost
 from .collection import HOST_INPUT
 from .fixtures import EXPERIMENT, fail_with_message, message_only
-from .report_records import attach_records
+from .report_records import SessionFacts, attach_facts, attach_records
 
 if TYPE_CHECKING:
     from ..plan.limits import Limit
@@ -45,10 +45,12 @@ class Running:
 
     Args:
         collection: what is known about the items.
+        experiments: the number of experiments in the session.
     """
 
-    def __init__(self, collection: Items) -> None:
+    def __init__(self, collection: Items, experiments: int) -> None:
         self._collection = collection
+        self._untold: int | None = experiments if hasattr(collection.config, "workerinput") else None
         self._experiment: Experiment | None = None
         self._limits: tuple[Limit, ...] = ()
         self._handlers: dict[int, Any] = {}
@@ -134,6 +136,8 @@ class Running:
         if experiment is None:
             return report
         self._note(experiment, report, call)
+        if self._untold is not None and report.when == "setup":
+            self._tell_controller(report, self._untold)
         if report.when == "teardown":
             self._experiment = None
             try:
@@ -155,6 +159,18 @@ class Running:
         worker = f"{worker_input[HOST_INPUT]}-{worker_input['workerid']}"
         with contextlib.suppress(ParallelEnergyError):  # a full disk: the records still reach the controller
             WorkerFile(self._collection.session.run_folder, worker).append(records)
+
+    def _tell_controller(self, report: pytest.TestReport, experiments: int) -> None:
+        """Send what a session without xdist prints before its experiments."""
+        from ..console.session_header import header_lines
+
+        self._untold = None
+        quiet = self._collection.config.get_verbosity() < 0
+        with contextlib.suppress(ParallelEnergyError):  # the experiments themselves report it
+            header = header_lines(self._collection.session, quiet=quiet)
+            if sweeping := self._collection.config.pluginmanager.get_plugin("parallel_energy_sweeping"):
+                header += sweeping.pytest_report_collectionfinish()
+            attach_facts(report, SessionFacts(header=tuple(header), experiments=experiments))
 
     def _reports_leave_process(self) -> bool:
         """Return whether reports are sent to another process: by a worker of xdist, or by a forked child."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ConfigError, ParallelEnergyError, RecordError
+from ..units import count_of
 from .report_records import records_of
 
 if TYPE_CHECKING:
@@ -222,10 +223,13 @@ class Sweeping:
             lines += self._resume_lines()
         lines += [f"energy: --energy-history: {note}" for note in self._history_notes]
         if self._left_out["known"]:
-            lines.append(f"energy: {self._left_out['known']} mutation(s) left out, known from --energy-history")
+            count = count_of(self._left_out["known"], "mutation")
+            lines.append(f"energy: {count} left out, known from --energy-history")
         if (study := self._collection.session.study) is not None:
-            count = f"{self._left_out['others']} experiment(s) are left to the other shards"
-            lines.append(f"energy: shard {study.shard}/{study.count} of study {study.id}: {count}")
+            count = count_of(self._left_out["others"], "experiment")
+            lines.append(
+                f"energy: shard {study.shard}/{study.count} of study {study.id}: {count} left to the other shards"
+            )
         if settings.order is not None:
             seed = "" if settings.order == "declared" else f", seed {settings.seed}"
             lines.append(f"energy: order {settings.order}{seed}")
@@ -235,8 +239,8 @@ class Sweeping:
         session = self._collection.session
         if session.resumed_folder is None:
             return ["energy: no previous run to resume; starting a new one"]
-        count = f"{self._left_out['finished']} experiment(s) are finished and stay in its report"
-        lines = [f"energy: resuming {session.resumed_folder.name}: {count}"]
+        count = count_of(self._left_out["finished"], "finished experiment")
+        lines = [f"energy: resuming {session.resumed_folder.name}, whose report keeps {count}"]
         if other := session.finished.other_code:
             lines.append(f"energy: {len(other)} finished with other code (another commit) will run again")
         return lines

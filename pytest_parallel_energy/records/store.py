@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import RecordError
+from ..units import count_of
 from .atomic_write import why, write_file
 from .codec import decode, encode, to_json_text
 from .latest_link import point_latest
@@ -300,8 +301,8 @@ class RunStore:
                 del self._pending[0]
         except OSError as error:
             raise RecordError(
-                f"{len(self._pending)} record(s) could not be written to {self.folder / RECORDS_NAME}: {why(error)}; "
-                "earlier records are safe, and writing is retried with the next one: make room"
+                f"{count_of(len(self._pending), 'record')} could not be written to {self.folder / RECORDS_NAME}: "
+                f"{why(error)}; earlier records are safe, and writing is retried with the next one: make room"
             ) from error
 
     def _take_back_removed(self, descriptor: int) -> None:

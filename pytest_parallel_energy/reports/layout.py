@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 
 from ..errors import printable
 
-__all__ = ["Column", "Line", "fit_columns", "format_interval", "format_number", "format_share", "shorten", "wrap"]
+__all__ = [
+    "Column",
+    "Line",
+    "fit_columns",
+    "format_interval",
+    "format_number",
+    "format_ratio",
+    "format_share",
+    "shorten",
+    "wrap",
+]
 
 _DASH = "–"
 _GAP = 2
@@ -34,6 +44,8 @@ class Column:
     texts: tuple[str, ...]
     right: bool = True
     optional: bool = False
+    wanted: bool = False
+    """Whether rows take two lines, with the name on its own, before this column leaves the table."""
 
     width: int = field(init=False)
     """Characters of the widest text."""
@@ -83,6 +95,17 @@ def format_number(value: float | None, digits: int = 4) -> str:
     ('0.9712', '–', '1.235e+07')
     """
     return _DASH if value is None else f"{value:.{digits}g}"
+
+
+def format_ratio(value: float | None) -> str:
+    """Return a ratio with three digits behind a multiplication sign; unknown is empty.
+
+    >>> format_ratio(1.7712), format_ratio(1.0), format_ratio(104.2), format_ratio(None)
+    ('× 1.77', '× 1.00', '× 104', '')
+    """
+    if value is None:
+        return ""
+    return f"× {value:.2f}" if 0.1 <= value < 9.995 else f"× {value:.3g}"  # noqa: PLR2004 - three digits either way
 
 
 def format_interval(value: float | None, u95: float | None, unit: str) -> str:

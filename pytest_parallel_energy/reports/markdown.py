@@ -8,12 +8,13 @@ from ..records.cell import host_class
 from ..records.record import HostPart
 from ..statistics.grouping import Cell, group_cells
 from ..statistics.host_overview import host_overview
-from ..units import format_joules
+from ..units import count_of, format_joules
 from .compare_text import comparison_markdown, escape
 from .costs import cost_sentences
+from .notes import Notes
 from .remarks import origins
 from .report import Report
-from .terminal_table import Notes, cell_columns, provenance
+from .terminal_table import cell_columns, provenance
 
 __all__ = ["host_sentence", "markdown_report", "markdown_table"]
 
@@ -37,7 +38,7 @@ def markdown_report(report: Report, *, most_cells: int | None = None) -> str:
 def _facts(report: Report, cells: Sequence[Cell]) -> Iterator[str]:
     records = report.records
     failed = sum(len(cell.failed) for cell in cells)
-    yield f"- {_count(len(cells), 'cell')}, {_count(len(records), 'attempt')}, {failed} not passed"
+    yield f"- {count_of(len(cells), 'cell')}, {count_of(len(records), 'attempt')}, {failed} not passed"
     yield f"- all attempts together: {format_joules(report.total_j)}"
     if cells:
         yield f"- {escape(provenance(cells))}"
@@ -83,9 +84,9 @@ def markdown_table(cells: Sequence[Cell]) -> Iterator[str]:
     yield f"|---|{'|'.join('--:' if column.right else '---' for column in columns)}|"
     for index, cell in enumerate(cells):
         yield f"| {escape(cell.name)} | {' | '.join(escape(column.texts[index]) for column in columns)} |"
-    if notes.numbers:
+    if notes.sentences:
         yield ""
-        yield from (f"{number}. {escape(note)}" for number, note in enumerate(notes.numbers, 1))
+        yield from (f"{number}. {escape(note)}" for number, note in enumerate(notes.sentences, 1))
 
 
 def host_sentence(host: HostPart) -> str:
@@ -98,7 +99,3 @@ def host_sentence(host: HostPart) -> str:
         f"commit {host.git_commit[:10]}" if host.git_commit else None,
     ]
     return ", ".join(part for part in parts if part) or "unknown"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

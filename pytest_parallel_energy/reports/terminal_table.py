@@ -4,41 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from ..records.record import Record
+from ..statistics.analysis import load_pairs
 from ..statistics.grouping import Cell, group_cells
+from ..statistics.ratios import ratios_to_best
+from ..statistics.window_means import window_means
 from ..units import format_joules, format_seconds
-from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
+from .layout import Column, Line, fit_columns, format_interval, format_number, format_ratio, format_share, shorten, wrap
+from .load_lines import render_loads
+from .notes import Notes
 from .remarks import cell_remarks, origins
 from .window_lines import cell_windows
 
-__all__ = ["Line", "Notes", "cell_columns", "provenance", "render_table"]
+__all__ = ["Line", "cell_columns", "provenance", "render_table"]
 
 _NARROWEST = 60
 """Columns below which the table does not shrink any further."""
 _NAME_WISHES = ((100, 40), (0, 28))
 """Terminal width from which on a name asks for so many characters before other columns leave the table."""
+_STACKED = 6
+"""Characters left of the first column where names stand in lines of their own, with the gap."""
 _PARTS = ("cpu", "gpu", "dram")
 
 
-@dataclass(slots=True)
-class Notes:
-    """Sentences numbered from 1 in the order of their first use, each once."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-
-    def refer(self, sentences: Iterable[str]) -> str:
-        """Return the numbers of ``sentences``, in ascending order."""
-        found = {self.numbers.setdefault(sentence, len(self.numbers) + 1) for sentence in sentences}
-        return " ".join(str(number) for number in sorted(found))
-
-
 def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
-    """Return the lines of the table for ``width`` characters; none for no records.
+    """Return the lines of the table for ``width`` characters, the notes and the loads; none for no records.
 
-    What does not fit beside the numbers that matter most (n, time, energy, quality) goes to an indented line below its
-    row. Nothing unknown is printed as a number.
+    What does not fit beside the numbers that matter most (n, time, energy, quality, ratio, load) goes to an indented
+    line below its row. Nothing unknown is printed as a number.
     """
     if not records:
         return []
@@ -46,12 +40,17 @@ def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
     width = max(width, _NARROWEST)
     notes = Notes()
     lines = [*_rows(cells, width, notes), Line(text="")]
-    for text, number in notes.numbers.items():
+    for number, text in enumerate(notes.sentences, 1):
         lines += [Line(text=part, severity="warn") for part in wrap(f"[{number}] {text}", width, indent="    ")]
     for text in (provenance(cells), *origins(cells)):
         lines += [Line(text=part) for part in wrap(text, width, indent="    ")]
     if any(cell.n == 1 for cell in cells):
         lines += [Line(text=part) for part in wrap(_SINGLE, width, indent="    ")]
+    loads = render_loads(
+        cells, {id(cell): name for cell, name in zip(cells, _load_names(cells), strict=True)}, width=width
+    )
+    if loads:
+        lines += [Line(text=""), Line(text="background loads:", severity="head"), *loads]
     return lines
 
 
@@ -60,13 +59,12 @@ _SINGLE = "± is the 95 % interval; where n is 1 it holds the meter's error alon
 
 def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
     names = _names(cells)
-    longest = max(len(name) for _, name in names)
-    wish = min(longest, next(wish for least, wish in _NAME_WISHES if width >= least))
-    kept, moved = fit_columns(cell_columns(cells, notes), width - wish - 2)
-    room = max(width - sum(column.width + 2 for column in kept), 12)
-    name_width = min(room, max(longest, len("experiment")))
+    columns = cell_columns(cells, notes)
+    kept, moved, name_width = _fitted(columns, max(len(name) for _, name in names), width)
+    corner = "experiment" if name_width > _STACKED else ""
     yield Line(
-        text="  ".join(["experiment".ljust(name_width), *(c.cell(c.head) for c in kept)]).rstrip(), severity="head"
+        text="  ".join([corner.ljust(name_width), *(c.cell(c.head) for c in kept)]).rstrip(),
+        severity="head",
     )
     group = ""
     for index, (cell, (head, name)) in enumerate(zip(cells, names, strict=True)):
@@ -81,13 +79,44 @@ def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
         details = [f"{c.head} {c.texts[index]}" for c in moved if c.texts[index]]
         if details:
             yield from (Line(text=f"      {part}") for part in wrap("; ".join(details), width - 6))
+        yield from _window_lines(cell, width)
+
+
+def _fitted(columns: Sequence[Column], longest: int, width: int) -> tuple[tuple[Column, ...], tuple[Column, ...], int]:
+    """Return the columns that stand in the rows, the others, and the width of the names.
+
+    Names stand in lines of their own where a wanted column would otherwise leave the table.
+    """
+    wish = min(longest, next(wish for least, wish in _NAME_WISHES if width >= least))
+    kept, moved = fit_columns(columns, width - wish - 2)
+    if any(column.wanted for column in moved):
+        kept, moved = fit_columns(columns, width - _STACKED)
+        return kept, moved, _STACKED - 2
+    room = max(width - sum(column.width + 2 for column in kept), 12)
+    return kept, moved, min(room, max(longest, len("experiment")))
+
+
+def _window_lines(cell: Cell, width: int) -> Iterator[Line]:
+    """Yield a line per named window below its cell's row: time, energy, its share of the cell's energy."""
+    for window in window_means(cell):
+        count = f" ({format_number(window.count, 3)} per attempt)" if window.count != 1 else ""
+        facts = [
+            format_seconds(window.seconds),
+            format_interval(window.energy.value, window.energy.u95, "J"),
+            *([] if window.share_ratio is None else [f"{format_share(window.share_ratio)} of the energy"]),
+            *([] if window.quality == cell.quality else [window.quality]),
+        ]
+        text = f"window {window.name}{count}: {', '.join(facts)}"
+        yield from (Line(text=f"      {part}") for part in wrap(text, width - 6, indent="  "))
 
 
 def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     """Return all columns but the name, one text per cell, and fill ``notes`` with what their column refers to."""
 
-    def column(head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True) -> Column:
-        return Column(head=head, texts=tuple(texts), optional=optional, right=right)
+    def column(
+        head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True, wanted: bool = False
+    ) -> Column:
+        return Column(head=head, texts=tuple(texts), optional=optional, right=right, wanted=wanted)
 
     energies = [(mean.value, mean.u95) for mean in (cell.energy() for cell in cells)]
     columns = [
@@ -96,12 +125,14 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
         column("energy ± 95 %", (format_interval(*energy, "J") for energy in energies), optional=False),
         column("quality", (cell.quality for cell in cells), optional=False, right=False),
     ]
+    for head, texts in ratio_columns(cells):
+        columns.append(column(head, texts, wanted=True))
+    if any(record.background for cell in cells for record in cell.sample):
+        columns.append(column("load ran", (_load(cell) for cell in cells), wanted=True))
     for part in _PARTS:
         texts = [_part(cell, part) for cell in cells]
         if any(texts):
             columns.append(column(part, texts))
-    if any(record.background for cell in cells for record in cell.sample):
-        columns.append(column("load", (_load(cell) for cell in cells)))
     metrics = [cell.metrics() for cell in cells]
     names = dict.fromkeys(name for found in metrics for name in found)
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
@@ -127,6 +158,13 @@ def _names(cells: Sequence[Cell]) -> list[tuple[str, str]]:
     return found
 
 
+def _load_names(cells: Sequence[Cell]) -> list[str]:
+    """Return the names of cells without the name of their test where all have the same."""
+    names = _names(cells)
+    one_test = len({head for head, _ in names}) == 1
+    return [name.strip() if one_test or not head else f"{head}[{name.strip()}]" for head, name in names]
+
+
 def _part(cell: Cell, part: str) -> str:
     """Return the joules of one kind of domain; a dash where they are missing, empty without such a domain."""
     value_j = cell.part_j(part)
@@ -135,16 +173,21 @@ def _part(cell: Cell, part: str) -> str:
 
 
 def _load(cell: Cell) -> str:
-    """Return the rounds of all loads in a mean attempt and the lowest coverage; empty without loads."""
+    """Return the lowest share of the window during which a load ran; empty without loads."""
     loads = [load for record in cell.sample for load in record.background]
-    if not loads:
-        return ""
-    attempts = sum(bool(record.background) for record in cell.sample)
     known = [load.coverage_ratio for load in loads if load.coverage_ratio is not None]
-    coverage = format_share(min(known) if len(known) == len(loads) else None)
-    counts = [load.rounds_completed for load in loads if load.rounds_completed is not None]
-    rounds = sum(counts) / attempts if len(counts) == len(loads) else None
-    return f"{format_number(rounds)} {'round' if rounds == 1 else 'rounds'}, {coverage}"
+    return format_share(min(known) if len(known) == len(loads) else None) if loads else ""
+
+
+def ratio_columns(cells: Sequence[Cell]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the head and the texts of the columns that set energies in relation: to the same alone, and to the best."""
+    inflations = {id(pair.beside): pair.inflation for pair in load_pairs(cells)}
+    if any(inflations.values()):
+        found = [inflations.get(id(cell)) for cell in cells]
+        yield "× alone", [format_ratio(ratio.value) if ratio else "" for ratio in found]
+    to_best = ratios_to_best(cells)
+    if any(to_best):
+        yield "× best", [format_ratio(value) for value in to_best]
 
 
 def _severity(cell: Cell) -> str:

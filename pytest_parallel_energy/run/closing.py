@@ -11,6 +11,7 @@ from ..records.record import Record
 from ..records.rescue import rescue_records
 from ..records.store import RunStore
 from ..reports.csv_table import write_summary
+from ..units import count_of
 
 __all__ = ["Closed", "close_run", "save_unstored"]
 
@@ -57,7 +58,8 @@ def save_unstored(run_id: str, records: Sequence[Record]) -> Closed:
     if not records:
         return Closed()
     sentence = rescue_records(run_id, records)
-    return Closed(problems=(f"{len(records)} record(s) have no results folder; {sentence}",), complete=False)
+    problem = f"no results folder for {count_of(len(records), 'record')}; {sentence}"
+    return Closed(problems=(problem,), complete=False)
 
 
 def _write_pending(store: RunStore, missing: list[str]) -> None:

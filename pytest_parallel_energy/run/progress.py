@@ -17,6 +17,8 @@ class LiveFigures:
 
     watts: float | None = None
     joules: float | None = None
+    quality: str = ""
+    """The worst quality of the window's sensors; empty is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +65,20 @@ class Progress:
         )
 
     def left_s(self, now_s: float) -> float | None:
-        """Return the seconds left, if the others take the mean time of the finished ones; ``None`` before the first."""
+        """Return the seconds left, if the others take the mean time of the finished ones; ``None`` before the first.
+
+        An experiment that takes longer than that mean raises it with each second, so that the time left keeps moving.
+        """
         if self.total is None or not self.finished:
             return None
         each_s = self.spent_s / self.finished
-        running = 0.0 if self.current is None else min(now_s - self.current_started_s, each_s)
-        return max(0.0, (self.total - self.finished) * each_s - running)
+        if self.current is None:
+            return max(0.0, (self.total - self.finished) * each_s)
+        running_s = now_s - self.current_started_s
+        others = max(self.total - self.finished - 1, 0)
+        if running_s > each_s:
+            return others * (self.spent_s + running_s) / (self.finished + 1)
+        return (others + 1) * each_s - running_s
 
     def line(self, reading: LiveFigures, now_s: float) -> str:
         """Return one line: number and name of the experiment, elapsed time, watts, joules, time left.
@@ -83,6 +93,8 @@ class Progress:
             parts[0] += f": {self.current.rpartition('::')[2]}"
             parts.append(format_seconds(now_s - self.current_started_s))
         parts += [text for text in (_known(format_watts(reading.watts)), _known(format_joules(reading.joules))) if text]
+        if reading.quality == "estimated" and (reading.watts, reading.joules) != (None, None):
+            parts[-1] += " (estimated)"
         left_s = self.left_s(now_s)
         return ", ".join(parts) + ("" if left_s is None else f"; about {format_seconds(left_s)} left")
 
@@ -97,6 +109,7 @@ class Progress:
             "current_elapsed_s": None if self.current is None else round(now_s - self.current_started_s, 3),
             "current_w": reading.watts,
             "current_j": reading.joules,
+            "current_quality": reading.quality or None,
             "elapsed_s": round(now_s - self.started_s, 3),
             "finished_j": self.joules,
             "left_s": self.left_s(now_s),

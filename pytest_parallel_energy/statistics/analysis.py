@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ..records.record import Record, all_values
 from .grouping import Cell
 from .like_cells import LikeCells, all_but_load, cells_by_setting, load_names, workload_name
 from .measured_as import measured_as
 from .quantities import value_of
+from .ratios import Ratio, ratio_of
 from .stats import Correlation, correlate, holm
 
 __all__ = [
@@ -24,7 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LoadPair:
     """One workload with the same values, alone and with a concurrent load."""
 
@@ -36,15 +38,15 @@ class LoadPair:
         """The names of the loads, with their conditions."""
         return load_names(self.beside)
 
-    @property
-    def slowdown(self) -> float | None:
+    @cached_property
+    def slowdown(self) -> Ratio | None:
         """Time with the load over time alone."""
-        return _ratio(self.beside.mean_s(), self.alone.mean_s())
+        return ratio_of(self.beside.sample, self.alone.sample, "seconds")
 
-    @property
-    def inflation(self) -> float | None:
+    @cached_property
+    def inflation(self) -> Ratio | None:
         """Energy of the whole machine with the load over energy alone: the load's own energy is in it."""
-        return _ratio(self.beside.energy().value, self.alone.energy().value)
+        return ratio_of(self.beside.sample, self.alone.sample, "total_j")
 
     @property
     def foreground_j(self) -> float | None:
@@ -64,9 +66,9 @@ class LoadPair:
         idle_w = _mean([_idle_w(record) for record in self.beside.sample])
         load_w = _mean([_load_w(record) for record in self.beside.sample])
         slowdown = self.slowdown
-        if both is None or alone is None or idle_w is None or load_w is None or not slowdown:
+        if both is None or alone is None or idle_w is None or load_w is None or slowdown is None:
             return None
-        return (both - idle_w) - (alone - idle_w) / slowdown - (load_w - idle_w)
+        return (both - idle_w) - (alone - idle_w) / slowdown.value - (load_w - idle_w)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,3 @@ def _load_w(record: Record) -> float | None:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def _ratio(upper: float | None, lower: float | None) -> float | None:
-    return upper / lower if upper is not None and lower else None

@@ -105,7 +105,7 @@ def test_a_budget_counts_each_record_once():
     assert (budget.spent_j, budget.is_spent, budget.unknown) == (200.0, False, 1)
     budget.add(record(4))
     assert budget.is_spent
-    assert budget.words() == "the energy budget of 250 J: 300 J used, and 1 attempt(s) whose energy is not known"
+    assert budget.words() == "the energy budget of 250 J: 300 J used, and 1 attempt whose energy is not known"
 
 
 def test_history_of_records_and_of_their_csv(tmp_path):

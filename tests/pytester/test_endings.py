@@ -177,7 +177,7 @@ def test_an_interrupted_record_without_a_folder_is_saved(project, monkeypatch):
     )
     result = project.run()
     assert result.ret == 2
-    result.stdout.fnmatch_lines(["problem: 1 record(s) could not be written to *: not a directory; *saved to *"])
+    result.stdout.fnmatch_lines(["problem: 1 record could not be written to *: not a directory; *saved to *"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     (saved,) = (project.path / "spare").glob("pytest-energy-*.jsonl")
     assert [record.status.value for record in read_records(saved).records] == ["interrupted"]

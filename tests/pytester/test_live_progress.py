@@ -58,6 +58,18 @@ def test_the_live_line(project):
     assert "2 passed" in written[last:]
 
 
+def test_the_live_line_counts_under_xdist(project):
+    """The controller collects nothing, and still knows how many experiments there are and which one runs."""
+    pytest.importorskip("xdist")
+    project.tests(SLOW)
+    written, status = on_a_terminal(project, "-p", "xdist", "-n2")
+    assert status == 0
+    drawn = re.findall(r"\x1b\[2K(experiment .*?)\x1b8", written)
+    assert any(re.match(r"experiment 1 of 2: test_slow\[[12]\], [\d.]+ m?s", line) for line in drawn)
+    assert any(re.match(r"experiment 2 of 2: .*; about .* left", line) for line in drawn)
+    assert "of ?" not in written
+
+
 def test_without_a_terminal_there_are_no_escape_codes(project):
     """A pipe gets plain text, and within a minute no heartbeat."""
     project.tests(SLOW)

@@ -118,5 +118,5 @@ def test_the_console_script_plans(project, reid):
     planned = subprocess.run(
         [*command, *project.plugins], cwd=project.path, capture_output=True, text=True, check=True, env=os.environ
     )
-    assert "1 cells, 1 runs" in planned.stdout
+    assert "1 cell, 1 run" in planned.stdout
     assert not (project.path / "energy-results").exists()

@@ -37,7 +37,7 @@ def test_shards_split_by_cell_and_merge_to_the_whole(sweep, capsys):
     for shard, count in ((1, 2), (2, 1)):
         result = sweep.run(f"--energy-shard={shard}/2", f"--energy-dir=s{shard}")
         result.assert_outcomes(passed=2 * count + 1, deselected=6 - 2 * count)
-        result.stdout.fnmatch_lines([f"energy: shard {shard}/2 of study *: * experiment(s) are left to *"])
+        result.stdout.fnmatch_lines([f"energy: shard {shard}/2 of study *: * experiment* left to *"])
     first, second = (run_info(sweep.path / name)["study"] for name in ("s1", "s2"))
     assert first["id"] == second["id"]
     assert first["cells"] == second["cells"] == [f"test_it.py::test_value[{value}]" for value in "abc"]

@@ -87,7 +87,9 @@ def test_a_killed_sweep_is_resumed(project):
     assert len(passed) == 50
     assert set(passed.values()) == {1}
     assert not set(ran(result)) & {one.partition("[")[2].removesuffix("]") for one in finished}
-    result.stdout.fnmatch_lines([f"energy: resuming {folder.name}: {len(finished)} experiment(s) are finished*"])
+    result.stdout.fnmatch_lines([
+        f"energy: resuming {folder.name}, whose report keeps {len(finished)} finished experiment*"
+    ])
     for number in (0, 49):  # the table shows both sessions' cells
         result.stdout.fnmatch_lines([f"  x={number} *"])
 
@@ -195,11 +197,11 @@ def test_keywords_with_resume_and_history(project):
     project.run("-k", "net").assert_outcomes(passed=2, deselected=1)
     resumed = project.run("-k", "net", "--energy-resume")
     resumed.assert_outcomes(deselected=3)
-    resumed.stdout.fnmatch_lines(["energy: *: 2 experiment(s) are finished*"])
+    resumed.stdout.fnmatch_lines(["energy: *, whose report keeps 2 finished experiments"])
     assert len(project.records()) == 2
     known = project.run("-k", "net", f"--energy-history={project.run_folder}")
     known.assert_outcomes(deselected=3)
-    known.stdout.fnmatch_lines(["energy: 2 mutation(s) left out*"])
+    known.stdout.fnmatch_lines(["energy: 2 mutations left out*"])
 
 
 def test_a_plan_runs_nothing(project):

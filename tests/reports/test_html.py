@@ -370,7 +370,7 @@ def test_an_empty_run_has_a_page():
 def test_pairs_are_of_one_workload_and_machine(make_record):
     """Alone and beside a load are compared for the same values on the same machine alone."""
     (pair,) = load_pairs(group_cells(_study(make_record, 2).records))
-    assert pair.slowdown == pytest.approx(80 / 60)
+    assert pair.slowdown.value == pytest.approx(80 / 60)
     assert pair.inflation == pytest.approx(1.8, rel=0.03)
     assert pair.interference_w is None
     assert load_pairs(group_cells([make_record(lr=1.0), make_record(lr=2.0, load=True)])) == ()
@@ -383,7 +383,7 @@ def test_interference_needs_all_legs(make_record):
     load = (LoadReport(name="b", solo_mean_w=60.0),)
     beside = make_record(energy=WindowResult(total_j=9600.0, mean_w=160.0, **idle), background=load, cell="beside")
     (pair,) = load_pairs(group_cells([alone, beside]))
-    assert pair.slowdown == 1.0
+    assert pair.slowdown.value == 1.0
     assert pair.interference_w == pytest.approx((160 - 10) - (110 - 10) - (60 - 10))
 
 

@@ -24,20 +24,28 @@ def study(make_record):
 
 
 def test_the_table_at_80_columns(study):
-    """At 80 columns the numbers that matter most stand in a row, the others below it."""
+    """At 80 columns the ratio and the load stay in the row, below its name; the rest stands in a line of its own."""
     assert _text(study, 80) == textwrap.dedent("""\
-        experiment                   n       time     energy ± 95 %  quality  notes
+              n       time     energy ± 95 %  quality  × alone  load ran  notes
         test_resnet20
-          lr=0.0123                  3  1 min 2 s  1.242 ± 0.053 kJ  counter
+          lr=0.0123
+              3  1 min 2 s  1.242 ± 0.053 kJ  counter
               cpu 1.24 kJ; test_accuracy 0.4321
-          lr=0.0123-bg=VulBERTa/mlp  1  1 min 2 s  2.235 ± 0.089 kJ  counter  [1]
-              cpu 2.23 kJ; load 12 rounds, 98 %; test_accuracy 0.4321
+          lr=0.0123-bg=VulBERTa/mlp
+              1  1 min 2 s  2.235 ± 0.089 kJ  counter   × 1.80      98 %  [1]
+              cpu 2.23 kJ; test_accuracy 0.4321
 
         [1] the idle leg was not measured
         quality: counter | boundary: CPU packages; without DRAM, GPU, board, power
             supply
         ± is the 95 % interval; where n is 1 it holds the meter's error alone, not the
-            spread of repeats""")
+            spread of repeats
+
+        background loads:
+          lr=0.0123-bg=VulBERTa/mlp: VulBERTa/mlp: 12 rounds, ran 98 % of the window
+            alongside VulBERTa/mlp: time × 1.00, machine energy × 1.80, this
+              training's share unknown: no verdict from 3 and 1 attempts (use
+              --energy-repeats=3 or more)""")
 
 
 def test_the_table_at_130_columns(study):
@@ -52,13 +60,16 @@ def test_the_table_at_130_columns(study):
         "95",
         "%",
         "quality",
-        "cpu",
+        "×",
+        "alone",
         "load",
+        "ran",
+        "cpu",
         "test_accuracy",
         "notes",
     ]
     assert " ".join(alone.split()) == "lr=0.0123 3 1 min 2 s 1.242 ± 0.053 kJ counter 1.24 kJ 0.4321"
-    assert " ".join(beside.split()).endswith("2.235 ± 0.089 kJ counter 2.23 kJ 12 rounds, 98 % 0.4321 [1]")
+    assert " ".join(beside.split()).endswith("2.235 ± 0.089 kJ counter × 1.80 98 % 2.23 kJ 0.4321 [1]")
     assert alone.index("0.4321") == beside.index("0.4321")
 
 
@@ -132,7 +143,8 @@ def test_two_loads_show_the_weaker_one(make_record):
         LoadReport(name="b", rounds_completed=4, rounds_failed=1, coverage_ratio=0.5, flags=("restarted",)),
     )
     text = _text([make_record(background=loads)], 140)
-    assert "7 rounds, 50 %" in text
+    assert "a: 3 rounds, ran 100 % of the window" in text
+    assert " 50 %  1.23 kJ " in text
     assert "b: 1 of 5 rounds failed (exit –)" in text
     assert "b: restarted" in text
 
@@ -152,6 +164,47 @@ def test_same_names_on_two_hosts_stay_apart(make_record):
     text = _text([make_record(cell="aaa"), make_record(cell="bbb")], 120)
     assert "lr=0.0123-aaa" in text
     assert "lr=0.0123-bbb" in text
+
+
+def _numbered(count):
+    return tuple(
+        WindowResult(name=f"epoch-{n}", start_s=n, window_s=2.0, total_j=50.0, total_u95_j=1.0) for n in range(count)
+    )
+
+
+def test_windows_stand_below_their_cell(make_record):
+    """Each named window has its time, energy, interval and share; a long numbered series is one line."""
+    inner = (*_numbered(10), WindowResult(name="load data", start_s=-1.0, window_s=5.0, total_j=None))
+    energy = WindowResult(window_s=60.0, total_j=1000.0, total_u95_j=20.0, quality="missing", windows=inner)
+    text = _text([make_record(energy=energy)], 100)
+    assert "      window load data: 5.0 s, –" in text.splitlines()
+    assert "window epoch-0 … epoch-9 (10 per attempt): 20.0 s, 500 ± 10 J, 50 % of the energy" in text
+    assert text.count("window epoch") == 1
+
+
+def test_four_windows_have_a_line_each(make_record):
+    """A few windows are told apart although their names are numbered."""
+    text = _text([make_record(energy=WindowResult(total_j=1000.0, windows=_numbered(4)))], 100)
+    assert text.count("window epoch-") == 4
+
+
+def test_the_ratio_to_the_best_is_of_like_cells(make_record):
+    """The cheapest cell has 1, another its multiple; a cell that was measured in another way has none."""
+    other = WindowResult(total_j=1.0, quality="estimated", boundary="server at the wall")
+    records = [make_record(100.0, lr=0.1), make_record(150.0, lr=0.2), make_record(lr=0.3, energy=other)]
+    rows = _text(records, 140).splitlines()
+    assert "× best" in rows[0]
+    assert ["× 1.00" in rows[2], "× 1.50" in rows[3], "×" in rows[4]] == [True, True, False]
+
+
+def test_notes_that_differ_in_amounts_are_one(make_record):
+    """Equal notes merge into one with the range; numbers that are no amounts stay apart."""
+    flags = [("others used 3.5 % of the CPU",), ("others used 12 % of the CPU",), ("exit code 3",), ("exit code 4",)]
+    records = [make_record(lr=n / 10, meter=MeterPart(flags=flag)) for n, flag in enumerate(flags)]
+    text = _text(records, 140)
+    assert "[1] others used 3.5 to 12 % of the CPU" in text
+    assert "[2] exit code 3" in text
+    assert "[3] exit code 4" in text
 
 
 def test_nothing_recorded_prints_nothing():

@@ -17,12 +17,23 @@ def test_energy_of_the_finished_experiments_adds_up():
 
 
 def test_the_time_left_counts_down():
-    """The mean of the finished experiments for each that is left; a slow one counts no more than the mean."""
+    """The mean of the finished for each that is left; one that takes longer raises it, so that the time left moves."""
     run = Progress.begin(3, 0.0).starts("a", 0.0)
     assert run.left_s(5.0) is None
     run = run.ends(1.0, 10.0).starts("b", 10.0)
     assert run.left_s(14.0) == pytest.approx(16.0)
-    assert run.left_s(100.0) == pytest.approx(10.0)
+    assert run.left_s(20.0) == pytest.approx(10.0)
+    assert run.left_s(40.0) == pytest.approx(20.0)
+    assert run.ends(1.0, 40.0).starts("c", 40.0).left_s(100.0) == 0.0
+
+
+def test_an_estimate_is_named_in_the_line():
+    """Joules from a model never stand in the live line as if they were measured."""
+    run = Progress.begin(2, 0.0).starts("t.py::test_a", 0.0)
+    line = run.line(LiveFigures(watts=10.0, joules=20.0, quality="estimated"), 1.0)
+    assert line.endswith("10.0 W, 20.0 J (estimated)")
+    assert "(" not in run.line(LiveFigures(quality="estimated"), 1.0)
+    assert run.status(LiveFigures(quality="estimated"), 1.0, "running")["current_quality"] == "estimated"
 
 
 def test_the_status_file_holds_numbers():

@@ -20,6 +20,7 @@ from ...statistics.analysis import (
 from ...statistics.directions import better_is_higher
 from ...statistics.grouping import Cell, Mean, all_metrics, mean_of
 from ..layout import format_number
+from ..load_lines import interval_words
 from ..report import Report
 from .axes import axis_and_scale, chart_data, finished, load_colour, load_scale, unit_of
 
@@ -126,7 +127,7 @@ def load_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         for pair in pairs
         for state, cell, ratio in (
             ("alone", pair.alone, ""),
-            ("with the load", pair.beside, f"× {format_number(pair.inflation, 3)}"),
+            ("with the load", pair.beside, interval_words(pair.inflation)),
         )
     ]
     title = f"energy ({unit})"

@@ -10,10 +10,11 @@ from ...statistics.analysis import hyperparameter_effects, load_pairs
 from ...statistics.compare import Comparison
 from ...statistics.grouping import Cell
 from ...statistics.judgement import Verdict
+from ...statistics.ratios import Ratio
 from ...units import format_joules, format_seconds
 from ..compare_text import change_text, format_mean, interval_text
 from ..layout import format_interval, format_number, format_share
-from ..load_lines import exit_codes, level
+from ..load_lines import exit_codes, interval_words, level
 from ..remarks import remarks
 
 __all__ = [
@@ -91,6 +92,10 @@ def _number(value: float | None, text: str, style: str = "") -> Value:
 
 def _joules(value: float | None) -> Value:
     return _number(value, format_joules(value))
+
+
+def _ratio(ratio: Ratio | None) -> Value:
+    return _number(ratio.value if ratio else None, interval_words(ratio) if ratio else "–")
 
 
 def _count(value: int | None, style: str = "") -> Value:
@@ -204,8 +209,8 @@ def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
             _plain(pair.load),
             _number(alone.value, format_interval(alone.value, alone.u95, "J")),
             _number(beside.value, format_interval(beside.value, beside.u95, "J")),
-            _number(pair.slowdown, f"× {format_number(pair.slowdown, 3)}"),
-            _number(pair.inflation, f"× {format_number(pair.inflation, 3)}"),
+            _ratio(pair.slowdown),
+            _ratio(pair.inflation),
             _number(pair.foreground_j, format_joules(pair.foreground_j)),
             _number(pair.interference_w, format_interval(pair.interference_w, None, "W").removesuffix(" ± –")),
         ))  # fmt: skip
