@@ -371,7 +371,7 @@ def test_pairs_are_of_one_workload_and_machine(make_record):
     """Alone and beside a load are compared for the same values on the same machine alone."""
     (pair,) = load_pairs(group_cells(_study(make_record, 2).records))
     assert pair.slowdown.value == pytest.approx(80 / 60)
-    assert pair.inflation == pytest.approx(1.8, rel=0.03)
+    assert pair.inflation.value == pytest.approx(1.8, rel=0.03)
     assert pair.interference_w is None
     assert load_pairs(group_cells([make_record(lr=1.0), make_record(lr=2.0, load=True)])) == ()
 
