@@ -46,6 +46,8 @@ class Column:
     optional: bool = False
     wanted: bool = False
     """Whether rows take two lines, with the name on its own, before this column leaves the table."""
+    below: bool = False
+    """Whether its texts are too long for a column: in a terminal they always stand below their row."""
 
     width: int = field(init=False)
     """Characters of the widest text."""
@@ -60,7 +62,7 @@ class Column:
 
 def fit_columns(columns: Sequence[Column], width: int) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Return the columns that fit in ``width`` characters, and the others; the last optional one leaves first."""
-    kept, moved = list(columns), list[Column]()
+    kept, moved = [c for c in columns if not c.below], [c for c in columns if c.below]
     while sum(column.width + _GAP for column in kept) > width:
         optional = [column for column in kept if column.optional]
         if not optional:

@@ -9,7 +9,6 @@ from ..records.record import Record
 from ..statistics.analysis import load_pairs
 from ..statistics.grouping import Cell, group_cells
 from ..statistics.ratios import ratios_to_best
-from ..statistics.window_means import window_means
 from ..units import format_joules, format_seconds
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_ratio, format_share, shorten, wrap
 from .load_lines import render_loads
@@ -79,7 +78,6 @@ def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
         details = [f"{c.head} {c.texts[index]}" for c in moved if c.texts[index]]
         if details:
             yield from (Line(text=f"      {part}") for part in wrap("; ".join(details), width - 6))
-        yield from _window_lines(cell, width)
 
 
 def _fitted(columns: Sequence[Column], longest: int, width: int) -> tuple[tuple[Column, ...], tuple[Column, ...], int]:
@@ -96,27 +94,11 @@ def _fitted(columns: Sequence[Column], longest: int, width: int) -> tuple[tuple[
     return kept, moved, min(room, max(longest, len("experiment")))
 
 
-def _window_lines(cell: Cell, width: int) -> Iterator[Line]:
-    """Yield a line per named window below its cell's row: time, energy, its share of the cell's energy."""
-    for window in window_means(cell):
-        count = f" ({format_number(window.count, 3)} per attempt)" if window.count != 1 else ""
-        facts = [
-            format_seconds(window.seconds),
-            format_interval(window.energy.value, window.energy.u95, "J"),
-            *([] if window.share_ratio is None else [f"{format_share(window.share_ratio)} of the energy"]),
-            *([] if window.quality == cell.quality else [window.quality]),
-        ]
-        text = f"window {window.name}{count}: {', '.join(facts)}"
-        yield from (Line(text=f"      {part}") for part in wrap(text, width - 6, indent="  "))
-
-
 def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     """Return all columns but the name, one text per cell, and fill ``notes`` with what their column refers to."""
 
-    def column(
-        head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True, wanted: bool = False
-    ) -> Column:
-        return Column(head=head, texts=tuple(texts), optional=optional, right=right, wanted=wanted)
+    def column(head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True, **more: bool) -> Column:
+        return Column(head=head, texts=tuple(texts), optional=optional, right=right, **more)
 
     energies = [(mean.value, mean.u95) for mean in (cell.energy() for cell in cells)]
     columns = [
@@ -138,7 +120,7 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
     windows = [cell_windows(cell) for cell in cells]
     if any(windows):
-        columns.append(column("windows", windows, right=False))
+        columns.append(column("windows", windows, right=False, below=True))
     numbers = [notes.refer(cell_remarks(cell)) for cell in cells]
     if any(numbers):
         columns.append(column("notes", (f"[{text}]" if text else "" for text in numbers), optional=False, right=False))

@@ -166,26 +166,14 @@ def test_same_names_on_two_hosts_stay_apart(make_record):
     assert "lr=0.0123-bbb" in text
 
 
-def _numbered(count):
-    return tuple(
-        WindowResult(name=f"epoch-{n}", start_s=n, window_s=2.0, total_j=50.0, total_u95_j=1.0) for n in range(count)
-    )
-
-
-def test_windows_stand_below_their_cell(make_record):
-    """Each named window has its time, energy, interval and share; a long numbered series is one line."""
-    inner = (*_numbered(10), WindowResult(name="load data", start_s=-1.0, window_s=5.0, total_j=None))
-    energy = WindowResult(window_s=60.0, total_j=1000.0, total_u95_j=20.0, quality="missing", windows=inner)
-    text = _text([make_record(energy=energy)], 100)
-    assert "      window load data: 5.0 s, –" in text.splitlines()
-    assert "window epoch-0 … epoch-9 (10 per attempt): 20.0 s, 500 ± 10 J, 50 % of the energy" in text
-    assert text.count("window epoch") == 1
-
-
-def test_four_windows_have_a_line_each(make_record):
-    """A few windows are told apart although their names are numbered."""
-    text = _text([make_record(energy=WindowResult(total_j=1000.0, windows=_numbered(4)))], 100)
-    assert text.count("window epoch-") == 4
+@pytest.mark.parametrize("width", [80, 200])
+def test_windows_stand_below_their_cell(make_record, width):
+    """Named windows have a line of their own at each width, with their energy and share."""
+    inner = [WindowResult(name=f"epoch {n}", window_s=2.0, total_j=50.0) for n in range(10)]
+    inner.append(WindowResult(name="load data", window_s=5.0, total_j=None))
+    energy = WindowResult(window_s=60.0, total_j=1000.0, total_u95_j=20.0, quality="missing", windows=tuple(inner))
+    (line,) = [line for line in _text([make_record(energy=energy)], width).splitlines() if "windows" in line]
+    assert line.endswith("windows epoch × 10 50.0 J each (50 %); load data – (–)")
 
 
 def test_the_ratio_to_the_best_is_of_like_cells(make_record):
