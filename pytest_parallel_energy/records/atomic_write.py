@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import RecordError
@@ -12,8 +13,10 @@ from ..errors import RecordError
 __all__ = ["append_file", "replace_symlink", "why", "write_file"]
 
 
-def write_file(path: Path, content: str | bytes, *, synced: bool = True, private: bool = False) -> Path:
-    """Write ``content`` (text as UTF-8) and return the path; a reader sees the old file or the new one, never a part.
+def write_file(
+    path: Path, content: str | bytes | Iterable[bytes], *, synced: bool = True, private: bool = False
+) -> Path:
+    """Write ``content`` (text as UTF-8, or lines one by one) and return the path; no reader ever sees a part of it.
 
     Missing folders above it are made. The content reaches the disk before the old file goes, unless ``synced`` is off:
     then a power cut (but not a crash of a process) may leave an empty file. Only the user can read a ``private`` file.
@@ -21,9 +24,10 @@ def write_file(path: Path, content: str | bytes, *, synced: bool = True, private
     Raises:
         RecordError: it cannot be written; the message names the path and the reason, and no partial file stays.
     """
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    text = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    lines = (text,) if isinstance(text, bytes) else text
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
-        return _write_special(path, data)
+        return _write_special(path, b"".join(lines))
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +35,7 @@ def write_file(path: Path, content: str | bytes, *, synced: bool = True, private
             if private:
                 with contextlib.suppress(OSError):  # a file system without modes
                     os.fchmod(file.fileno(), 0o600)
-            file.write(data)
+            file.writelines(lines)
             if synced:
                 file.flush()
                 os.fsync(file.fileno())

@@ -70,9 +70,9 @@ def merge_runs(paths: Sequence[Path]) -> Merged:
     )
 
 
-def merged_lines(merged: Merged) -> bytes:
-    """Return the content of a ``records.jsonl`` with all records."""
-    return b"".join(encode(record) + b"\n" for record in merged.records)
+def merged_lines(merged: Merged) -> Iterator[bytes]:
+    """Yield the lines of a ``records.jsonl`` with all records: at no time are they all in memory."""
+    return (encode(record) + b"\n" for record in merged.records)
 
 
 def _sources(path: Path) -> Iterator[Path]:

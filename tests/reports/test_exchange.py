@@ -140,7 +140,7 @@ def test_merging_keeps_everything_once(tmp_path, make_record):
     merged = merge_runs([_run(tmp_path / "a", first), _run(tmp_path / "b", second)])
     assert merged.records == (*first, *second)
     assert (merged.duplicates, merged.conflicts) == (0, ())
-    (tmp_path / "all.jsonl").write_bytes(merged_lines(merged))
+    (tmp_path / "all.jsonl").write_bytes(b"".join(merged_lines(merged)))
     again = merge_runs([tmp_path / "all.jsonl", tmp_path / "a", tmp_path / "b"])
     assert again.records == merged.records
     assert again.duplicates == 3
