@@ -149,7 +149,12 @@ def main() -> None:
     parser.add_argument("--part", choices=["efficiency", "lock", "way-back", "merge"], help="one part only")
     parser.add_argument("--most", type=int, default=100_000, help="records of the largest merge (default: %(default)s)")
     options = parser.parse_args()
-    parts: dict[str, Callable[[], None]] = {"efficiency": efficiency, "lock": lock, "way-back": way_back, "merge": lambda: merge(options.most)}
+    parts: dict[str, Callable[[], None]] = {
+        "efficiency": efficiency,
+        "lock": lock,
+        "way-back": way_back,
+        "merge": lambda: merge(options.most),
+    }
     for name, part in parts.items():
         if options.part in {None, name}:
             part()
