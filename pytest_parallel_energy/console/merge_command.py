@@ -12,6 +12,7 @@ from ..records.masking import is_private
 from ..records.merge import Merged, merge_runs, merged_lines
 from ..records.reader import RECORDS_NAME, check_target
 from ..records.run_info import RunInfo, read_run_info
+from ..records.run_lock import in_progress
 from ..statistics.host_overview import host_overview
 from ..statistics.node_totals import node_totals
 from ..statistics.study_check import study_problems
@@ -47,9 +48,12 @@ def run(options: argparse.Namespace) -> int:
     if target.exists() and not options.force:
         raise ConfigError(f"{target} exists and would be replaced: name another --output, or replace it with --force")
     write_file(target, merged_lines(merged), private=any(map(is_private, merged.records)))
+    in_use = [source.parent for source in merged.sources if source.name == RECORDS_NAME and in_progress(source.parent)]
     runs = [info for source in merged.sources if (info := read_run_info(source.parent)) is not None]
     totals = map(str, node_totals(merged.records))
     missing = study_problems(runs, merged.records)
+    for folder in in_use:
+        say(f"{folder}: a session is still writing this run; merge it again when it has ended")
     for sentence in (*map(str, merged.problems), *merged.conflicts, *missing, *totals, *_hosts(merged, runs)):
         say(sentence)
     say(

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from ..run.experiment_cell import ExperimentCell
     from ..run.session import Run
 
-__all__ = ["FINISHED_INPUT", "HOST_INPUT", "LEFTOVERS_OUTPUT", "RUN_INPUT", "STUDY_OUTPUT", "Items"]
+__all__ = [
+    "FINISHED_INPUT",
+    "HOST_INPUT",
+    "LEFTOVERS_OUTPUT",
+    "REFUSAL_OUTPUT",
+    "RUN_INPUT",
+    "STUDY_OUTPUT",
+    "Items",
+    "refusal",
+]
 
 RUN_INPUT = "parallel_energy_run"
 """The results folder of the run, as xdist's controller tells its workers."""
@@ -32,6 +41,8 @@ FINISHED_INPUT = "parallel_energy_finished"
 """The finished experiments of a resumed run, which xdist's controller sends to its workers."""
 LEFTOVERS_OUTPUT = "parallel_energy_leftovers"
 """Sentences on the leftover processes that a worker of xdist killed, which it sends to its controller."""
+REFUSAL_OUTPUT = "parallel_energy_refusal"
+"""The reason why a worker of xdist cannot run at all; without it, xdist would only report that no worker is left."""
 STUDY_OUTPUT = "parallel_energy_study"
 """The part of a sweep that this session runs, which only the workers of xdist know: its controller collects nothing."""
 _CELL = "_energy_cell"
@@ -254,7 +265,16 @@ class Items:
                 if (study := self.session.study) is not None:
                     output[STUDY_OUTPUT] = dataclasses.asdict(study)
         except ParallelEnergyError as error:
-            raise pytest.UsageError(str(error)) from error
+            raise refusal(self.config, error) from error
+
+
+def refusal(config: pytest.Config, error: ParallelEnergyError) -> pytest.UsageError:
+    """Return pytest's error for a session that cannot run; a worker of xdist also tells its controller why."""
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        host = config.workerinput.get(HOST_INPUT)  # type: ignore[attr-defined]
+        output[REFUSAL_OUTPUT] = f"{host}: {error}" if host else str(error)
+    return pytest.UsageError(str(error))
 
 
 @contextmanager

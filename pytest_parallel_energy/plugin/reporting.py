@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ParallelEnergyError, RecordError, printable
-from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, RUN_INPUT, STUDY_OUTPUT
+from .collection import FINISHED_INPUT, LEFTOVERS_OUTPUT, REFUSAL_OUTPUT, RUN_INPUT, STUDY_OUTPUT
 from .report_records import SessionFacts, detach_facts, detach_records
 
 if TYPE_CHECKING:
@@ -99,8 +99,14 @@ class Reporting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Report the leftover processes that a worker killed or could not kill, and note the part of the sweep."""
+        """Report the leftover processes that a worker killed or could not kill, and note the part of the sweep.
+
+        Raises:
+            pytest.UsageError: the worker could not run at all: a sensor is missing, or an option is wrong.
+        """
         output = getattr(node, "workeroutput", {})
+        if REFUSAL_OUTPUT in output:
+            raise pytest.UsageError(output[REFUSAL_OUTPUT])
         if STUDY_OUTPUT in output:
             from ..records.run_info import StudyPart
 

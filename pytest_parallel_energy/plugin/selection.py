@@ -12,6 +12,7 @@ import pytest
 
 from ..errors import ConfigError, ParallelEnergyError, RecordError
 from ..units import count_of
+from .collection import refusal
 from .report_records import records_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Sweeping:
         try:
             self._leave_out(items)
         except ParallelEnergyError as error:
-            raise pytest.UsageError(str(error)) from error
+            raise refusal(self._collection.config, error) from error
         if self._collection.settings.order is not None:
             self._put_in_order(items)
 

@@ -270,3 +270,13 @@ def test_a_host_that_cannot_be_reached_is_one_line(fleet, request):
     assert status == 4, output
     assert "alpha answered, the next one did not" in output
     assert "Traceback" not in output
+
+
+def test_a_host_without_sensors_is_refused_by_name_in_a_strict_run(fleet, request):
+    """The reason reaches the controller; xdist alone would only say that no worker is left."""
+    start_host(fleet, request, "alpha")
+    (fleet.path / "test_it.py").write_text(SWEEP)
+    status, output = fleet.run("--energy-strict")
+    assert status == 4, output
+    assert "ERROR: alpha: --energy-strict: server-estimate is only an estimate" in output
+    assert "INTERNALERROR" not in output

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.records.codec import NewerRecordError, decode
 from pytest_parallel_energy.records.merge import merge_runs, merged_lines
@@ -207,3 +208,14 @@ def test_nothing_to_merge_is_an_error(tmp_path):
     """A folder without runs is named."""
     with pytest.raises(RecordError, match="no records at"):
         merge_runs([tmp_path])
+
+
+def test_merging_a_run_in_progress_says_so(tmp_path, make_record, capsys):
+    """Its records are merged, and the user knows that more will come."""
+    store = RunStore.create(tmp_path / "a")
+    store.append(make_record())
+    assert main(["merge", str(tmp_path / "a"), "-o", str(tmp_path / "all")]) == 0
+    assert "a session is still writing this run" in "".join(capsys.readouterr())
+    store.finish(0)
+    assert main(["merge", str(tmp_path / "a"), "-o", str(tmp_path / "all"), "--force"]) == 0
+    assert "still writing" not in "".join(capsys.readouterr())
