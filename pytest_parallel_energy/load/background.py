@@ -58,8 +58,8 @@ class BackgroundLoad:
         settings: the conditions under which it runs.
 
     Raises:
-        ConfigError: the command is a text or empty, or ``gpu_memory_fraction`` is set where no limit can be enforced: there is no GPU, or the command's
-            interpreter has no PyTorch whose allocator knows the option.
+        ConfigError: the command is a text or empty, or ``gpu_memory_fraction`` is set where no limit can be enforced:
+            there is no GPU, or the command's interpreter has no PyTorch whose allocator knows the option.
     """
 
     def __init__(

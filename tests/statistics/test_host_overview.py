@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pytest_parallel_energy.records.record import HostPart, MeterPart, Status
 from pytest_parallel_energy.records.run_info import FleetHost, RunInfo
 from pytest_parallel_energy.reports.markdown import markdown_report
@@ -41,3 +43,15 @@ def test_markdown_has_a_table_per_class_and_an_overview(make_record):
     alone = markdown_report(Report(records=tuple(sample(make_record)[:2])))
     assert "Hosts" not in alone
     assert "###" not in alone
+
+
+def test_the_page_has_a_table_of_the_hosts(make_record):
+    """With the clock, where it was compared; a page of one host has none."""
+    pytest.importorskip("jinja2")
+    from pytest_parallel_energy.reports.html.document import html_report
+
+    info = RunInfo(run_id="run", started_at="2026", fleet=(FleetHost(hostname="beta", clock_offset_s=300.0),))
+    records = tuple(sample(make_record))
+    assert 'id="hosts-section"' in (page := html_report(Report(records=records, info=info)))
+    assert "+300.0" in page
+    assert 'id="hosts-section"' not in html_report(Report(records=records[:2]))

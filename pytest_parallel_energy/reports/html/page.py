@@ -19,6 +19,7 @@ from ..terminal_table import provenance
 from . import charts, tables
 from .cell_labels import cell_labels
 from .charts import Chart
+from .hosts_table import hosts_table
 
 __all__ = ["have_charts", "page_content"]
 
@@ -64,6 +65,7 @@ def page_content(report: Report) -> dict[str, Any]:
         **_load_tables(cells, names),
         **_attempts(cells, labels),
         **_environment(report),
+        "host_table": hosts_table(report),
         "data": {"charts": {chart.key: _chart_data(chart) for chart in drawn}, "footnote": _footnote(report), **traces},
     }
 
