@@ -38,6 +38,8 @@ class Stat(NamedTuple):
     """Clock ticks between boot and the start of the process: with the pid, its identity."""
     cpu_s: float
     """Own user and system time, with that of the children it waited for."""
+    waited_s: float
+    """The part of ``cpu_s`` that ended children have used, in their whole lives."""
 
 
 def read_file(pid: int | str, name: str) -> bytes:
@@ -69,6 +71,7 @@ def read_stat(pid: int | str) -> Stat | None:
         parent=int(fields[1]),
         start_ticks=int(fields[19]),
         cpu_s=sum(int(ticks) for ticks in fields[11:15]) / _TICKS_HZ,
+        waited_s=sum(int(ticks) for ticks in fields[13:15]) / _TICKS_HZ,
     )
 
 
