@@ -7,12 +7,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from ..energy.attribution import Shares, attribute_shares, combine
 from ..energy.idle import busy_or_none
 from ..energy.meter import EnergyMeter
+from ..energy.resources import GPU_KINDS, counted_domains
+from ..energy.shares import Shares, attribute_shares, combine
 from ..errors import ConfigError, ProcessError
 from ..processes.child import Supervised, start_supervised
 from ..processes.command import Command
@@ -81,7 +82,7 @@ def measure_command(argv: Sequence[str], meter: EnergyMeter) -> Measured:
         exit_status=_exit_status(outcome, requests),
         cpu_s=outcome.cpu_s,
         machine_cpu_s=busy_s,
-        attribution=_attribution(result, outcome.cpu_s, busy_s),
+        attribution=_attribution(meter, result, outcome.cpu_s, busy_s),
         ended_by=requests[0] if requests else None,
     )
 
@@ -131,15 +132,22 @@ def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
 
 
-def _attribution(result: WindowResult, cpu_s: float | None, busy_s: float | None) -> Attribution:
+def _attribution(meter: EnergyMeter, result: WindowResult, cpu_s: float | None, busy_s: float | None) -> Attribution:
     """Return the command's share by CPU time; unknown where a counted domain has no value."""
-    counted = [domain for domain in result.domains if domain.counted and domain.kind not in {"gpu", "module"}]
-    if cpu_s is None or not counted:
+    if cpu_s is None or result.total_j is None:
         return Attribution()
     # Both clocks count in ticks, and in a container /proc/stat may show less than all.
     all_s = max(busy_s or 0.0, cpu_s, 1 / os.sysconf("SC_CLK_TCK"))
     shares = Shares(foreground_ratio=cpu_s / all_s, background_ratio=0.0)
-    parts = [attribute_shares(domain.joules, None, shares) for domain in counted if domain.joules is not None]
-    if len(parts) < len(counted):
+    found = [each for each in counted_domains(result, meter) if each.domain.kind not in GPU_KINDS]
+    if not found:
         return Attribution()
-    return combine(parts, "share of CPU time, idle power included")
+    idle = "" if all(each.resource.idle_j is not None for each in found) else ", idle power included"
+    shared = combine([attribute_shares(each.resource, shares) for each in found], f"share of CPU time{idle}")
+    other_s = None if busy_s is None else max(0.0, busy_s - cpu_s)
+    return replace(
+        shared,
+        foreground_cpu_s=cpu_s,
+        other_cpu_s=other_s,
+        other_cpu_ratio=None if other_s is None else other_s / all_s,
+    )

@@ -1,4 +1,4 @@
-"""Energy attribution: from legs (idle, alone, together) where they were measured, else from shares of use.
+"""Energy attribution from legs: the powers of the idle machine, of each training alone, and of both together.
 
 With idle power P₀, foreground alone P_F at work rate r_F, background alone P_B at r_B, both P_FB at r'_F and r'_B:
 
@@ -7,34 +7,27 @@ With idle power P₀, foreground alone P_F at work rate r_F, background alone P_
 - Shapley = (solo + marginal) / 2, so that the shares add up to P_FB - P₀ (Shapley 1953, two players)
 - interference = (P_FB - P₀) - solo - (P_B - P₀) · r'_B / r_B
 
-Scaling a solo run to the rate at which it ran beside the other is a convention. A split by CPU time is off the Shapley
-share by -26 to +18 % on SMT and concave power curves; DRAM is not split (16 % error at best).
+Scaling a solo run to the rate at which it ran beside the other is a convention. The interval of the foreground's share
+reaches from the lower of solo and marginal to the higher one, each widened by the scatter of its legs, by the power of
+other programs, and by the sensors' gain, which is common to all legs (first-order propagation, JCGM 100:2008, 5.1.2).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..records.record import Attribution
+from ..units import format_joules
 
-__all__ = [
-    "Interaction",
-    "Leg",
-    "Legs",
-    "Shares",
-    "attribute_legs",
-    "attribute_shares",
-    "combine",
-    "interaction",
-    "share_u95_ratio",
-]
+__all__ = ["Interaction", "Leg", "Legs", "attribute_legs", "interaction"]
 
-_SHARE_LOW_RATIO, _SHARE_HIGH_RATIO = -0.26, 0.18
-"""Measured difference between a split by CPU time and the Shapley share."""
-_RING_SAMPLES_PER_S = 7.2
-"""NVML's ring of per-process utilisation holds 72 samples of 10 s, each naming one process (driver headers; nvtop)."""
+_INFLATION_LOW, _INFLATION_HIGH = 1.0, 3.0
+_SHAPLEY_LOW, _SHAPLEY_HIGH = 0.7, 1.5
+"""Usual ranges of the energy with a load over the energy alone, and of the Shapley share over the solo share. A prior
+without published source: outside of them the legs should be checked."""
 
 
 class Leg(NamedTuple):
@@ -44,6 +37,20 @@ class Leg(NamedTuple):
     foreground_rate: float | None = None
     """``None`` where the foreground did not run, or its rate is unknown: then it counts as unchanged."""
     background_rate: float | None = None
+    u95_w: float = 0.0
+    """Half-width of the 95 % interval of ``mean_w`` without the gain of the sensors: scatter, ends, quantum."""
+    other_w: float = 0.0
+    """The part that programs outside of this leg's arrangement used beyond what they use on the idle machine."""
+
+    @property
+    def clean_w(self) -> float:
+        """The power without that of others."""
+        return self.mean_w - self.other_w
+
+    @property
+    def clean_u95_w(self) -> float:
+        """Its half-width; what others used is known to a factor of two at best."""
+        return math.hypot(self.u95_w, self.other_w)
 
 
 class Legs(NamedTuple):
@@ -53,6 +60,13 @@ class Legs(NamedTuple):
     both: Leg
     foreground: Leg | None = None
     background: Leg | None = None
+    idle_u95_w: float = 0.0
+    """As ``Leg.u95_w``."""
+    gain_u95_ratio: float = 0.0
+    """Half-width of the relative error that is the same in all legs."""
+    by_use_w: tuple[float, float] | None = None
+    """Lowest and highest share of the foreground that its part of the use allows, watts: it stands in for a missing
+    leg of the foreground alone."""
 
 
 class Interaction(NamedTuple):
@@ -64,13 +78,11 @@ class Interaction(NamedTuple):
     """Slowdown of the foreground as a factor; ``None`` where a rate is unknown."""
 
 
-class Shares(NamedTuple):
-    """Parts of the use of a resource in a window; the rest is other processes. Each from 0 to 1, together at most 1."""
+class _Power(NamedTuple):
+    """A share of the power, and the half-width of its 95 % interval without gain."""
 
-    foreground_ratio: float
-    background_ratio: float
-    u95_ratio: float = 0.0
-    """Half-width of the 95 % interval of either."""
+    watts: float
+    u95_w: float
 
 
 def attribute_legs(legs: Legs, window_s: float) -> Attribution:
@@ -80,107 +92,98 @@ def attribute_legs(legs: Legs, window_s: float) -> Attribution:
     ``solo``; without either there is only the idle part.
     """
     idle_j = legs.idle_w * window_s
-    active_w = legs.both.mean_w - legs.idle_w
-    solo_w, marginal_w = _solo_w(legs), _marginal_w(legs)
-    if solo_w is not None and marginal_w is not None:
-        foreground_w, method = (solo_w + marginal_w) / 2, "shapley"
-    elif marginal_w is not None:
-        foreground_w, method = marginal_w, "marginal"
-    elif solo_w is not None:
-        foreground_w, method = solo_w, "solo"
-    else:
+    solo, marginal = _solo(legs), _marginal(legs)
+    known = [each for each in (solo, marginal) if each is not None]
+    if not known:
         return Attribution(idle_j=idle_j, method="idle only")
-    bounds_w = [each for each in (solo_w, marginal_w) if each is not None]
-    return Attribution(
+    method = "shapley" if len(known) > 1 else "marginal" if solo is None else "solo"
+    foreground_w = sum(each.watts for each in known) / len(known)
+    low_w, high_w = _interval_w(legs, known, legs.gain_u95_ratio)
+    split_low_w, split_high_w = _interval_w(legs, known, 0.0)
+    found = Attribution(
         foreground_j=foreground_w * window_s,
-        background_j=(active_w - foreground_w) * window_s,
-        other_j=0.0,
+        background_j=(legs.both.clean_w - legs.idle_w - foreground_w) * window_s,
+        other_j=max(0.0, legs.both.other_w) * window_s,
         idle_j=idle_j,
-        low_j=min(bounds_w) * window_s if len(bounds_w) > 1 else None,
-        high_j=max(bounds_w) * window_s if len(bounds_w) > 1 else None,
+        low_j=low_w * window_s,
+        high_j=high_w * window_s,
+        split_u95_j=(split_high_w - split_low_w) / 2 * window_s,
         method=method,
     )
+    shapley_ratio = foreground_w / solo.watts if method == "shapley" and solo is not None and solo.watts > 0 else None
+    return replace(found, flags=(*_negative(found), *_unusual(legs, shapley_ratio)))
 
 
 def interaction(legs: Legs) -> Interaction | None:
     """Return interference and slowdown; ``None`` unless both solo legs were measured."""
-    solo_w, marginal_w = _solo_w(legs), _marginal_w(legs)
-    if solo_w is None or marginal_w is None or legs.foreground is None:
+    solo, marginal = _solo(legs), _marginal(legs)
+    if solo is None or marginal is None or legs.foreground is None:
         return None
     alone, together = legs.foreground.foreground_rate, legs.both.foreground_rate
     return Interaction(
-        interference_w=marginal_w - solo_w,
+        interference_w=marginal.watts - solo.watts,
         slowdown_ratio=alone / together if alone and together else None,
     )
 
 
-def attribute_shares(total_j: float, idle_j: float | None, shares: Shares, *, what: str = "CPU time") -> Attribution:
-    """Split the active energy in the ratio of use. Quality of every part: ``apportioned``.
-
-    Args:
-        total_j: joules of the resource in the window (CPU packages, or one GPU).
-        idle_j: its idle part; ``None`` where no idle leg was measured: then the whole is split, and the method says so.
-        shares: the parts of the resource's use.
-        what: the resource, for the method's name.
-    """
-    active_j = max(0.0, total_j - (idle_j or 0.0))
-    foreground_j = active_j * shares.foreground_ratio
-    background_j = active_j * shares.background_ratio
-    slack_j = active_j * shares.u95_ratio
-    method = f"share of {what}" if idle_j is not None else f"share of {what}, idle power included"
-    return Attribution(
-        foreground_j=foreground_j,
-        background_j=background_j,
-        other_j=max(0.0, active_j * (1 - shares.foreground_ratio - shares.background_ratio)),
-        idle_j=idle_j,
-        low_j=max(0.0, (foreground_j - slack_j) / (1 + _SHARE_HIGH_RATIO)),
-        high_j=min(active_j, (foreground_j + slack_j) / (1 + _SHARE_LOW_RATIO)),
-        method=method,
-    )
-
-
-def combine(parts: Sequence[Attribution], method: str) -> Attribution:
-    """Return the sum over resources; a value that is unknown in one part is unknown in the sum."""
-
-    def total(name: str) -> float | None:
-        values = [getattr(part, name) for part in parts]
-        known = [value for value in values if value is not None]
-        return sum(known) if values and len(known) == len(values) else None
-
-    return Attribution(
-        foreground_j=total("foreground_j"),
-        background_j=total("background_j"),
-        other_j=total("other_j"),
-        idle_j=total("idle_j"),
-        low_j=total("low_j"),
-        high_j=total("high_j"),
-        method=method,
-    )
-
-
-def share_u95_ratio(share_ratio: float, seen_s: float) -> float:
-    """Return the half-width of the 95 % interval of a GPU share from NVML's ring: 2 √(p(1-p) / (7.2 T)).
-
-    >>> round(share_u95_ratio(0.5, 60.0), 3), round(share_u95_ratio(0.5, 300.0), 3)
-    (0.048, 0.022)
-    """
-    if seen_s <= 0:
-        return 1.0
-    return 2 * math.sqrt(share_ratio * (1 - share_ratio) / (_RING_SAMPLES_PER_S * seen_s))
-
-
-def _solo_w(legs: Legs) -> float | None:
+def _solo(legs: Legs) -> _Power | None:
     if legs.foreground is None:
         return None
     scale = _scale(legs.both.foreground_rate, legs.foreground.foreground_rate)
-    return (legs.foreground.mean_w - legs.idle_w) * scale
+    return _Power(
+        (legs.foreground.clean_w - legs.idle_w) * scale,
+        scale * math.hypot(legs.foreground.clean_u95_w, legs.idle_u95_w),
+    )
 
 
-def _marginal_w(legs: Legs) -> float | None:
+def _marginal(legs: Legs) -> _Power | None:
     if legs.background is None:
         return None
     scale = _scale(legs.both.background_rate, legs.background.background_rate)
-    return (legs.both.mean_w - legs.idle_w) - (legs.background.mean_w - legs.idle_w) * scale
+    watts = (legs.both.clean_w - legs.idle_w) - (legs.background.clean_w - legs.idle_w) * scale
+    # The idle power enters twice, with opposite signs: it hardly matters for a load that keeps its rate.
+    return _Power(
+        watts,
+        math.hypot(legs.both.clean_u95_w, scale * legs.background.clean_u95_w, (scale - 1) * legs.idle_u95_w),
+    )
+
+
+def _interval_w(legs: Legs, known: Sequence[_Power], gain_u95_ratio: float) -> tuple[float, float]:
+    """Return the ends of the interval of the foreground's share."""
+    ends = []
+    for each in known:
+        half_w = math.hypot(each.u95_w, gain_u95_ratio * each.watts)
+        ends += [each.watts - half_w, each.watts + half_w]
+    if legs.foreground is None and legs.by_use_w is not None:
+        low_w, high_w = legs.by_use_w
+        ends += [low_w * (1 - gain_u95_ratio), high_w * (1 + gain_u95_ratio)]
+    return min(ends), max(ends)
+
+
+def _negative(found: Attribution) -> Iterator[str]:
+    for name, joules in (("foreground", found.foreground_j), ("background", found.background_j)):
+        if joules is not None and joules < 0:
+            yield (
+                f"the energy attributed to the {name} is negative ({format_joules(joules)}): the idle power and the "
+                "legs do not fit together; measure them for longer (--energy-idle) on a machine without other work"
+            )
+
+
+def _unusual(legs: Legs, shapley_ratio: float | None) -> Iterator[str]:
+    alone = legs.foreground
+    if alone is not None and alone.mean_w > 0:
+        scale = _scale(legs.both.foreground_rate, alone.foreground_rate)
+        inflation = legs.both.mean_w / alone.mean_w / scale if scale > 0 else math.inf
+        if not _INFLATION_LOW <= inflation <= _INFLATION_HIGH:
+            yield (
+                f"with the load the machine used {inflation:.2g} times the energy of the test alone, outside the usual "
+                f"{_INFLATION_LOW:g} to {_INFLATION_HIGH:g} times"
+            )
+    if shapley_ratio is not None and not _SHAPLEY_LOW <= shapley_ratio <= _SHAPLEY_HIGH:
+        yield (
+            f"the energy attributed to the foreground is {shapley_ratio:.2g} times its energy alone, outside the usual "
+            f"{_SHAPLEY_LOW:g} to {_SHAPLEY_HIGH:g} times"
+        )
 
 
 def _scale(together: float | None, alone: float | None) -> float:

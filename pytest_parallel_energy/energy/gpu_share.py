@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ParallelEnergyError, SensorError
-from .attribution import Shares, share_u95_ratio
 from .sensor import Sensor
+from .shares import Shares, share_u95_ratio
 
-__all__ = ["GpuShareCounter", "GpuWatch", "UtilisationSample", "Utilised"]
+__all__ = ["GpuShareCounter", "GpuWatch", "Polled", "UtilisationSample", "Utilised"]
 
 _SAMPLE_US = 139_000
 _GAP_US = 2 * _SAMPLE_US
@@ -84,7 +84,7 @@ class GpuShareCounter:
             return None
         total = sum(self._use.values())
         if not total:
-            return Shares(foreground_ratio=0.0, background_ratio=0.0)
+            return Shares(foreground_ratio=0.0, background_ratio=0.0, used=False)
         mine = self._use.get("foreground", 0) / total
         seen_s = (self._polled_us - self._first_poll_us) / 1e6
         return Shares(
@@ -104,6 +104,14 @@ class Utilised(Protocol):
         Raises:
             SensorError: there is none, or the driver cannot tell.
         """
+        ...
+
+
+class Polled(Protocol):
+    """Something that a meter polls with each sample while a window is open."""
+
+    def poll(self) -> None:
+        """Read what is new."""
         ...
 
 

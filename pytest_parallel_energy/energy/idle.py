@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from ..host.cpu_time import BUSY_HOST_RATIO, machine_busy_s
 from .assemble import Measurement
 from .power_trace import TracePoint
+from .uncertainty import K95
 
 __all__ = ["FILTERED_CV_RATIO", "BusyMeter", "IdleLeg", "busy_or_none", "filtering_words", "idle_leg", "noise_cv_ratio"]
 
 FILTERED_CV_RATIO = 0.10
 """Energy filtering (SGX, or bit 0 of MSR 0xBC) lifts the variation of idle power from 4–6 % to 17–19 %."""
 _QUICK_S = 0.005
+_LEAST_SAMPLES = 5
+"""A spread of fewer says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,16 @@ class IdleLeg:
     busy_ratio: float | None
     """Share of the machine's CPU time that was in use; ``None`` where unknown."""
     seconds: float
+    scatter_w: float | None = None
+    """Standard deviation of the total from sample to sample, watts; ``None`` with fewer than five samples."""
+    samples: int = 0
+
+    @property
+    def scatter_u95_w(self) -> float:
+        """Half-width of the 95 % interval of ``mean_w`` from its scatter alone, without the gain of the sensors."""
+        if self.scatter_w is None or self.samples == 0:
+            return self.u95_w or 0.0
+        return K95 * self.scatter_w / math.sqrt(self.samples)
 
     @property
     def sigma_w(self) -> float:
@@ -67,6 +80,7 @@ def idle_leg(measured: Measurement, busy_ratio: float | None) -> IdleLeg:
         # a lazier counter varies by its update interval alone
         if domain.update_interval_s is not None and domain.update_interval_s <= _QUICK_S
     ]
+    totals = _totals_w(measured)
     cvs = {name: noise_cv_ratio(measured.trace, column) for column, name in quick}
     return IdleLeg(
         mean_w=result.mean_w,
@@ -75,7 +89,16 @@ def idle_leg(measured: Measurement, busy_ratio: float | None) -> IdleLeg:
         cv_ratio={name: cv for name, cv in cvs.items() if cv is not None},
         busy_ratio=busy_ratio,
         seconds=seconds,
+        scatter_w=statistics.stdev(totals) if len(totals) >= _LEAST_SAMPLES else None,
+        samples=len(totals),
     )
+
+
+def _totals_w(measured: Measurement) -> list[float]:
+    """Return the power of the boundary at each sample at which all its parts are known."""
+    counted = [column for column, domain in enumerate(measured.energy.domains) if domain.counted]
+    rows = ([point.watts[column] for column in counted] for point in measured.trace)
+    return [math.fsum(known) for row in rows if len(known := [watts for watts in row if watts is not None]) == len(row)]
 
 
 def filtering_words(cv_ratio: float) -> str:
@@ -87,7 +110,7 @@ def noise_cv_ratio(trace: Sequence[TracePoint], column: int) -> float | None:
     """Return the coefficient of variation of one column; ``None`` with fewer than five points or no power."""
     watts = [point.watts[column] for point in trace]
     known = [value for value in watts if value is not None]
-    if len(known) < 5 or statistics.fmean(known) <= 0:  # noqa: PLR2004 - a spread of fewer says nothing
+    if len(known) < _LEAST_SAMPLES or statistics.fmean(known) <= 0:
         return None
     return statistics.stdev(known) / statistics.fmean(known)
 

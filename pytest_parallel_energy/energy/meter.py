@@ -29,7 +29,7 @@ from .sensors.probe import Probe, Refusal, probe_sensors
 from .window import Window, step_s
 
 if TYPE_CHECKING:
-    from .gpu_share import GpuWatch
+    from .gpu_share import Polled
     from .idle import IdleLeg
 
 __all__ = ["EnergyMeter"]
@@ -80,8 +80,8 @@ class EnergyMeter:
         self._refused: tuple[Refusal, ...] = ()
         self.idle: IdleLeg | None = None
         """The idle leg, once ``measure_idle`` was called: windows then report their energy above idle."""
-        self.watch: GpuWatch | None = None
-        """Follows the use of the GPUs by process; polled with every sample while it is set."""
+        self.watch: Polled | None = None
+        """Follows CPU time and GPU use by process; polled with every sample while it is set."""
         self.open_windows: list[Window] = []
         """The windows that are open, oldest first."""
 
@@ -181,8 +181,12 @@ class EnergyMeter:
     def mean_power_w(self, seconds: float) -> float | None:
         """Return the mean power of the boundary over the next ``seconds``, watts; ``None`` when unknown. Blocks."""
         window = self.begin("power")
-        self._sleep(seconds)
+        self.pause(seconds)
         return window.end().mean_w
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass on the meter's clock. Blocks."""
+        self._sleep(seconds)
 
     def sample(self) -> None:
         """Read every sensor once, if a window is open. The sampler calls this; a test with its own clock may."""

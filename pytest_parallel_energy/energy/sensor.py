@@ -68,6 +68,8 @@ class SensorDescription:
     """Standard deviation (one sigma) of the constant error, in watts."""
     gain_group: str | None = None
     """Sensors of one group share their gain error: their errors add up instead of averaging out."""
+    idle_w: float | None = None
+    """The part of every reading that a model adds for an idle machine, watts; ``None`` for a sensor that measures."""
     max_w: float | None = None
     """A power above 1.2 times this is rejected; ``None`` when no limit is known."""
     notes: tuple[str, ...] = ()

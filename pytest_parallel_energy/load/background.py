@@ -348,6 +348,11 @@ class BackgroundLoad:
         status = self._status()
         return () if status is None else status.pids
 
+    @property
+    def guard_pid(self) -> int | None:
+        """Pid of the process that holds all processes of the load; ``None`` before it was started."""
+        return None if self._child is None else self._child.guard_pid
+
     def report(self) -> LoadReport:
         """Return everything that is known up to now."""
         status = None if self._child is None else self._child.status(spans=True)

@@ -138,7 +138,6 @@ def background_load(request: pytest.FixtureRequest) -> Iterator[Loads | Disabled
         with message_only():
             if experiment.cell.plan.loads:  # else an empty folder would be made
                 experiment.loads.start_marked(experiment.attempt.folder)
-        experiment.loads.may_start = True
         yield Loads(experiment)
     finally:
         experiment.loads.stop()

@@ -180,7 +180,10 @@ class MeterPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
-    """Joules by owner; ``None`` where unknown. ``low_j`` to ``high_j`` contains the foreground's share."""
+    """Joules by owner; ``None`` where unknown.
+
+    ``low_j`` to ``high_j`` is the 95 % interval of the foreground's share: legs, meter and convention together.
+    """
 
     foreground_j: float | None = None
     background_j: float | None = None
@@ -193,6 +196,20 @@ class Attribution:
     """Joules together beyond the sum of both alone at the same rates; ``None`` without both solo legs."""
     slowdown_ratio: float | None = None
     """Time of the foreground over its time alone."""
+    split_u95_j: float | None = None
+    """Half-width of the interval of ``foreground_j`` without the gain of the sensors, which cancels between two runs on
+    one machine."""
+    foreground_cpu_s: float | None = None
+    """CPU seconds in the window: of the test, with all processes that it started."""
+    background_cpu_s: float | None = None
+    other_cpu_s: float | None = None
+    """Of all other processes of the machine."""
+    other_cpu_ratio: float | None = None
+    """The share of the CPU time that other processes used, 0 to 1."""
+    other_gpu_ratio: float | None = None
+    """The share of the use of a GPU that other processes had, of the GPU where it is largest."""
+    flags: tuple[str, ...] = ()
+    """Remarks about the division."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..plan.cells import profile_of
 from ..processes.command import Command
 from .experiment_cell import ExperimentCell, registered_load
-from .legs import BesideLoad
+from .legs import WindowNotes
 from .record_parts import StartedLoad, background_part
 
 if TYPE_CHECKING:
@@ -44,10 +44,8 @@ class ExperimentLoads:
         self.started: list[StartedLoad] = []
         self._run = run
         self._cell = cell
-        self._beside = BesideLoad()
+        self._notes = WindowNotes()
         self._window_is_open = False
-        self.may_start = bool(cell.plan.loads)
-        """``True`` when the test can start loads in its window. Without any, no CPU times are read around it."""
 
     @property
     def loads(self) -> list[BackgroundLoad]:
@@ -75,8 +73,8 @@ class ExperimentLoads:
             for _ in range(mark.n):
                 self.start(mark, folder)
         if self.started:
-            self._beside = self._run.legs.measure_loads(self.loads)
-            self.started[0] = dataclasses.replace(self.started[0], solo_mean_w=self._beside.solo_w)
+            leg = self._notes.leg = self._run.legs.measure_loads(self.loads)
+            self.started[0] = dataclasses.replace(self.started[0], solo_mean_w=None if leg is None else leg.mean_w)
 
     def start(self, mark: LoadRequest, folder: Path) -> BackgroundLoad:
         """Start one load and wait until it is ready.
@@ -121,9 +119,8 @@ class ExperimentLoads:
             load.begin_attempt()
 
     def before_window(self) -> None:
-        """Note the CPU time of the loads, immediately before the window opens."""
-        if self.may_start or self.started:
-            self._run.legs.open_window(self._beside, self.loads)
+        """Note the CPU time of the test, of the loads and of the machine, immediately before the window opens."""
+        self._run.legs.open_window(self._notes, lambda: self.loads)
 
     def window_opened(self) -> None:
         """Start counting coverage."""
@@ -132,11 +129,10 @@ class ExperimentLoads:
             load.window_opened()
 
     def hold_window(self) -> None:
-        """Note coverage and CPU time of the loads at a moment at which the window may close."""
+        """Note coverage of the loads and CPU times at a moment at which the window may close."""
         for load in self.loads:
             load.window_closed()
-        if self._beside.opened is not None:
-            self._run.legs.note_end(self._beside, self.loads)
+        self._run.legs.note_end(self._notes)
 
     def continue_window(self) -> None:
         """Forget the moment that was held, because the test has more work in the window."""
@@ -171,7 +167,7 @@ class ExperimentLoads:
 
     def attribution(self, result: WindowResult, work: str) -> Attribution:
         """Return how the energy of the window is divided; ``work`` names the work of the test."""
-        return self._run.legs.attribute(result, work, self._beside if self.started else None)
+        return self._run.legs.attribute(result, work, self._notes, loaded=bool(self.started))
 
     def remember_alone(self, result: WindowResult, work: str) -> None:
         """Keep the window of a passed test without loads, to compare tests that do the same work with loads to it.
@@ -181,7 +177,7 @@ class ExperimentLoads:
             work: as for :meth:`attribution`.
         """
         if not self.started:
-            self._run.legs.remember(result, work)
+            self._run.legs.remember(result, work, self._notes)
 
 
 def _registered_load(

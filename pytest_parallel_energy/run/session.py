@@ -8,7 +8,7 @@ import hashlib
 import os
 import tempfile
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -340,8 +340,15 @@ class Run(MeasuringRole):
     def legs(self) -> LegBook:
         """The solo legs of this run."""
         from .legs import LegBook
+        from .window_watch import WindowWatch
 
-        return LegBook(meter=self.open_meter(), leg_s=self.settings.idle if self.has_measured_sensor else 0.0)
+        # of several ranks the launcher's processes are the training: those of its other ranks as well
+        root = os.getppid() if self.rank is not None and self.rank.local_size > 1 else None
+        return LegBook(
+            meter=self.open_meter(),
+            leg_s=self.settings.idle if self.has_measured_sensor else 0.0,
+            new_watch=partial(WindowWatch, root=root),
+        )
 
     @property
     def has_measured_sensor(self) -> bool:

@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_parallel_energy.energy.attribution import (
-    Leg,
-    Legs,
-    Shares,
-    attribute_legs,
-    attribute_shares,
-    interaction,
-    share_u95_ratio,
-)
+from pytest_parallel_energy.energy.attribution import Leg, Legs, attribute_legs, interaction
 from pytest_parallel_energy.energy.gpu_share import GpuShareCounter, UtilisationSample
+from pytest_parallel_energy.energy.shares import Resource, Shares, attribute_shares, share_range, share_u95_ratio
 from pytest_parallel_energy.errors import ProcessError, SensorError
 
 CURVES = {
@@ -91,17 +84,87 @@ def test_method_follows_the_legs(missing, method):
 
 
 def test_apportioned_split_adds_up_and_says_how_sure():
-    """CPU-time shares sum to the active energy; the interval is that of the method's known error."""
-    shares = attribute_shares(1000.0, 200.0, Shares(foreground_ratio=0.5, background_ratio=0.25))
+    """CPU-time shares sum to the active energy; in the interval a second costs up to twice as much in one program."""
+    resource = Resource(total_j=1000.0, idle_j=200.0)
+    shares = attribute_shares(resource, Shares(foreground_ratio=0.5, background_ratio=0.25))
     assert (shares.foreground_j, shares.background_j, shares.other_j) == (400.0, 200.0, 200.0)
-    assert shares.low_j == pytest.approx(400 / 1.18)
-    assert shares.high_j == pytest.approx(400 / 0.74)
+    assert (shares.low_j, shares.high_j) == pytest.approx((800 / 3, 1600 / 3))
     assert shares.method == "share of CPU time"
 
 
+@pytest.mark.parametrize("cost", [0.5, 0.8, 1.0, 1.3, 2.0])
+@given(st.floats(0.02, 1.0))
+def test_unequal_costs_lie_in_the_interval(cost, mine):
+    """Whatever a second of the foreground costs, from half to twice of another's, its joules are inside."""
+    truth_ratio = cost * mine / (cost * mine + 1 - mine)
+    low_ratio, high_ratio = share_range(Shares(foreground_ratio=mine, background_ratio=1 - mine))
+    assert low_ratio - 1e-9 <= truth_ratio <= high_ratio + 1e-9
+
+
+@pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
+@given(st.floats(0.1, 0.9), st.floats(0.2, 1.0))
+def test_the_shapley_share_lies_in_the_interval_of_shares(curve, mine, load):
+    """On concave curves too, with the foreground's part of the use from a tenth to nine tenths."""
+    foreground, background = mine * load, (1 - mine) * load
+    truth_w = (curve(foreground) - curve(0) + curve(load) - curve(background)) / 2
+    shares = Shares(foreground_ratio=mine, background_ratio=1 - mine)
+    found = attribute_shares(Resource(total_j=curve(load), idle_j=curve(0)), shares)
+    assert found.low_j - 1e-9 <= truth_w <= found.high_j + 1e-9
+
+
 def test_split_without_idle_leg_says_so():
-    """Without an idle leg the idle power is in the shares, and the method tells."""
-    assert "idle power included" in attribute_shares(10.0, None, Shares(foreground_ratio=1, background_ratio=0)).method
+    """Without an idle leg the idle power is in the shares: the method tells, and the interval begins at 0."""
+    found = attribute_shares(Resource(total_j=10.0), Shares(foreground_ratio=1, background_ratio=0))
+    assert "idle power included" in found.method
+    assert (found.foreground_j, found.low_j) == (10.0, 0.0)
+
+
+def test_an_unused_resource_belongs_to_nobody():
+    """The energy of a GPU that no process used is not that of other processes."""
+    found = attribute_shares(Resource(total_j=10.0), Shares(foreground_ratio=0, background_ratio=0, used=False))
+    assert (found.foreground_j, found.background_j, found.other_j) == (0.0, 0.0, 0.0)
+
+
+def test_the_interval_has_the_scatter_of_the_legs_and_the_gain():
+    """Linear power: solo and marginal agree, and the interval is as wide as the legs are unsure."""
+    sure = legs_of(CURVES["linear"], 0.3, 0.4)
+    assert attribute_legs(sure, 10.0).split_u95_j == pytest.approx(0.0, abs=1e-9)
+    unsure = sure._replace(both=sure.both._replace(u95_w=3.0), background=sure.background._replace(u95_w=4.0))
+    found = attribute_legs(unsure, 10.0)
+    assert (found.low_j, found.high_j) == pytest.approx((250.0, 350.0))
+    gained = attribute_legs(sure._replace(gain_u95_ratio=0.08), 10.0)
+    assert (gained.low_j, gained.high_j) == pytest.approx((276.0, 324.0))
+    assert gained.split_u95_j == pytest.approx(0.0, abs=1e-9)
+
+
+def test_others_in_a_leg_are_not_charged_to_the_foreground():
+    """What other programs used beyond their usual use is theirs, and as unsure as it is large."""
+    quiet = legs_of(CURVES["linear"], 0.3, 0.4)
+    noisy = quiet._replace(both=quiet.both._replace(mean_w=quiet.both.mean_w + 20, other_w=20.0))
+    found = attribute_legs(noisy, 10.0)
+    assert (found.foreground_j, found.background_j, found.other_j) == pytest.approx((300.0, 400.0, 200.0))
+    assert found.high_j - found.low_j >= 200.0
+
+
+def test_without_the_leg_of_the_foreground_the_use_bounds_its_share():
+    """On a concave curve the marginal share is too low: the interval reaches to what the use allows."""
+    legs = legs_of(CURVES["concave"], 0.5, 0.5)
+    truth_j = attribute_legs(legs, 10.0).foreground_j
+    active_w = legs.both.mean_w - legs.idle_w
+    found = attribute_legs(legs._replace(foreground=None, by_use_w=(active_w / 3, active_w * 2 / 3)), 10.0)
+    assert found.method == "marginal"
+    assert found.foreground_j < truth_j <= found.high_j
+
+
+def test_odd_shares_are_flagged():
+    """A negative share, less energy than alone and an odd Shapley share are remarked; usual values are not."""
+    usual = legs_of(CURVES["concave"], 0.3, 0.3)
+    assert attribute_legs(usual, 10.0).flags == ()
+    negative = attribute_legs(usual._replace(both=usual.both._replace(mean_w=usual.idle_w - 20)), 10.0)
+    assert any("foreground is negative" in flag for flag in negative.flags)
+    assert any("times the energy of the test alone" in flag for flag in negative.flags)
+    odd = attribute_legs(usual._replace(both=usual.both._replace(mean_w=usual.both.mean_w * 2)), 10.0)
+    assert any("times its energy alone" in flag for flag in odd.flags)
 
 
 def owner_of(pid):

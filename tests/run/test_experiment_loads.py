@@ -75,4 +75,4 @@ def test_only_a_test_without_loads_is_compared_with(world):
     world.clock.advance(2.0)
     experiment.close_window()
     experiment.finish()
-    assert world.run.legs._alone[experiment.cell.work_and_values].mean_w == pytest.approx(100.0)
+    assert world.run.legs._alone[experiment.cell.work_and_values].leg.mean_w == pytest.approx(100.0)

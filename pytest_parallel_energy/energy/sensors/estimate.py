@@ -118,5 +118,6 @@ def _describe(cpu: CpuInfo, coefficients: Coefficients) -> SensorDescription:
         update_interval_s=TICK_S,
         gain_ratio=coefficients.full_sigma_ratio,
         offset_w=cpu.threads * coefficients.idle_sigma_w,
+        idle_w=cpu.threads * coefficients.idle.p50_w,
         notes=tuple(notes),
     )
