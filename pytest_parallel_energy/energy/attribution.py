@@ -41,6 +41,8 @@ class Leg(NamedTuple):
     """Half-width of the 95 % interval of ``mean_w`` without the gain of the sensors: scatter, ends, quantum."""
     other_w: float = 0.0
     """The part that programs outside of this leg's arrangement used beyond what they use on the idle machine."""
+    other_u95_w: float = 0.0
+    """Half-width of its 95 % interval: what others used is known to a factor of two at best."""
 
     @property
     def clean_w(self) -> float:
@@ -49,8 +51,8 @@ class Leg(NamedTuple):
 
     @property
     def clean_u95_w(self) -> float:
-        """Its half-width; what others used is known to a factor of two at best."""
-        return math.hypot(self.u95_w, self.other_w)
+        """Its half-width."""
+        return math.hypot(self.u95_w, self.other_u95_w)
 
 
 class Legs(NamedTuple):

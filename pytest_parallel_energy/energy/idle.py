@@ -47,6 +47,11 @@ class IdleLeg:
         return K95 * self.scatter_w / math.sqrt(self.samples)
 
     @property
+    def is_busy(self) -> bool:
+        """``True`` where programs worked during the leg, so that its power is not that of an idle machine."""
+        return self.busy_ratio is not None and self.busy_ratio > BUSY_HOST_RATIO
+
+    @property
     def sigma_w(self) -> float:
         """Standard deviation of the total from sample to sample, watts; 0 where it is not known."""
         return math.hypot(*(cv * self.domains_w.get(name, 0.0) for name, cv in self.cv_ratio.items()))
@@ -64,7 +69,7 @@ class IdleLeg:
             f"{name}: idle readings vary by {self.cv_ratio[name]:.0%}: a sign of energy filtering"
             for name in self.filtered
         ]
-        if self.busy_ratio is not None and self.busy_ratio > BUSY_HOST_RATIO:
+        if self.is_busy:
             flags.append(f"the machine was {self.busy_ratio:.0%} busy while its idle power was measured")
         return tuple(flags)
 

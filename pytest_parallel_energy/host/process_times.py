@@ -54,7 +54,8 @@ class ProcessTimes:
     Args:
         loads: returns the owner of each process that holds a load, by its pid; that process and all below it are
             the owner's.
-        marker: a variable with its value, ``NAME=VALUE``, that the processes to be found carry; empty for none.
+        marker: a variable with the beginning of its value, ``NAME=VALUE``, that the processes to be found carry; empty
+            for none.
         root: the process whose descendants count; by default this process.
     """
 
@@ -137,7 +138,7 @@ class ProcessTimes:
         pid = key[0]
         try:
             environment = read_file(pid, "environ")
-            if self._marker and self._marker in environment.split(b"\0"):
+            if self._marker and any(entry.startswith(self._marker) for entry in environment.split(b"\0")):
                 return True
             return environment == read_file("self", "environ") and read_file(pid, "cmdline") == read_file(
                 "self", "cmdline"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..records.record import Attribution, WindowResult
 from ..units import format_seconds
 from .load_leg import LoadLeg, measure_load_leg
-from .use_shares import by_shares, other_w, use_range_w, with_use
+from .use_shares import by_shares, other_power, use_range_w, with_use
 from .window_watch import CpuMoment, WindowWatch
 
 if TYPE_CHECKING:
@@ -127,13 +127,15 @@ class LegBook:
         from ..energy.resources import scatter_u95_j
 
         window_s, mean_w = result.window_s or 1.0, result.mean_w or 0.0
+        others = other_power(mean_w, use, self.meter.idle)
         return Leg(
             mean_w=mean_w,
             foreground_rate=1 / window_s,
             # the load's CPU time stands for its work: rounds are too long to count in a leg of seconds
             background_rate=None if use is None else use.background_s / use.seconds,
             u95_w=scatter_u95_j(result, self.meter) / window_s,
-            other_w=other_w(mean_w, use, self.meter.idle),
+            other_w=others.watts,
+            other_u95_w=others.u95_w,
         )
 
     def _legs(self, result: WindowResult, what: str, leg: LoadLeg | None, use: CpuUse | None) -> Legs | None:
@@ -145,6 +147,7 @@ class LegBook:
         if idle is None or idle.mean_w is None or leg is None or leg.mean_w is None:
             return None
         both, alone = self._window_leg(result, use), self._alone.get(what)
+        others = other_power(leg.mean_w, leg.use, idle, foreground_is_other=True)
         legs = Legs(
             idle_w=idle.mean_w,
             both=both,
@@ -153,7 +156,8 @@ class LegBook:
                 mean_w=leg.mean_w,
                 background_rate=leg.rate,
                 u95_w=leg.u95_w,
-                other_w=other_w(leg.mean_w, leg.use, idle, foreground_is_other=True),
+                other_w=others.watts,
+                other_u95_w=others.u95_w,
             ),
             idle_u95_w=idle.scatter_u95_w,
             gain_u95_ratio=gain_u95_ratio(result, self.meter),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..records.record import Attribution, WindowResult
 
 if TYPE_CHECKING:
     from ..energy.idle import IdleLeg
     from ..energy.meter import EnergyMeter
-    from ..energy.shares import Shares
+    from ..energy.shares import Resource, Shares
     from ..host.cpu_use import CpuUse
     from .window_watch import WindowWatch
 
-__all__ = ["by_shares", "other_w", "use_range_w", "with_use"]
+__all__ = ["OtherPower", "by_shares", "other_power", "use_range_w", "with_use"]
 
 _UNKNOWN = Attribution()
 
@@ -38,12 +38,26 @@ def by_shares(
         if shares is None and (loaded or resource.idle_j is None):
             return _UNKNOWN
         part = attribute_shares(resource, shares or Shares(foreground_ratio=1.0, background_ratio=0.0))
+        if meter.idle is not None and meter.idle.is_busy and not on_gpu and use is not None:
+            part = _widened(part, resource, use)
         parts.append(part if shares is not None else replace(part, other_j=None))
         resources.add("GPU use" if on_gpu else "CPU time")
     if not loaded and meter.idle is not None and idle_is_known:
         return combine(parts, "alone above idle")
     method = f"share of {' and '.join(sorted(resources))}"
     return combine(parts, method if idle_is_known else f"{method}, idle power included") if parts else _UNKNOWN
+
+
+def _widened(part: Attribution, resource: Resource, use: CpuUse) -> Attribution:
+    """Return a part whose interval also holds the share of the whole energy: the idle power held that of programs."""
+    from ..energy.shares import attribute_shares
+
+    shares = _cpu_shares(use, None)
+    if shares is None or part.low_j is None or part.high_j is None:
+        return part
+    whole = attribute_shares(resource._replace(idle_j=None), shares)
+    low_j, high_j = min(part.low_j, whole.low_j or 0.0), max(part.high_j, whole.high_j or 0.0)
+    return replace(part, low_j=low_j, high_j=high_j, split_u95_j=(high_j - low_j) / 2)
 
 
 def with_use(found: Attribution, result: WindowResult, watch: WindowWatch | None, use: CpuUse | None) -> Attribution:
@@ -66,19 +80,34 @@ def gpu_shares(watch: WindowWatch | None, name: str) -> Shares | None:
     return None if watch is None else watch.gpu_shares(name)
 
 
-def other_w(mean_w: float, use: CpuUse | None, idle: IdleLeg | None, *, foreground_is_other: bool = False) -> float:
-    """Return the power of other programs in a leg beyond what they used while the machine was idle.
+class OtherPower(NamedTuple):
+    """The power of other programs in a leg beyond what they used while the machine was idle; negative below it."""
 
-    Their CPU time is charged at the mean power per CPU second of the leg; negative where they used more before.
+    watts: float
+    u95_w: float
+
+
+def other_power(
+    mean_w: float, use: CpuUse | None, idle: IdleLeg | None, *, foreground_is_other: bool = False
+) -> OtherPower:
+    """Return the power of other programs in a leg.
+
+    Their CPU time is charged at the mean power per CPU second of the leg, which is right within a factor of two. Where
+    the idle power was measured on a busy machine, it holds power of programs; only the whole power bounds theirs then.
     """
     if use is None or idle is None or idle.mean_w is None:
-        return 0.0
+        return OtherPower(0.0, 0.0)
     other_s = use.other_excess_s(_usual_cores(idle))
     own_s = use.own_s
     if foreground_is_other:
         own_s, other_s = use.background_s, other_s + use.foreground_s
     all_s = own_s + max(0.0, other_s)
-    return max(0.0, mean_w - idle.mean_w) * other_s / all_s if all_s > 0 else 0.0
+    if all_s <= 0:
+        return OtherPower(0.0, 0.0)
+    watts = max(0.0, mean_w - idle.mean_w) * other_s / all_s
+    if not idle.is_busy:
+        return OtherPower(watts, abs(watts))
+    return OtherPower(watts, mean_w * abs(other_s) / (own_s + max(0.0, use.other_s or 0.0)))
 
 
 def use_range_w(active_w: float, use: CpuUse | None) -> tuple[float, float] | None:

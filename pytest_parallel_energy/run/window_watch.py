@@ -66,8 +66,8 @@ class WindowWatch:
 
         self._clock_ns = meter.clock_ns
         self._loads = loads
-        test = os.environ.get(_TEST_VARIABLE)
-        marker = "" if test is None else f"{_TEST_VARIABLE}={test}"
+        test = os.environ.get(_TEST_VARIABLE, "").rpartition(" (")[0]  # without its phase, which changes
+        marker = f"{_TEST_VARIABLE}={test} (" if test else ""
         self._times = times or ProcessTimes(self._guards, marker=marker, root=root)
         self._gpus = None
         if any(sensor.description.kind == "gpu" for sensor in meter.sensors):

@@ -140,7 +140,7 @@ def test_the_interval_has_the_scatter_of_the_legs_and_the_gain():
 def test_others_in_a_leg_are_not_charged_to_the_foreground():
     """What other programs used beyond their usual use is theirs, and as unsure as it is large."""
     quiet = legs_of(CURVES["linear"], 0.3, 0.4)
-    noisy = quiet._replace(both=quiet.both._replace(mean_w=quiet.both.mean_w + 20, other_w=20.0))
+    noisy = quiet._replace(both=quiet.both._replace(mean_w=quiet.both.mean_w + 20, other_w=20.0, other_u95_w=20.0))
     found = attribute_legs(noisy, 10.0)
     assert (found.foreground_j, found.background_j, found.other_j) == pytest.approx((300.0, 400.0, 200.0))
     assert found.high_j - found.low_j >= 200.0

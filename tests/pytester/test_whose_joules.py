@@ -1,0 +1,125 @@
+"""Whole sessions on a machine whose power follows the CPU clocks of known processes: whose joules were they?"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from truth_rig import WORKER, TruthRig
+
+HEAD = """
+import multiprocessing, os, subprocess, sys, threading, time
+from concurrent.futures import ProcessPoolExecutor
+import pytest
+import worker
+from worker import burn, child, join, mark
+
+join("F")
+
+def measured(name):
+    class Measured:
+        def __enter__(self):
+            mark(name + "-begin")
+        def __exit__(self, *_):
+            mark(name + "-end")
+    return Measured()
+
+LOAD = [sys.executable, "-c", "import worker; worker.child(%s, 'B')"]
+"""
+
+PROCESSES = """
+POOL = multiprocessing.get_context("fork").Pool(1)
+POOL.apply(child, (0.6,))
+
+@pytest.fixture(scope="module", autouse=True)
+def pool_ends():
+    yield
+    POOL.terminate()
+    POOL.join()
+
+def test_persistent_pool(energy_meter):
+    with measured("persistent_pool"):
+        POOL.apply(burn, (0.8,))
+
+def test_earlier_life(energy_meter, early):
+    with measured("earlier_life"):
+        early.communicate("0.5")
+
+@pytest.fixture
+def early():
+    code = "import worker, sys; worker.child(0.6); print(flush=True); worker.burn(float(sys.stdin.read()))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    return process
+
+def test_short_lived(energy_meter):
+    with measured("short_lived"):
+        for _ in range(5):
+            subprocess.run([sys.executable, "worker.py", "F", "0.1"], check=True)
+
+def test_threads(energy_meter):
+    with measured("threads"):
+        threads = [threading.Thread(target=burn, args=(0.4,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+def test_orphan(energy_meter):
+    with measured("orphan"):
+        subprocess.run("setsid python orphan.py > /dev/null 2>&1 &", shell=True, check=True)
+        while not os.path.exists("orphan.done"):
+            time.sleep(0.02)
+    open("orphan.end", "w").close()
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_executor(energy_meter, method):
+    with measured("executor-" + method):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as executor:
+            executor.submit(child, 0.8).result()
+"""
+
+
+ORPHAN = """
+import os, time, worker
+worker.child(0.6)
+open("orphan.done", "w").close()
+until = time.monotonic() + 30
+while not os.path.exists("orphan.end") and time.monotonic() < until:
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def rigged(project, tmp_path_factory, monkeypatch):
+    """Makes a project on a machine whose package's power follows known processes."""
+
+    def make(source, *watts, **machine):
+        rig = TruthRig(tmp_path_factory.mktemp("rig"), *watts, **machine)
+        monkeypatch.setenv("PYTEST_ENERGY_SYSFS_ROOT", str(rig.sysfs))
+        monkeypatch.setenv("TRUTH_RIG", str(rig.sets))
+        monkeypatch.setenv("PYTHONPATH", f"{project.path}:{os.environ['PYTHONPATH']}")
+        (project.path / "worker.py").write_text(WORKER)
+        (project.path / "orphan.py").write_text(ORPHAN)
+        project.ini("energy_sensors = powercap")
+        project.tests(HEAD + source)
+        return rig
+
+    return make
+
+
+def records_by_name(project):
+    return {
+        record["nodeid"].partition("::test_")[2].replace("[", "-").rstrip("]"): record for record in project.records()
+    }
+
+
+def test_the_processes_of_a_test_are_its_own(project, rigged):
+    """Threads, pools, short-lived, earlier started and orphaned children: their CPU time and joules are the test's."""
+    rig = rigged(PROCESSES)
+    with rig:
+        project.run("--energy-idle=1", "-s").assert_outcomes(passed=7)
+    for name, record in records_by_name(project).items():
+        truth, found = rig.between(name), record["attribution"]
+        assert found["foreground_cpu_s"] == pytest.approx(truth.cpu_s[0], abs=0.15, rel=0.1), name
+        assert found["low_j"] <= truth.joules[0] <= found["high_j"], name
