@@ -20,7 +20,7 @@ from ..processes.command import Command
 from ..processes.outcome import Outcome
 from ..processes.rules import Supervision
 from ..records.energy_values import WindowResult
-from ..records.record import Attribution
+from ..records.record import IDLE_INCLUDED, Attribution
 
 __all__ = ["Measured", "measure_command"]
 
@@ -142,7 +142,7 @@ def _attribution(meter: EnergyMeter, result: WindowResult, cpu_s: float | None, 
     found = [each for each in counted_domains(result, meter) if each.domain.kind not in GPU_KINDS]
     if not found:
         return Attribution()
-    idle = "" if all(each.resource.idle_j is not None for each in found) else ", idle power included"
+    idle = "" if all(each.resource.idle_j is not None for each in found) else IDLE_INCLUDED
     shared = combine([attribute_shares(each.resource, shares) for each in found], f"share of CPU time{idle}")
     other_s = None if busy_s is None else max(0.0, busy_s - cpu_s)
     return replace(

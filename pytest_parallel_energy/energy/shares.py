@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..records.record import Attribution
+from ..records.record import IDLE_INCLUDED, Attribution
 
 __all__ = ["Resource", "Shares", "attribute_shares", "combine", "share_range", "share_u95_ratio"]
 
@@ -78,7 +78,7 @@ def attribute_shares(resource: Resource, shares: Shares, *, what: str = "CPU tim
         low_j=low_j,
         high_j=max(joules + ratio * math.hypot(spread_j, gain_j) for ratio, joules in ends),
         split_u95_j=(split_high_j - split_low_j) / 2,
-        method=f"share of {what}" if resource.idle_j is not None else f"share of {what}, idle power included",
+        method=f"share of {what}{IDLE_INCLUDED if resource.idle_j is None else ''}",
     )
 
 

@@ -119,7 +119,21 @@ OPTIONS: tuple[Option, ...] = (
         "1",
         "SECONDS",
     ),
-    Option("strict", "flag", "fail the run when a sensor is missing or only an estimate is available"),
+    Option(
+        "strict",
+        "flag",
+        "fail the run when a sensor is missing or only an estimate is available, and a test during which other "
+        "processes used more of the CPU time or of a GPU than --energy-others-max",
+    ),
+    Option(
+        "others_max",
+        "ratio",
+        "with --energy-strict: largest share (0 to 1) of the CPU time, and of the use of a GPU, that other processes "
+        "may have in a measurement window; 1 allows any; above 0.05 the results carry a remark in any case",
+        "0.1",
+        "RATIO",
+        marker=True,
+    ),
     Option(
         "models",
         "file",

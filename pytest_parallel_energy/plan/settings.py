@@ -42,6 +42,8 @@ class Settings:
     interval: float = 1.0
     """Seconds."""
     strict: bool = False
+    others_max: float = 0.1
+    """Fraction from 0 to 1."""
     models: tuple[Path, ...] = ()
     config: tuple[str, ...] = ()
     """Paths or patterns."""

@@ -18,6 +18,7 @@ from .energy_values import DomainEnergy, Quality, WindowResult
 from .job_part import JobPart, SlurmPart
 
 __all__ = [
+    "IDLE_INCLUDED",
     "SCHEMA_VERSION",
     "Attribution",
     "DomainEnergy",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
+IDLE_INCLUDED = ", idle power included"
+"""The end of an attribution method that splits the whole energy by use, because no idle power was measured: a part
+then is not what its owner caused."""
 
 Value = str | int | float | bool | None
 """A hyperparameter's or label's value."""

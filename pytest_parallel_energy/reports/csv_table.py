@@ -24,7 +24,9 @@ _ENERGY_FIELDS = (
     "window_s", "total_j", "total_u95_j", "quality", "boundary", "cpu_j", "gpu_j", "dram_j", "mean_w", "peak_w",
     "idle_j", "above_idle_j",
 )  # fmt: skip
-_ATTRIBUTION_FIELDS = ("foreground_j", "background_j", "other_j", "low_j", "high_j", "method")
+_ATTRIBUTION_FIELDS = (
+    "foreground_j", "background_j", "other_j", "low_j", "high_j", "method", "other_cpu_ratio", "other_gpu_ratio",
+)  # fmt: skip
 _LOAD_FIELDS = (
     "name", "repository", "model", "rounds_completed", "rounds_failed", "uptime_s", "coverage_ratio", "gap_s", "cpu_s",
     "solo_mean_w", "stop",

@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..records.record import LoadReport
+from ..records.record import IDLE_INCLUDED, LoadReport
 from ..statistics.analysis import LoadPair, load_pairs
 from ..statistics.grouping import Cell
 from ..statistics.like_cells import load_names
@@ -24,6 +24,10 @@ _LONG_GAP_RATIO = 0.1
 _NEARLY_ALL = 0.995
 """Shares above it are written ">99 %", which needs no "at least"."""
 _ALONE_HINT = "no cell ran the same training alone to compare with: parametrize background_load with None and the load"
+_WHOLE_IS_SPLIT = (
+    "the idle power was not measured, so the whole energy is split: a part is not what the training caused, which may "
+    "be several times less (--energy-idle measures the idle power)"
+)
 _ESTIMATED = "an estimate from CPU time cannot show what a load changes in energy"
 
 
@@ -47,6 +51,8 @@ def render_loads(cells: Sequence[Cell], names: Mapping[int, str], *, width: int)
     methods = dict.fromkeys(r.attribution.method for c in loaded for r in c.sample if r.attribution.foreground_j)
     if methods:
         found.append((f"shares attributed by {'; '.join(methods)}", "plain", 2))
+    if any(method.endswith(IDLE_INCLUDED) for method in methods):
+        found.append((_WHOLE_IS_SPLIT, "plain", 2))
     if loaded and not pairs:
         found.append((_ALONE_HINT, "plain", 2))
     if len(loaded) > _MOST_CELLS:
@@ -162,7 +168,8 @@ def _share(cell: Cell) -> str:
     bounds = ""
     if low_j is not None and high_j is not None:
         bounds = f" ({format_share(low_j / total_j)} to {format_share(high_j / total_j)})"
-    return f"this training's share {format_share(own_j / total_j)}{bounds}, {format_joules(own_j)}"
+    name = "part by use" if shares[0].method.endswith(IDLE_INCLUDED) else "share"
+    return f"this training's {name} {format_share(own_j / total_j)}{bounds}, {format_joules(own_j)}"
 
 
 def _verdicts(pair: LoadPair) -> Iterator[str]:

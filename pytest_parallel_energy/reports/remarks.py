@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from ..records.record import Phase, Record, Status
 from ..statistics.grouping import Cell
 from .load_lines import failed_rounds
+from .strangers import cell_strangers, strangers
 
 __all__ = ["cell_remarks", "origins", "remarks"]
 
 
 def remarks(record: Record) -> tuple[str, ...]:
     """Return the remarks about one attempt, each once: its failure, then training, meter, loads and sensors."""
-    return tuple(dict.fromkeys(_remarks(record)))
+    return tuple(dict.fromkeys((*_remarks(record), *strangers(record))))
 
 
 def cell_remarks(cell: Cell) -> tuple[str, ...]:
@@ -24,7 +25,8 @@ def cell_remarks(cell: Cell) -> tuple[str, ...]:
     if count := sum(record.phase is Phase.WARMUP and record.status is Status.PASSED for record in cell.records):
         found[f"{count} {'warm-up' if count == 1 else 'warm-ups'} left out of the means"] = None
     found |= dict.fromkeys(_software(cell))
-    found |= dict.fromkeys(sentence for record in cell.sample for sentence in remarks(record))
+    found |= dict.fromkeys(sentence for record in cell.sample for sentence in _remarks(record))
+    found |= dict.fromkeys(cell_strangers(cell.sample))
     return tuple(found)
 
 
@@ -55,6 +57,7 @@ def _remarks(record: Record) -> Iterator[str]:
     if record.workload is not None:
         yield from record.workload.flags
     yield from record.meter.flags
+    yield from record.attribution.flags
     for load in record.background:
         yield from (f"{load.name}: {flag}" for flag in load.flags)
         if load.rounds_failed:

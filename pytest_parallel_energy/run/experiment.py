@@ -23,6 +23,7 @@ from .record_parts import energy_part
 
 if TYPE_CHECKING:
     from ..energy.window import Window
+    from ..records.energy_values import WindowResult
     from ..training.foreground import TrainingResult
     from ..training.workload import Workload
     from .experiment_cell import ExperimentCell
@@ -118,7 +119,8 @@ class Experiment:
 
         Raises:
             LoadError: a load ran for less of the window than ``coverage_min`` requires.
-            SensorError: under ``--energy-strict``, a sensor failed during the window.
+            SensorError: under ``--energy-strict``, a sensor failed during the window, or other processes used more of
+                the machine than ``others_max`` allows.
             LimitError: a limit is broken, or cannot be checked because the value is unknown.
         """
         self.loads.check_coverage()
@@ -126,9 +128,24 @@ class Experiment:
         if self.cell.settings.strict and result is not None and result.total_j is None:
             reasons = "; ".join(f"{domain.name}: {domain.reason}" for domain in result.domains if domain.reason)
             raise SensorError(f"--energy-strict: the energy of this test is missing ({reasons or 'no sensor'})")
+        self._check_others(result)
         broken = broken_limits(energy_part(result, None), limits)
         if broken:
             raise LimitError("; ".join(broken))
+
+    def _check_others(self, result: WindowResult | None) -> None:
+        """Raise, under ``--energy-strict``, when other processes used more of the machine than allowed."""
+        from ..reports.strangers import stranger_ratio
+
+        settings = self.cell.settings
+        if not settings.strict or result is None:
+            return
+        ratio = stranger_ratio(result, self.loads.attribution(result, self.cell.work_and_values))
+        if ratio > settings.others_max:
+            raise SensorError(
+                f"--energy-strict: other processes used {ratio:.0%} of the CPU time or of a GPU during this test, and "
+                f"at most {settings.others_max:.0%} is allowed (--energy-others-max); stop them and run the test again"
+            )
 
     # --- how it ends -------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..records.record import Attribution, WindowResult
+from ..records.record import IDLE_INCLUDED, Attribution, WindowResult
 
 if TYPE_CHECKING:
     from ..energy.idle import IdleLeg
@@ -45,7 +45,7 @@ def by_shares(
     if not loaded and meter.idle is not None and idle_is_known:
         return combine(parts, "alone above idle")
     method = f"share of {' and '.join(sorted(resources))}"
-    return combine(parts, method if idle_is_known else f"{method}, idle power included") if parts else _UNKNOWN
+    return combine(parts, method if idle_is_known else f"{method}{IDLE_INCLUDED}") if parts else _UNKNOWN
 
 
 def _widened(part: Attribution, resource: Resource, use: CpuUse) -> Attribution:

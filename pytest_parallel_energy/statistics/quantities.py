@@ -82,7 +82,9 @@ def resolution_of(record: Record, quantity: str) -> float | None:
         joules = energy.total_u95_j
     if quantity in ATTRIBUTED and joules is not None:
         shares = record.attribution
-        if shares.low_j is not None and shares.high_j is not None:
+        if shares.split_u95_j is not None:
+            joules += shares.split_u95_j
+        elif shares.low_j is not None and shares.high_j is not None:
             joules += abs(shares.high_j - shares.low_j) / 2
     if joules is None or unit == "J":
         return joules

@@ -220,6 +220,28 @@ def test_vanishing(energy_meter):
 """
 
 
+@pytest.fixture
+def stranger():
+    """A process of somebody else on this machine that keeps one CPU busy."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    yield
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(("options", "fails"), [(("--energy-others-max=1",), False), ((), True)])
+def test_strict_refuses_a_disturbed_test(rapl, stranger, options, fails):
+    """Other processes use a CPU while the test sleeps: it fails under --energy-strict, unless that allows any."""
+    rapl.tests("import time\n\ndef test_asleep(energy_meter):\n    time.sleep(1)\n")
+    result = rapl.run("--energy-idle=0", "--energy-strict", *options)
+    result.assert_outcomes(failed=int(fails), passed=int(not fails))
+    (record,) = rapl.records()
+    assert record["attribution"]["other_cpu_ratio"] > 0.5
+    assert "other processes used" in result.stdout.str()
+    if fails:
+        result.stdout.fnmatch_lines(["*--energy-strict: other processes used * (--energy-others-max)*"])
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_sensor_that_fails_in_a_test(rapl, strict):
     """The window is missing with the reason, and the test goes on; under --energy-strict it fails."""
