@@ -34,8 +34,8 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 # Inside run/, from the bottom up, by the same rule.
 RUN_FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"window_watch", "use_shares"}),
-    frozenset({"load_leg"}),
+    frozenset({"window_watch"}),
+    frozenset({"load_leg", "use_shares"}),
     frozenset({"closing", "conclusion_settings", "legs", "measuring_role", "progress", "record_parts", "trained_code"}),
     frozenset({"attempt_journal", "experiment_cell"}),
     frozenset({"session", "conclusion"}),
