@@ -213,7 +213,11 @@ def _register_fleet(config: pytest.Config, items: Items, reporting: Reporting) -
     from .fleet import Fleet, names_hosts
 
     if names_hosts(config):
-        config.pluginmanager.register(Fleet(items, reporting), "parallel_energy_fleet")
+        from .lost_hosts import LostHosts
+
+        fleet = Fleet(items, reporting)
+        config.pluginmanager.register(fleet, "parallel_energy_fleet")
+        config.pluginmanager.register(LostHosts(items, reporting, fleet), "parallel_energy_lost_hosts")
 
 
 @pytest.hookimpl(tryfirst=True)

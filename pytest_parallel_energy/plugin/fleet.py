@@ -1,26 +1,19 @@
-"""Several hosts under pytest-xdist: hosts that differ are refused, a lost host does not end the session.
+"""Several hosts under pytest-xdist: hosts that differ are refused, and their clocks are compared.
 
 Registered in the controller if ``--tx`` names a host or another interpreter; a plain ``-n 2`` never comes here.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
-import datetime as dt
-import hashlib
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import ParallelEnergyError
-from ..records.record import HostPart, MeterPart, Record, Status
 from ..records.run_info import FleetHost
 from .collection import HOST_INPUT
 
@@ -32,7 +25,6 @@ __all__ = ["Fleet", "names_hosts"]
 
 _CLOCK_S = 1.0
 """Clocks that differ by less are not worth a remark: NTP keeps them within milliseconds."""
-_HASH_DIGITS = 12
 
 
 def names_hosts(config: pytest.Config) -> bool:
@@ -52,16 +44,10 @@ class Fleet:
         self._collection = collection
         self._reporting = reporting
         self._own: dict[str, Any] | None = None
-        self._hosts: dict[str, FleetHost] = {}
+        self.hosts: dict[str, FleetHost] = {}
         """By the id of the worker."""
-        self._specs: dict[str, Any] = {}
-        """How to reach each host, by its name; a lost host is left out."""
-        self._started: dict[str, tuple[str, float]] = {}
-        """When each test that runs began: wall clock as text, and monotonic seconds."""
-        self._lost: dict[str, tuple[FleetHost, str, float]] = {}
-        """Tests whose worker was lost, with its host, the wall clock and the seconds it ran."""
-
-    # --- the start -----------------------------------------------------------------------------------------------
+        self.specs: dict[str, Any] = {}
+        """How execnet reaches each host, by its name."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -82,12 +68,11 @@ class Fleet:
             result = yield
         except (OSError, EOFError) as error:
             raise pytest.UsageError(f"a host of --tx cannot be used: {self._unreached(error)}") from error
-        self._survive_lost_hosts(session)
         self._note_hosts()
         return result
 
     def _unreached(self, error: BaseException) -> str:
-        known = [host.hostname for host in self._hosts.values()]
+        known = [host.hostname for host in self.hosts.values()]
         done = f"{', '.join(known)} answered, the next one did not" if known else "the first one did not answer"
         return (
             f"{done} ({str(error) or type(error).__name__}); try its command by hand: it must start Python on that host"
@@ -120,14 +105,15 @@ class Fleet:
                 f"{'; '.join(differences)}; nothing has run"
             )
         elsewhere = (facts["hostname"], facts["boot_id"]) != (self._own["hostname"], self._own["boot_id"])
-        self._hosts[node.gateway.id] = FleetHost(
+        self.hosts[node.gateway.id] = FleetHost(
             hostname=facts["hostname"],
             workers=(node.gateway.id,),
             clock_offset_s=round(clock_s - (before_s + after_s) / 2, 3) if elsewhere else 0.0,
             clock_u_s=round((after_s - before_s) / 2, 3),
             shares_results=facts["root"] is not None and facts["root"] == self._own["root"],
         )
-        self._specs[facts["hostname"]] = node.gateway.spec
+        self.specs[facts["hostname"]] = node.gateway.spec
+        self._collection.session.fleet = self._by_name()
         if elsewhere:
             node.workerinput[HOST_INPUT] = facts["hostname"]
 
@@ -142,13 +128,17 @@ class Fleet:
             "registries": [str(path) for path in self._collection.settings.models],
         }
 
-    def _note_hosts(self) -> None:
+    def _by_name(self) -> tuple[FleetHost, ...]:
+        """Return each host once, with all its workers."""
         merged: dict[str, FleetHost] = {}
-        for host in self._hosts.values():
+        for host in self.hosts.values():
             known = merged.get(host.hostname)
             workers = (*known.workers, *host.workers) if known else host.workers
             merged[host.hostname] = dataclasses.replace(host, workers=workers)
-        for host in merged.values():
+        return tuple(merged.values())
+
+    def _note_hosts(self) -> None:
+        for host in self._collection.session.fleet:
             if abs(host.clock_offset_s) > _CLOCK_S + host.clock_u_s:
                 ahead = "ahead of" if host.clock_offset_s > 0 else "behind"
                 self._reporting.problems.append(
@@ -159,120 +149,6 @@ class Fleet:
             self._reporting.problems.append(
                 "pytest-rerunfailures opens a socket to the controller that workers on other hosts cannot reach: "
                 "switch it off with -p no:rerunfailures"
-            )
-        self._collection.session.fleet = tuple(merged.values())
-
-    # --- a lost host -----------------------------------------------------------------------------------------------
-
-    def _survive_lost_hosts(self, session: pytest.Session) -> None:
-        """Let xdist continue without a host that cannot be reached any more.
-
-        xdist replaces a worker that died by one on the same host, and ends with an internal error when that host is
-        gone. There is no public hook for this choice, so the method is replaced, if this version of xdist has it. The
-        other workers do the rest; where they have ended already, another host gets a new one.
-        """
-        scheduler: Any = session.config.pluginmanager.get_plugin("dsession")
-        clone = getattr(scheduler, "_clone_node", None)
-        if clone is None:
-            return
-
-        def clone_where_possible(node: Any) -> Any:
-            try:
-                return clone(node)
-            except (OSError, EOFError):
-                host = self._hosts[node.gateway.id]
-                self._specs.pop(host.hostname, None)
-                self._reporting.problems.append(f"the host {host.hostname} was lost and does not answer any more")
-            others = [worker for worker in scheduler.sched.nodes if not worker.shutting_down]
-            if others or scheduler.sched.tests_finished:
-                return None
-            for name, spec in list(self._specs.items()):
-                with contextlib.suppress(OSError, EOFError):
-                    return clone(SimpleNamespace(gateway=SimpleNamespace(spec=copy.copy(spec))))
-                del self._specs[name]
-            raise session.Interrupted("all hosts were lost; --energy-resume resumes the run")
-
-        scheduler._clone_node = clone_where_possible  # noqa: SLF001 - as above
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Note when a test began, for the record of a test whose host is lost."""
-        self._started[nodeid] = dt.datetime.now().astimezone().isoformat(timespec="milliseconds"), time.monotonic()
-
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Forget a test that ended."""
-        self._started.pop(nodeid, None)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
-        """Run the test of a lost worker once more, on whatever host is free."""
-        worker = report.node.gateway.id
-        host = self._hosts.get(worker, FleetHost(hostname="unknown", workers=(worker,)))
-        started_at, started_s = self._started.pop(crashitem, ("", time.monotonic()))
-        if crashitem in self._lost:
-            self._reporting.problems.append(f"{crashitem} lost its worker twice and is not run again")
-            return
-        self._lost[crashitem] = host, started_at, time.monotonic() - started_s
-        sched.mark_test_pending(crashitem)
-        self._reporting.problems.append(
-            f"worker {worker} on {host.hostname} was lost while it ran {crashitem}, which is run once more"
-        )
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """Keep a record of each test whose host took its own record along."""
-        run = self._collection.session
-        self._reporting.problems.extend(_other_values(self._reporting.records))
-        if not self._lost or not run.has_store:
-            return
-        from ..records.reader import unfinished_records
-
-        crashed = [record.nodeid for record in self._reporting.records if record.status is Status.CRASHED]
-        known = {record.record_id for record in self._reporting.records}
-        try:
-            unfinished = unfinished_records(run.open_store().folder, known)
-            found = {*crashed, *(record.nodeid for record in unfinished)}
-        except ParallelEnergyError as error:
-            self._reporting.problems.append(str(error))
-            return
-        for nodeid, (host, started_at, seconds) in self._lost.items():
-            if nodeid not in found:
-                self._reporting.keep(self._crashed(nodeid, host, started_at, seconds))
-
-    def _crashed(self, nodeid: str, host: FleetHost, started_at: str, seconds: float) -> Record:
-        """Return the record of a test of which the controller knows no more than that it began."""
-        run_id = self._collection.session.run_folder.name
-        again = next((record for record in self._reporting.records if record.nodeid == nodeid), None)
-        digest = hashlib.sha256(f"{run_id} {nodeid} {host.workers}".encode()).hexdigest()
-        return Record(
-            record_id=digest[:32],
-            run_id=run_id,
-            nodeid=nodeid,
-            cell=again.cell if again else digest[:_HASH_DIGITS],
-            planned_cell=again.planned_cell if again else None,
-            repetition=again.repetition if again else 0,
-            values_id=again.values_id if again else None,
-            status=Status.CRASHED,
-            reason=f"the host {host.hostname} was lost while this test ran",
-            started_at=started_at,
-            duration_s=seconds,
-            meter=MeterPart(flags=("written by the controller: the lost host kept what it had measured",)),
-            host=HostPart(hostname=host.hostname),
-        )
-
-
-def _other_values(records: Sequence[Record]) -> Iterator[str]:
-    """Yield a sentence per cell of which hosts ran different values, although its tests have the same names."""
-    from ..statistics.grouping import cell_name
-
-    hosts: dict[str, dict[str | None, str]] = {}
-    for record in records:
-        if record.values_id is not None:
-            hosts.setdefault(cell_name(record.nodeid), {})[record.values_id] = record.host.hostname or "unknown"
-    for name, by_values in hosts.items():
-        if len(by_values) > 1:
-            yield (
-                f"{name} had other values on {' and '.join(by_values.values())} under the same name: its values come "
-                "from something that differs between hosts"
             )
 
 
