@@ -36,8 +36,11 @@ FLOORS: tuple[frozenset[str], ...] = (
 RUN_FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"window_watch"}),
     frozenset({"load_leg", "use_shares"}),
-    frozenset({"closing", "conclusion_settings", "legs", "measuring_role", "progress", "record_parts", "trained_code"}),
-    frozenset({"attempt_journal", "experiment_cell"}),
+    frozenset({
+        *("closing", "conclusion_settings", "legs", "measuring_role", "outputs", "own_threads", "progress"),
+        *("record_parts", "trained_code"),
+    }),
+    frozenset({"attempt_journal", "experiment_cell", "load_check"}),
     frozenset({"session", "conclusion"}),
     frozenset({"loads", "ready_host"}),
     frozenset({"held_end"}),

@@ -20,6 +20,7 @@ from ..processes.command import Command
 from ..processes.outcome import Outcome
 from ..processes.rules import Supervision
 from ..records.energy_values import WindowResult
+from ..records.left_running import left_running_remarks
 from ..records.record import IDLE_INCLUDED, Attribution
 
 __all__ = ["Measured", "measure_command"]
@@ -75,10 +76,11 @@ def measure_command(argv: Sequence[str], meter: EnergyMeter) -> Measured:
             raise ConfigError(str(error)) from error
         result = window.end()
         busy_s = _difference(busy_before_s, busy_or_none())
+    left = left_running_remarks(outcome.status.left_running if outcome.status else (), of_rounds=False)
     return Measured(
         argv=tuple(argv),
         result=result,
-        flags=(*window.flags, *outcome.flags, *(f"could not be killed: {words}" for words in outcome.stuck)),
+        flags=(*window.flags, *outcome.flags, *left, *(f"could not be killed: {words}" for words in outcome.stuck)),
         exit_status=_exit_status(outcome, requests),
         cpu_s=outcome.cpu_s,
         machine_cpu_s=busy_s,

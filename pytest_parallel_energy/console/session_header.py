@@ -37,8 +37,10 @@ def header_lines(session: Run, *, quiet: bool = False) -> list[str]:
             f"hyperparameters of the profile {profile!r}, not the published ones "
             f"(--energy-profile={PUBLISHED} trains with those)"
         )
-    threads = count_of(session.threads, "CPU thread")
-    lines.append(f"{threads} for the training, with and without a background load")
+    lines.append(
+        f"{count_of(session.threads, 'CPU thread')} for a training that train() starts, with and without a background "
+        "load; in pytest's own process only for tests with the fixture 'threads'"
+    )
     lines.append(f"results in {session.run_folder}")
     return [f"energy: {line}" for line in lines]
 

@@ -30,7 +30,8 @@ from ..records.record import LoadReport
 from .gpu_choice import DEVICE_VARIABLES, device_environment
 from .gpu_memory import check_allocator, memory_environment
 from .request import DRIVER, LoadSettings
-from .script import loop_script
+from .rounds_seen import failed_rounds_only, rounds_in_words, spans_in_window, status_remarks
+from .script import loop_script, words_of_round
 from .tally import NO_FIGURES, figures, since
 
 __all__ = ["BackgroundLoad"]
@@ -92,7 +93,9 @@ class BackgroundLoad:
         self._before: GuardStatus | None = None
         self._opened: tuple[float, float] | None = None
         self._closed: tuple[float, float] | None = None
-        self._batches_before = 0
+        self._status_at_opening: GuardStatus | None = None
+        self.remarks: list[str] = []
+        """Remarks of whoever looked at its work, for the report."""
         self._window_flags: tuple[str, ...] = ()
 
     @property
@@ -137,7 +140,7 @@ class BackgroundLoad:
         return Supervision(
             log=self.log_dir,
             rounds=self.settings.rounds,
-            ready=self.settings.ready,
+            ready=replace(self.settings.ready, patience_s=self.settings.ready_timeout_s),
             container=self.settings.container,
             grace_s=self.settings.grace_s,
             log_limit_bytes=self.settings.log_limit_bytes,
@@ -166,7 +169,10 @@ class BackgroundLoad:
 
     def _write_script(self, program: str) -> None:
         command = replace(self.command, argv=(program, *self.command.argv[1:]))
-        text = loop_script(command, name=self.name, folder=self.log_dir, batch=self.settings.batch)
+        settings = self.settings
+        text = loop_script(
+            command, name=self.name, folder=self.log_dir, batch=settings.batch, template=settings.template
+        )
         try:
             self.log_dir.mkdir(parents=True, exist_ok=True)
             self.script.touch(mode=_PRIVATE)
@@ -235,14 +241,14 @@ class BackgroundLoad:
 
     def begin_attempt(self) -> None:
         """Count rounds, times and CPU seconds from now on: those before belong to the previous attempt."""
-        self._before = self._status()
+        self._before = self.status()
 
     def window_opened(self) -> None:
         """Begin to count for how much of the measurement window the load runs."""
         if self._child is not None:
             self._child.freeze_batch()
         self._opened, self._closed = self._mark(), None
-        self._batches_before = len(self.report().batch_sizes)
+        self._status_at_opening = self.status()
 
     def window_continues(self) -> None:
         """Forget the end that ``window_closed`` noted: the window is still open."""
@@ -252,14 +258,15 @@ class BackgroundLoad:
         """Keep the coverage as it is now, and flag batch sizes that changed during the window."""
         if self._closed is None:
             self._closed = self._mark()
-            changed = self.report().batch_sizes[max(0, self._batches_before - 1) :]
+            before = self._status_at_opening
+            changed = self.report().batch_sizes[max(0, len(before.batch_sizes) - 1 if before else 0) :]
             if len(changed) > 1:
                 words = ", ".join(map(str, changed))
                 self._window_flags = (f"its batch size changed during the window: {words}",)
 
     def _mark(self) -> tuple[float, float]:
         """Return the monotonic clock, and the seconds that the load has run up to now."""
-        status = self._status()
+        status = self.status()
         if status is None:
             return time.monotonic(), 0.0
         # A load that has ended does not run on: its last figures are of its end, the clock is not.
@@ -276,6 +283,21 @@ class BackgroundLoad:
             return 1.0 if self.alive else 0.0
         return min(1.0, max(0.0, (ran_s - ran_before_s) / (now_s - opened_s)))
 
+    def check_rounds(self) -> None:
+        """Check that the rounds that ended in the window did not all fail: such a load did not train.
+
+        A round that ran out of memory, and whose batch was halved for the next one, does not count.
+
+        Raises:
+            LoadError: at least one round failed and none was completed. The message ends with the failed round's log.
+        """
+        status = self.status()
+        if not self.settings.coverage_min_ratio or status is None or self._status_at_opening is None:
+            return
+        problem = failed_rounds_only(self._status_at_opening, status, self.log_dir)
+        if problem is not None:
+            raise LoadError(f"the background load {self.name!r} did not train: {problem}")
+
     def check_coverage(self) -> None:
         """Check that the load ran for enough of the window.
 
@@ -286,22 +308,21 @@ class BackgroundLoad:
         if not least_ratio or self._opened is None:
             return
         ratio = self.coverage_ratio
-        status = self._status()
+        status = self.status()
         if ratio is None or status is None:
             raise LoadError(f"the background load {self.name!r} was killed externally; how long it ran is unknown")
         if ratio < least_ratio:
-            gap = "" if status.gap_s is None else f", longest gap {status.gap_s:.1f} s"
-            stall = f", stopped by a signal for {status.stalled_s:.1f} s" if status.stalled_s else ""
             ours = "; the test itself stopped it, which a lower coverage_min allows" if self._asked_to_end else ""
             raise LoadError(
                 f"the background load {self.name!r} ran {ratio:.1%} of the window, and must run {least_ratio:.0%}: "
-                f"{status.completed} rounds completed, {status.failed} failed{gap}{stall}{ours}. "
+                f"{rounds_in_words(status)}{ours}. "
                 f"Its log ends with:\n{status.tail.strip() or '(nothing)'}"
             )
 
     # --- figures --------------------------------------------------------------------------------------------------
 
-    def _status(self) -> GuardStatus | None:
+    def status(self) -> GuardStatus | None:
+        """Return all that its guard knows now; ``None`` before its start, and when its guard was killed."""
         return None if self._child is None else self._child.status()
 
     def _is_lost(self) -> bool:
@@ -334,7 +355,7 @@ class BackgroundLoad:
 
     def _known_status(self) -> GuardStatus | None:
         """Return its figures; ``None`` before it was started."""
-        status = self._status()
+        status = self.status()
         if status is None and self._child is not None:
             raise LoadError(f"the background load {self.name!r} was killed externally; its rounds are unknown")
         return self._of_attempt(status)
@@ -345,7 +366,7 @@ class BackgroundLoad:
     @property
     def pids(self) -> tuple[int, ...]:
         """Its processes now, as this process and NVML see them."""
-        status = self._status()
+        status = self.status()
         return () if status is None else status.pids
 
     @property
@@ -357,9 +378,10 @@ class BackgroundLoad:
         """Return everything that is known up to now."""
         status = None if self._child is None else self._child.status(spans=True)
         of_attempt, child, outcome = self._of_attempt(status), self._child, self._outcome
+        opened, closed_s = self._opened, None if self._closed is None else self._closed[0]
         return LoadReport(
             name=self.name,
-            command=mask_arguments(self.command.argv),
+            command=mask_arguments(words_of_round(self.command.argv, self.settings.template, status)),
             script=str(self.script),
             log_dir=str(self.log_dir),
             coverage_ratio=self.coverage_ratio,
@@ -367,21 +389,14 @@ class BackgroundLoad:
             stop=None if outcome is None else outcome.stopped,
             container=None if child is None else child.container,
             flags=self._flags(status),
-            round_spans_s=self._spans_in_window(status),
+            round_spans_s=() if opened is None or status is None else spans_in_window(status, opened[0], closed_s),
             **(figures(of_attempt, self.settings) if of_attempt else NO_FIGURES if child else {}),
         )
 
-    def _spans_in_window(self, status: GuardStatus | None) -> tuple[tuple[float, float], ...]:
-        """Return begin and end of the rounds that overlap the window, in seconds since it opened."""
-        if status is None or self._opened is None:
-            return ()
-        opened_s = self._opened[0]
-        closed_s = self._closed[0] if self._closed is not None else float("inf")
-        touching = (span for span in status.spans_s if span[1] > opened_s and span[0] < closed_s)
-        return tuple((round(begin - opened_s, 4), round(end - opened_s, 4)) for begin, end in touching)
-
     def _flags(self, status: GuardStatus | None) -> tuple[str, ...]:
-        flags = [*self._window_flags, *(() if status is None else status.flags)]
+        flags = [*self._window_flags, *(() if status is None else status.flags), *self.remarks]
+        if status is not None:
+            flags += status_remarks(status, self.settings.ready)
         if self.settings.devices and not self.settings.nvml and not DRIVER.exists():
             flags.append(f"it was given the devices {self.settings.devices}, but no NVIDIA driver is loaded here")
         if status is not None and status.lost_log_bytes:

@@ -104,7 +104,9 @@ def _seconds(value: object, allowed: Range) -> float:
     return _number(seconds, allowed, f"{allowed.words}, in seconds or as '2 min'")
 
 
-def _ready(value: object) -> Ready:
+def _ready(value: object) -> Ready | None:
+    if value == "auto":  # the same as none: of a registered load it waits for its patterns
+        return None
     if isinstance(value, str):
         return parse_ready(value)
     return parse_ready(f"{_number(value, GRACE, 'a time of 0 or more, or a text'):g}")

@@ -19,6 +19,10 @@ AUTO = Ready(kind="activity")
 """The default readiness: the load was seen to work."""
 
 
+_ACTIVITY_S = 5.0
+"""How long to look for activity, once none of a training's patterns has matched in time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoBatch:
     """A batch size that is fitted to the free memory before each round.
@@ -59,6 +63,8 @@ class LoadSettings:
         devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` writes them; ``None`` leaves them.
         gpu_memory_fraction: share of a GPU's memory that PyTorch may take, above 0 to 1; ``None`` leaves it.
         batch: the argument that is fitted to the free memory before each round; ``None`` for none.
+        template: folder that is copied for each round, so that no round finds what an earlier one wrote; where the
+            command names it, the round gets its copy. ``None``: all rounds share their folders.
         nvml: NVIDIA's library, for tests; empty takes the driver's.
         shared_memory: what it may do with data of others in ``/dev/shm``; ``None`` leaves it to the environment.
 
@@ -79,13 +85,15 @@ class LoadSettings:
     devices: str | None = None
     gpu_memory_fraction: float | None = None
     batch: AutoBatch | None = None
+    template: Path | None = None
     nvml: str = ""
     shared_memory: SharedMemory | None = None
 
     @property
     def longest_wait_s(self) -> float:
         """After so long a load that is not ready is given up."""
-        return self.ready_timeout_s + (self.ready.seconds if self.ready.kind == "seconds" else 0.0)
+        extra_s = {"seconds": self.ready.seconds, "training": _ACTIVITY_S}.get(self.ready.kind, 0.0)
+        return self.ready_timeout_s + extra_s
 
     def __post_init__(self) -> None:
         SHARE_OR_NONE.check("the least coverage", self.coverage_min_ratio)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import ConfigError
 from ..processes.command import Command
+from ..processes.outcome import GuardStatus
 from .request import AutoBatch
 
-__all__ = ["loop_script"]
+__all__ = ["loop_script", "words_of_round"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -28,7 +30,7 @@ here={here}
 cd -- {cwd} || exit 125
 {exports}
 train() {{
-    {command}
+    {each_round}{command}
 }}
 
 batch={batch}
@@ -40,11 +42,11 @@ while true; do
         echo "ready" >&3
         read -r go fitted <&4 || exit 0
         batch=${{fitted:-$batch}}
-        round=$((round + 1))
+        round=$((round + 1)) unit=round
         train 3>&- 4<&-
         echo "end $round $?" >&3
     else
-        round=$((round + 1))
+        round=$((round + 1)) unit=by-hand
         echo "round $round: $here/by-hand-$round.log"
         train >"$here/by-hand-$round.log" 2>&1 || {{ echo "round $round failed with exit code $?"; sleep 1; }}
     fi
@@ -52,7 +54,17 @@ done
 """
 
 
-def loop_script(command: Command, *, name: str, folder: Path, batch: AutoBatch | None = None) -> str:
+_EACH_ROUND = """\
+output={outputs}/"$unit-$round"
+    if [ "$round" -gt 3 ]; then rm -rf -- {outputs}/"$unit-$((round - 2))"; fi
+    rm -rf -- "$output" && cp -a -- {template} "$output" && cd -- {cwd} || return 125
+"""
+"""A folder of its own for each round: the first one and the last two are kept, so that no disk runs full."""
+
+
+def loop_script(
+    command: Command, *, name: str, folder: Path, batch: AutoBatch | None = None, template: Path | None = None
+) -> str:
     """Return the text of ``loop.sh``.
 
     Args:
@@ -60,6 +72,8 @@ def loop_script(command: Command, *, name: str, folder: Path, batch: AutoBatch |
         name: the load's name, for readers.
         folder: the folder of the script and its logs.
         batch: the argument that is filled in anew for each round; ``None`` for none.
+        template: folder that is copied for each round; where the command, its folder or its environment names it, the
+            round gets the copy. ``None``: all rounds have the same command.
 
     Raises:
         ConfigError: a shell cannot export the name of a variable, or its value contains a NUL character.
@@ -69,24 +83,53 @@ def loop_script(command: Command, *, name: str, folder: Path, batch: AutoBatch |
             raise ConfigError(f"{variable!r} cannot be the name of an environment variable: letters, digits and _ only")
         if "\0" in value:
             raise ConfigError(f"the value of the environment variable {variable} contains a NUL character")
-    exports = [f"export {variable}={shlex.quote(value)}" for variable, value in sorted(command.env.items())]
+    words = _Words(template=None if template is None else str(template), batch=batch)
+    exports = {name: f"export {name}={words.of(value)}" for name, value in sorted(command.env.items())}
+    each_round = {name for name, value in command.env.items() if words.depends_on_round(value)}
+    cwd = str(command.cwd)
     return _SCRIPT.format(
         title=" ".join(name.split()),
         script=_one_line(shlex.quote(str(folder / "loop.sh"))),
         here=shlex.quote(str(folder)),
-        cwd=shlex.quote(str(command.cwd)),
-        exports="\n".join(exports),
+        cwd=shlex.quote(str(folder) if words.depends_on_round(cwd) else cwd),
+        exports="\n".join(line for name, line in exports.items() if name not in each_round),
         batch="" if batch is None else batch.first,
-        command=" ".join(_word(argument, batch) for argument in command.argv),
+        each_round="".join([
+            ""
+            if template is None
+            else _EACH_ROUND.format(
+                outputs=shlex.quote(str(template.parent)), template=shlex.quote(str(template)), cwd=words.of(cwd)
+            ),
+            *(f"    {line}\n" for name, line in exports.items() if name in each_round),
+            "" if template is None else "    ",
+        ]),
+        command=" ".join(words.of(argument, may_be_batch=True) for argument in command.argv),
     )
 
 
-def _word(argument: str, batch: AutoBatch | None) -> str:
-    """Return an argument as the shell must read it; the shell may fill in nothing but the batch size."""
-    if batch is None or not argument.endswith(batch.placeholder):
-        return shlex.quote(argument)
-    before = argument.removesuffix(batch.placeholder)
-    return f'{shlex.quote(before) if before else ""}"$batch"'
+def words_of_round(argv: tuple[str, ...], template: Path | None, status: GuardStatus | None) -> tuple[str, ...]:
+    """Return the command as the present round runs it, or the first one before it."""
+    if template is None:
+        return argv
+    own = template.parent / f"round-{max(1, status.round) if status is not None else 1}"
+    return tuple(word.replace(str(template), str(own)) for word in argv)
+
+
+class _Words(NamedTuple):
+    """Words as the shell must read them; it may fill in nothing but the batch size and the folder of the round."""
+
+    template: str | None
+    batch: AutoBatch | None
+
+    def depends_on_round(self, text: str) -> bool:
+        return self.template is not None and self.template in text
+
+    def of(self, text: str, *, may_be_batch: bool = False) -> str:
+        last = ""
+        if may_be_batch and self.batch is not None and text.endswith(self.batch.placeholder):
+            text, last = text.removesuffix(self.batch.placeholder), '"$batch"'
+        parts = text.split(self.template) if self.template is not None else [text]
+        return '"$output"'.join(shlex.quote(part) if part else "" for part in parts) + last or "''"
 
 
 def _one_line(text: str) -> str:

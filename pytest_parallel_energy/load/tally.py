@@ -37,6 +37,8 @@ def figures(status: GuardStatus, settings: LoadSettings) -> dict[str, Any]:
         "rounds_failed": status.failed,
         "exit_codes": status.exit_codes,
         "uptime_s": status.ran_s,
+        "busy_s": status.busy_s,
+        "matched_s": status.matched_s,
         "gap_s": status.gap_s,
         "round_mean_s": status.ended_s / ended if ended else None,
         "round_min_s": status.shortest_s,

@@ -194,6 +194,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "flag": _flag,
     "folder": _folder,
     "joules": _joules,
+    "keep": _one_of(("outputs", "failed", "none")),
     "label": _label,
     "lock_mode": _lock_mode,
     "names": _names,

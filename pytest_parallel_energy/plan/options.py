@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 __all__ = ["MARKERS", "OPTIONS", "Option"]
 
 Kind = Literal[
-    "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "label",
+    "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "keep", "label",
     "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
     "report", "seconds", "shard", "shared_memory", "text", "threshold", "warn_or_fail", "whole",
 ]  # fmt: skip
@@ -231,6 +231,16 @@ OPTIONS: tuple[Option, ...] = (
         "below it; 0 disables the check",
         "0.9",
         "RATIO",
+        marker=True,
+    ),
+    Option(
+        "keep",
+        "keep",
+        "which files that trainings and loads wrote (checkpoints, outputs) stay in the results folder: those of all "
+        "attempts (outputs), of attempts that did not pass (failed), or none; logs and records always stay, and "
+        "unchanged copies of a checkout never",
+        "outputs",
+        "outputs|failed|none",
         marker=True,
     ),
     Option(

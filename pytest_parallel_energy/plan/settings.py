@@ -62,6 +62,7 @@ class Settings:
     shared_memory: SharedMemory = "read-only"
     coverage_min: float = 0.9
     """Fraction from 0 to 1."""
+    keep: Literal["outputs", "failed", "none"] = "outputs"
     order: Order | None = None
     """``None`` leaves it to pytest and other plugins."""
     seed: int = 0

@@ -24,6 +24,7 @@ from .fixtures import (
     module_energy_meter,
     record_metric,
     session_energy_meter,
+    threads,
     train,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "pytest_load_initial_conftests",
     "record_metric",
     "session_energy_meter",
+    "threads",
     "train",
 ]
 

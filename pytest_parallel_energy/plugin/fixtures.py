@@ -33,6 +33,7 @@ __all__ = [
     "module_energy_meter",
     "record_metric",
     "session_energy_meter",
+    "threads",
     "train",
 ]
 
@@ -43,7 +44,7 @@ EXPERIMENT: pytest.StashKey[Experiment] = pytest.StashKey()
 
 FIXTURES = frozenset({
     *("energy_meter", "module_energy_meter", "session_energy_meter"),
-    *("background_load", "train", "hyperparameters", "record_metric"),
+    *("background_load", "train", "hyperparameters", "record_metric", "threads"),
 })
 """Tests that ask for one of these are experiments."""
 
@@ -169,6 +170,20 @@ def train(
 def hyperparameters(request: pytest.FixtureRequest) -> Mapping[str, Any]:
     """This cell's hyperparameter values, for a test that trains in its own process."""
     return _experiment(request).cell.hyperparameters
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The thread budget of the measured training (``--energy-threads``), applied to a test that trains in this process.
+
+    While the test runs, PyTorch uses so many CPU threads where it is loaded, and so do the libraries that a loaded
+    threadpoolctl knows (NumPy, scikit-learn); the former numbers are restored afterwards.
+    """
+    from ..run.own_threads import own_threads
+
+    budget = _experiment(request).run.threads
+    with own_threads(budget):
+        yield budget
 
 
 @pytest.fixture

@@ -183,7 +183,8 @@ class Running:
         if report.skipped and not hasattr(report, "wasxfail"):
             experiment.discard()
             return
-        text = call.excinfo.exconly().strip().removeprefix("Failed: ")
+        # The end of a training's log is for the terminal; the record names the file.
+        text = call.excinfo.exconly().strip().removeprefix("Failed: ").partition("\nIts log ")[0]
         status = Status.TIMEOUT if text.startswith("Timeout (>") else Status.FAILED
         where = "" if report.when == "call" else f"{report.when}: "
         experiment.attempt.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])

@@ -375,4 +375,4 @@ def _status(figures: dict[str, Any]) -> GuardStatus:
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value

@@ -19,6 +19,13 @@ class GuardStatus:
     """A round runs now."""
     ready: bool
     ready_s: float | None
+    busy_s: float | None = None
+    """Seconds from its start until it was first seen to be busy; ``None`` where that is not looked for."""
+    matched_s: float | None = None
+    """Seconds from its start until a readiness pattern first matched; ``None`` before, and without a pattern."""
+    left_running: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """Processes that were still running when a round ended, and were killed: number of the round and command, five
+    at most, of the first such round."""
     round: int
     completed: int
     failed: int

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ..errors import ConfigError
 from .ranges import GRACE, PERCENT, SHARE
 
 __all__ = ["Container", "Ready", "RoundRules", "SharedMemory", "Supervision"]
 
+ReadyKind = Literal["started", "seconds", "pattern", "port", "activity", "training"]
 Container = Literal["auto", "namespace", "cgroup", "subreaper"]
 SharedMemory = Literal["read-only", "writable"]
 
@@ -21,29 +22,31 @@ class Ready:
     """The condition under which a child counts as ready.
 
     Args:
-        kind: ``started`` (at once), ``seconds``, ``pattern``, ``port`` or ``activity``.
+        kind: ``started`` (at once), ``seconds``, ``pattern``, ``port``, ``activity`` or ``training``.
         seconds: for ``seconds``: how long it must have run, in one round or in several that went well.
         pattern: for ``pattern``: a regular expression, looked for in the lines that the child prints.
         port: for ``port``: a TCP port of this host that accepts.
         cpu_s: for ``activity``: CPU seconds that must have been used,
         busy_ratio: … and cores that must have been busy over the last half second.
+        patterns: for ``training``: regular expressions, of which one must match in the lines that the child prints;
+        patience_s: … or activity counts, once this time has passed without a match, and a whole round that went well.
 
     Raises:
         ConfigError: an unknown kind, or its value is missing.
     """
 
-    kind: Literal["started", "seconds", "pattern", "port", "activity"] = "started"
+    kind: ReadyKind = "started"
     seconds: float = 0.0
     pattern: str = ""
     port: int = 0
     cpu_s: float = 0.3
     busy_ratio: float = 0.2
+    patterns: tuple[str, ...] = ()
+    patience_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.kind not in {"started", "seconds", "pattern", "port", "activity"}:
-            raise ConfigError(
-                f"readiness cannot be {self.kind!r}; it is one of started, seconds, pattern, port, activity"
-            )
+        if self.kind not in get_args(ReadyKind):
+            raise ConfigError(f"readiness cannot be {self.kind!r}; it is one of {', '.join(get_args(ReadyKind))}")
         if self.kind == "pattern":
             self._check_pattern()
         if self.kind == "port" and not 0 < self.port < 1 << 16:
@@ -61,6 +64,8 @@ class Ready:
 
     def __str__(self) -> str:
         """Return it as a user writes it: ``started``, ``pattern:epoch 1``, ``port:8080``, ``20 s``."""
+        if self.kind == "training":
+            return "auto: the first match of one of its metric or applied patterns"
         values = {"pattern": f"pattern:{self.pattern}", "port": f"port:{self.port}", "seconds": f"{self.seconds:g} s"}
         return values.get(self.kind, self.kind)
 

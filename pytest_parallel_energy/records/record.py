@@ -160,6 +160,11 @@ class LoadReport:
     """Mean power of the machine while only the loads ran, watts."""
     ready_s: float | None = None
     """Seconds from its start until it was ready."""
+    busy_s: float | None = None
+    """Seconds from its start until it was first seen to be busy; ``None`` where that was not looked for."""
+    matched_s: float | None = None
+    """Seconds from its start until a readiness pattern first matched in its log: one of its metric or applied patterns,
+    unless the user gave one; ``None`` where none did."""
     stop: str | None = None
     """``graceful`` or ``forced``; ``lost`` when its guard was killed."""
     container: str | None = None

@@ -24,6 +24,7 @@ from ..records.record import Attribution, HostPart, Phase, Record, Status, Workl
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME, trace_csv_gz
 from .held_end import HeldEnd, WindowEnd, reading_flags
+from .outputs import tidy_outputs
 from .record_parts import (
     energy_part,
     finite_or_none,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "TrainedWorkload"]
 
+_LONGEST_TEST = 60
+"""Characters of a test's name in the name of its folder."""
 _CRASHED = "the session ended before this attempt did"
 """The reason in the record of an attempt whose process died."""
 
@@ -87,6 +90,8 @@ class Attempt:
     trained: TrainedWorkload | None = None
     """The last training."""
     trainings: int = 0
+    trained_in: list[Path] = field(default_factory=list)
+    """The checkouts of the trainings that were started."""
     training_identities: list[Mapping[str, Any]] = field(default_factory=list)
     """Of each training that was started, as it is part of the cell's identity."""
     status: Status = Status.PASSED
@@ -162,7 +167,8 @@ class Attempt:
         cell = self.cell
         if not self._is_measured:
             return self.run.scratch_folder()
-        name = cell.id_with(self.loads.started_identities())
+        test = cell.nodeid.partition("[")[0].rpartition("::")[2][:_LONGEST_TEST]
+        name = f"{test}-{cell.id_with(self.loads.started_identities())}"
         label = experiment_label(f"{name}-warmup" if cell.param.warmup else name, cell.param.repetition, self.number)
         try:
             folder = self.run.open_store().experiment_folder(label)
@@ -242,6 +248,7 @@ class Attempt:
             timeout_s=timeout_s,
             shared_memory=self.cell.settings.shared_memory,
         )
+        self.trained_in.append(workload.path)
         self.training_identities.append(
             training_identity(workload, values, profile=self.cell.profile, threads=self.run.threads)
         )
@@ -356,6 +363,14 @@ class Attempt:
             return record
         flags = (*record.meter.flags, f"{EXPERIMENT_NAME} was not written: {problem}")
         return dataclasses.replace(record, meter=dataclasses.replace(record.meter, flags=flags))
+
+    def tidy(self) -> None:
+        """Remove what of the trainings' outputs does not stay; call this when their files are no longer needed."""
+        if self._folder is None or not self.trained_in:
+            return
+        folders = [self._folder, *(self._folder / f"training-{number}" for number in range(2, self.trainings + 1))]
+        passed = self.status is Status.PASSED
+        tidy_outputs(folders, self.trained_in, self.cell.settings.keep, passed=passed)
 
     def discard(self) -> None:
         """Remove the attempt's folder and its unfinished record: the test was skipped."""

@@ -159,6 +159,8 @@ class Experiment:
         attempt.close_window()
         with self._writing:
             self._ended = True
+        attempt.tidy()
+        self.loads.tidy(passed=attempt.status is Status.PASSED)
         if self._discarded:
             attempt.discard()
             return tuple(self._failed)
@@ -230,7 +232,7 @@ class Experiment:
             if number > self.cell.settings.max_retries or controller_has_ended():
                 break
             self._prepare_retry(result)
-        raise TrainingError(f"{workload.name}: {result.reason}")
+        raise TrainingError(f"{workload.name}: {result.reason}\n{result.log_in_words()}")
 
     def _choose_training(
         self, target: str | Sequence[object] | None, overrides: Mapping[str, Any]
@@ -263,7 +265,9 @@ class Experiment:
             return
         attempt.close_window()
         with self._writing:
-            self._failed.append(attempt.end(Status(failed.status), failed.reason, attempt.result, keep=True))
+            attempt.note(Status(failed.status), failed.reason or "no reason given")
+            self._failed.append(attempt.end(attempt.status, failed.reason, attempt.result, keep=True))
+            attempt.tidy()
             self.loads.begin_attempt()
             self._attempt = Attempt.begin(self.run, self.cell, self.loads, flags=attempt.flags, earlier=attempt)
         self.open_window()

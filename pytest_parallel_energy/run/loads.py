@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 from ..plan.cells import profile_of
 from ..processes.command import Command
+from ..processes.rules import Ready
 from .experiment_cell import ExperimentCell, registered_load
 from .legs import WindowNotes
+from .load_check import check_work, readiness_patterns
+from .outputs import tidy_outputs
 from .record_parts import StartedLoad, background_part
 
 if TYPE_CHECKING:
@@ -85,14 +90,14 @@ class ExperimentLoads:
         """
         number = len(self.started) + 1
         folder = folder / ("background" if number == 1 else f"background-{number}")
+        threads = self._run.load_threads(sum(load.n for load in self._cell.plan.loads))
         if mark.command:
-            started = _command_load(mark, self._cell, folder=folder)
+            started = _command_load(mark, self._cell, folder=folder, threads=threads)
         else:
             workload = registered_load(self._run.registry, mark.name)
             others = [started.workload for started in self.started] + [self._cell.workload]
             if any(other is not None and other.path == workload.path for other in others):
                 workload = workload.isolated()  # two trainings must not write into one checkout
-            threads = self._run.load_threads(sum(load.n for load in self._cell.plan.loads))
             started = _registered_load(workload, mark, self._cell, folder=folder, threads=threads)
         self.started.append(started)  # before the start, so that stop() stops it also if the start fails
         started.load.start()
@@ -110,6 +115,11 @@ class ExperimentLoads:
                 errors.append(error)
         if errors:
             raise errors[0]
+
+    def tidy(self, *, passed: bool) -> None:
+        """Remove what of the loads' outputs does not stay; call this when they were stopped."""
+        works = [started.workload.path for started in self.started if started.workload is not None]
+        tidy_outputs([load.log_dir for load in self.loads], works, self._cell.settings.keep, passed=passed)
 
     # --- the window --------------------------------------------------------------------------------------------------
 
@@ -151,13 +161,17 @@ class ExperimentLoads:
         return tuple(trouble for load in self.loads if (trouble := load.trouble()))
 
     def check_coverage(self) -> None:
-        """Check that the loads ran during the window.
+        """Check that the loads ran, and trained, during the window.
 
         Raises:
-            LoadError: a load ran for less of the window than ``coverage_min`` requires.
+            LoadError: a load ran for less of the window than ``coverage_min`` requires, each of its rounds failed, or a
+                completed round did not report its metrics.
         """
         for load in self.loads:
+            load.check_rounds()
             load.check_coverage()
+        for started in self.started:
+            check_work(started)
 
     # --- the record --------------------------------------------------------------------------------------------------
 
@@ -192,35 +206,46 @@ def _registered_load(
 
     profile, conditions = profile_of(mark.profile, cell.settings), mark.conditions
     values = workload.values(profile, **mark.hyperparameters)
-    workload.prepare(folder / "outputs", values, profile=profile)
+    template = folder / "outputs" / "template"
+    copied = workload.prepare(template, values, profile=profile)
+    began_s = time.time()  # as the file system has it
     batch = _auto_batch(workload, values, conditions)
     asked = dict(values) if batch is None else {**values, _BATCH: _PLACEHOLDER}
-    command = workload.command(asked, output_dir=folder / "outputs", threads=threads, profile=profile)
+    command = workload.command(asked, output_dir=template, threads=threads, profile=profile)
     if batch is not None and not any(argument.endswith(batch.placeholder) for argument in command.argv):
         raise ConfigError(
             f'{workload.name} is not given its batch_size as an argument: batch_size="auto" cannot fit it'
         )
-    rules = _load_settings(conditions, cell.settings, batch)
+    rules = dataclasses.replace(_load_settings(conditions, cell.settings, batch), template=template)
+    patterns = readiness_patterns(workload, profile)
+    if conditions.ready is None and patterns:
+        rules = dataclasses.replace(rules, ready=Ready(kind="training", patterns=patterns))
     load = BackgroundLoad(command, name=workload.name, folder=folder, settings=rules)
+    load.remarks += copied
     return StartedLoad(
         load=load,
         identity=cell.load_identity(mark),
         workload=workload,
         hyperparameters=values,
+        profile=profile,
+        began_s=began_s,
         conditions=conditions,
     )
 
 
-def _command_load(mark: LoadRequest, cell: ExperimentCell, *, folder: Path) -> StartedLoad:
-    """Return a load that runs a plain command, not started yet.
+def _command_load(mark: LoadRequest, cell: ExperimentCell, *, folder: Path, threads: int) -> StartedLoad:
+    """Return a load that runs a plain command, not started yet; ``python`` is the interpreter that runs pytest.
 
     Raises:
         ConfigError: a condition that this machine cannot fulfil.
     """
     from ..load.background import BackgroundLoad
+    from ..training.workload import thread_environment
 
+    program, *arguments = mark.command
+    own = sys.executable if program in {"python", "python3"} else program
+    command = Command(argv=(own, *arguments), cwd=mark.cwd, env=thread_environment(threads))
     rules = _load_settings(mark.conditions, cell.settings, None)
-    command = Command(argv=mark.command, cwd=mark.cwd)
     load = BackgroundLoad(command, name=mark.name, folder=folder, settings=rules)
     return StartedLoad(load=load, identity=cell.load_identity(mark), conditions=mark.conditions)
 

@@ -46,6 +46,9 @@ class StartedLoad:
     """The part of this load in the identity of a cell."""
     workload: Workload | None = None
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    profile: str | None = None
+    began_s: float = 0.0
+    """When its folder was prepared, in seconds since 1970."""
     conditions: LoadConditions
     solo_mean_w: float | None = None
     """Mean power of the machine while only the test's loads ran; of the first load alone where there are several."""
@@ -83,12 +86,15 @@ def training_identity(
     Required and profile arguments, launcher, a registered interpreter, environment and thread budget are in it; the
     output folder, the place of the checkout and the interpreter that runs the tests are not.
     """
+    from ..training.checkout_copy import copy_place
+
     output, checkout = Path("/:output:"), str(workload.path)
+    copy = str(copy_place(output, workload.path))
     plain = dataclasses.replace(workload, python=workload.python or (":python:",))
     command = plain.command(values, output_dir=output, threads=threads, profile=profile)
 
     def placed(text: str) -> str:
-        text = text.replace(str(output), ":output:")
+        text = text.replace(copy, ":output:/checkout").replace(str(output), ":output:")
         return ":checkout:" if text == checkout else text.replace(f"{checkout}/", ":checkout:/")
 
     return {

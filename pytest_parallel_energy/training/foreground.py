@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,15 +14,22 @@ from ..mutation.distributions import Value
 from ..processes.child import start_supervised
 from ..processes.command import Command
 from ..processes.rules import SharedMemory, Supervision
-from .log_search import plain_text
+from ..records.left_running import left_running_remarks
+from ..records.log_end import log_end, telling_line
+from .checkout_changes import checkout_remark
 from .metric_files import read_metric_files
 from .metrics import LogReading, read_log_file
 from .workload import Workload
 
-__all__ = ["EndedTraining", "Training", "TrainingResult", "read_training", "run_training", "train_once"]
-
-_TAIL_BYTES = 4096
-_WIDEST = 200
+__all__ = [
+    "EndedTraining",
+    "Training",
+    "TrainingResult",
+    "missing_metrics",
+    "read_training",
+    "run_training",
+    "train_once",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,11 @@ class TrainingResult:
             TrainingError: it failed or ran out of time; with the reason and the log.
         """
         if self.status != "passed":
-            raise TrainingError(f"the training did not succeed: {self.reason}; its log is {self.log}")
+            raise TrainingError(f"the training did not succeed: {self.reason}\n{self.log_in_words()}")
+
+    def log_in_words(self) -> str:
+        """Return where the log is, and its last 20 lines."""
+        return f"Its log {self.log} ends with:\n{log_end(self.log) or '(nothing)'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +107,8 @@ class EndedTraining:
         exit_code: ``None`` when it was stopped, or when its guard was killed.
         seconds: from start to exit.
         cpu_s: user and system time of the child and the processes it waited for.
-        flags: remarks of the guard.
+        began_s: when it began, in seconds since 1970.
+        flags: remarks of the guard, and on a copy of the checkout.
     """
 
     training: Training
@@ -106,6 +118,7 @@ class EndedTraining:
     exit_code: int | None
     seconds: float
     cpu_s: float | None
+    began_s: float
     flags: tuple[str, ...]
 
 
@@ -126,11 +139,13 @@ def run_training(training: Training, folder: Path) -> EndedTraining:
     """
     workload, outputs, log = training.workload, folder / "outputs", folder / "training.log"
     workload.check()
-    workload.prepare(outputs, training.values, profile=training.profile)
+    copied = workload.prepare(outputs, training.values, profile=training.profile)
+    began_s = time.time()  # as the file system has it
     command = workload.command(training.values, output_dir=outputs, threads=training.threads, profile=training.profile)
     with start_supervised(command, Supervision(log=log, shared_memory=training.shared_memory)) as child:
         in_time = child.wait(training.timeout_s) is not None
     outcome = child.stop()  # the child has ended: this returns how
+    left_running = outcome.status.left_running if outcome.status is not None else ()
     return EndedTraining(
         training=training,
         command=command,
@@ -139,7 +154,8 @@ def run_training(training: Training, folder: Path) -> EndedTraining:
         exit_code=outcome.exit_code if in_time else None,
         seconds=outcome.seconds,
         cpu_s=outcome.cpu_s,
-        flags=outcome.flags,
+        began_s=began_s,
+        flags=(*copied, *outcome.flags, *left_running_remarks(left_running, of_rounds=False)),
     )
 
 
@@ -153,6 +169,7 @@ def read_training(ended: EndedTraining) -> TrainingResult:
     reading = read_log_file(log, training.workload.patterns, known, training.values)
     from_files, flags = read_metric_files(log.parent / "outputs", training.workload.metric_files)
     reading = replace(reading, metrics={**reading.metrics, **from_files}, flags=(*reading.flags, *flags))
+    left_files = checkout_remark(training.workload.path, ended.began_s, log.parent)
     status, reason = _judge(ended, reading)
     return TrainingResult(
         status=status,
@@ -161,7 +178,7 @@ def read_training(ended: EndedTraining) -> TrainingResult:
         train_s=ended.seconds,
         metrics=reading.metrics,
         applied=reading.applied,
-        flags=(*reading.flags, *ended.flags),
+        flags=(*reading.flags, *ended.flags, *(() if left_files is None else (left_files,))),
         log=log,
         output_dir=log.parent / "outputs",
         command=ended.command.argv,
@@ -177,15 +194,20 @@ def _judge(ended: EndedTraining, reading: LogReading) -> tuple[Literal["passed",
     if ended.exit_code is None:
         return "failed", f"the process was killed externally ({'; '.join(ended.flags) or 'cause unknown'})"
     if ended.exit_code != 0:
-        return "failed", f"{_exit_words(ended.exit_code)}; last line of its log: {_last_line(ended.log)}"
-    workload = training.workload
-    missing = [name for name in workload.required_metrics or () if name not in reading.metrics]
+        return "failed", f"{_exit_words(ended.exit_code)}; its log says: {telling_line(ended.log)}"
+    missing = missing_metrics(training.workload, reading.metrics)
+    return ("passed", None) if missing is None else ("failed", f"exit code 0, but {missing}")
+
+
+def missing_metrics(workload: Workload, metrics: Mapping[str, float]) -> str | None:
+    """Return which metrics a run lacks without which it has failed, in words; ``None`` where it lacks none."""
+    missing = [name for name in workload.required_metrics or () if name not in metrics]
     if missing:
-        return "failed", f"exit code 0, but it does not report {', '.join(missing)}"
+        return f"it does not report {', '.join(missing)}"
     registered = [*workload.patterns, *workload.metric_files]
-    if workload.required_metrics is None and registered and not reading.metrics:
-        return "failed", f"exit code 0, but it reports none of {', '.join(registered)}"
-    return "passed", None
+    if workload.required_metrics is None and registered and not metrics:
+        return f"it reports none of {', '.join(registered)}"
+    return None
 
 
 def _exit_words(exit_code: int) -> str:
@@ -197,14 +219,3 @@ def _exit_words(exit_code: int) -> str:
         name = f"signal {-exit_code}"
     hint = " (the kernel does this when memory runs out)" if name == "SIGKILL" else ""
     return f"ended by {name}{hint}"
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - _TAIL_BYTES))
-            lines = plain_text(stream.read().decode("utf-8", "replace")).split("\n")
-    except OSError as problem:
-        return f"(the log cannot be read: {problem})"
-    return next((line.strip()[:_WIDEST] for line in reversed(lines) if line.strip()), "(it is empty)")

@@ -14,6 +14,7 @@ from typing import Literal
 from ..errors import ConfigError, RegistryError, did_you_mean
 from ..mutation.distributions import Distribution, Value, as_distribution
 from ..processes.command import Command
+from .checkout_copy import copy_checkout, copy_place
 from .command_words import filled, placeholders
 from .config_file import ConfigFile
 from .hyperparameter import Hyperparameter, text_of
@@ -263,18 +264,23 @@ class Workload:
         """Return this workload, running in a copy of its checkout if it would otherwise write into it."""
         return replace(self, output=Output(kind="copy")) if self.writes_into_checkout else self
 
-    def prepare(self, output_dir: Path, values: Mapping[str, Value], *, profile: str | None = None) -> None:
+    def prepare(self, output_dir: Path, values: Mapping[str, Value], *, profile: str | None = None) -> tuple[str, ...]:
         """Make the output folder, the copy of the checkout and of the config file where there are any.
 
         Call this before the command runs, with the same arguments.
+
+        Returns:
+            Remarks for the record: what of the checkout was copied.
 
         Raises:
             RegistryError: the folder cannot be made, the checkout not copied, or the config template not be used.
         """
         try:
             output_dir.mkdir(parents=True, exist_ok=True)
-            if self.output.kind == "copy" and not (output_dir / "checkout").exists():
-                self._copy(output_dir / "checkout")
+            copied = None
+            if self.output.kind == "copy" and not copy_place(output_dir, self.path).exists():
+                needed = self.script or self.folder
+                copied = copy_checkout(self.path, output_dir, share=self.output.share, needed=needed)
             if self.config is not None:
                 known = self.profile(profile).hyperparameters
                 keys = {some.config: values.get(name) for name, some in known.items() if some.config}
@@ -282,28 +288,7 @@ class Workload:
                 self.config.write(self.path, output_dir, given)
         except (OSError, shutil.Error) as problem:
             raise RegistryError(f"{self.name}: {output_dir} cannot be prepared: {problem}") from problem
-
-    def _copy(self, target: Path) -> None:
-        shared = {self.path / name for name in self.output.share}
-
-        def ignored(folder: str, names: list[str]) -> set[str]:
-            return {name for name in names if name == ".git" or Path(folder, name) in shared}
-
-        # Results may lie inside the checkout: a copy must not descend into itself.
-        inside = target.resolve().is_relative_to(self.path.resolve())
-        top = target.resolve().relative_to(self.path.resolve()).parts[0] if inside else None
-        shutil.copytree(
-            self.path,
-            target,
-            symlinks=True,
-            ignore=lambda folder, names: (
-                ignored(folder, names) | ({top} if Path(folder) == self.path and top else set())
-            ),
-        )
-        for source in shared:
-            link = target / source.relative_to(self.path)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(source)
+        return () if copied is None else (str(copied),)
 
     def command(
         self, values: Mapping[str, Value], *, output_dir: Path, threads: int, profile: str | None = None
@@ -326,7 +311,7 @@ class Workload:
         launcher = self.launcher
         if launcher is not None and threads >= 1:  # each rank gets its share
             threads = max(1, threads // launcher.ranks)
-        checkout = output_dir / "checkout" if self.output.kind == "copy" else self.path
+        checkout = copy_place(output_dir, self.path) if self.output.kind == "copy" else self.path
         python = self.python or (sys.executable,)
         output = str(output_dir / self.output.file) if self.output.file else str(output_dir)
         config = str(self.config.copy_path(output_dir)) if self.config else ""

@@ -175,7 +175,7 @@ def test_last_failed_and_xdist(project, write):
     broken = {"experiments": [{"repo": "toy", "model": "broken", "mode": "default"}, {**TOY, "mode": "default"}]}
     result = project.run(write(broken), "-p", "xdist.plugin", "-n", "2")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*toy/broken: exit code 1; last line of its log: out of luck*"])
+    result.stdout.fnmatch_lines(["*toy/broken: exit code 1; its log says: out of luck*"])
     again = project.run("study.json", "--lf")
     again.assert_outcomes(failed=1)
 

@@ -53,7 +53,7 @@ def test_the_main_job(project):
         assert load["coverage_ratio"] > 0
         assert load["stop"] in {"graceful", "forced"}
         folder = project.run_folder / record["folder"]
-        assert folder.name == f"{record['cell']}-rep0"
+        assert re.fullmatch(rf"test_\w+-{record['cell']}-rep0", folder.name)
         assert json.loads((folder / "experiment.json").read_text())["record_id"] == record["record_id"]
         assert (folder / "training.log").exists()
         assert (folder / "background" / "loop.sh").exists()

@@ -110,10 +110,11 @@ def test_a_workload_that_writes_into_its_checkout_can_run_in_a_copy(workload, tm
         copied.prepare(folder, copied.values())
         command = copied.command({}, output_dir=folder, threads=1)
         subprocess.run(command.argv[:2], check=True, cwd=command.cwd)
-        assert (folder / "checkout" / "result.txt").read_text() == "mine"
-        assert (folder / "checkout" / "data").is_symlink()
-        assert not (folder / "checkout" / ".git").exists()
-        assert not (folder / "checkout" / "results").exists()
+        assert command.cwd.is_relative_to(folder)
+        assert (command.cwd / "result.txt").read_text() == "mine"
+        assert (command.cwd / "data").is_symlink()
+        assert not (command.cwd / ".git").exists()
+        assert not (command.cwd / "results").exists()
     assert not (checkout / "result.txt").exists()
 
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from . import cgroup
 from .container import Container, clear_shared_memory, furnish_namespace
 from .kernel import become_subreaper, set_parent_death_signal
-from .killing import kill_below, reap
+from .killing import kill_below, living_below, reap
 from .lines import LineReader, send
 from .messages import (
     AnswerScript,
@@ -28,6 +28,7 @@ from .messages import (
     LeaderStarted,
     Message,
     NothingLeft,
+    RemainsFound,
     RemainsKilled,
     RoundEnded,
     RoundRequested,
@@ -35,7 +36,7 @@ from .messages import (
     Terminate,
     Thaw,
 )
-from .procfs import descendants
+from .procfs import arguments, descendants
 from .spawn import InitPipes, spawn
 
 __all__ = ["Init", "run_init"]
@@ -44,6 +45,10 @@ _CLEAN_AT_ONCE_S = 0.5
 """How long the init waits without listening for processes that a round left behind, before it looks now and then."""
 _CLEAN_AGAIN_S = 0.05
 _WORTH_A_FLAG_S = 2.0
+_END_BY_THEMSELVES_S = 0.1
+"""Helpers, such as multiprocessing's resource tracker, end a moment after the training that started them."""
+_LOOK_S = 0.002
+_MOST_REMAINS = 5
 
 
 def run_init(spec: dict[str, Any], pipes: InitPipes, container: Container) -> NoReturn:
@@ -97,6 +102,7 @@ class Init:
         self._stopping = False
         self._cleaning_since_s: float | None = None
         self._after_cleaning: Message | None = None
+        self._reported_remains = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             StartLeader: self._start_leader,
             AnswerScript: self._answer_script,
@@ -161,8 +167,21 @@ class Init:
 
     def _clean_then(self, report: Message) -> None:
         """Kill everything but the load's first process, and send ``report`` once that is done."""
+        self._report_remains()
         self._cleaning_since_s, self._after_cleaning = time.monotonic(), report
         self._clean(_CLEAN_AT_ONCE_S)
+
+    def _report_remains(self) -> None:
+        """Report the processes that outlive the round by more than a moment: they are killed, and may be its work."""
+        if self._reported_remains:  # waiting in each round would lower the load's coverage
+            return
+        deadline_s = time.monotonic() + _END_BY_THEMSELVES_S
+        while (left := living_below(os.getpid(), spare=self._leader)) and time.monotonic() < deadline_s:
+            time.sleep(_LOOK_S)
+        commands = [words for words in map(arguments, left[:_MOST_REMAINS]) if words]
+        if commands:
+            self._reported_remains = True
+            self._report(RemainsFound(commands=commands))
 
     def _clean(self, patience_s: float) -> None:
         # Between two tries the init listens: processes in the kernel's D state may take minutes to end.

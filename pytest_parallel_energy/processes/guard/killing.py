@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .procfs import descendants, read_stat
 
-__all__ = ["kill_below", "reap", "stuck"]
+__all__ = ["kill_below", "living_below", "reap", "stuck"]
 
 _PAUSE_S = 0.001
 _LONG_PAUSE_S = 0.05
@@ -32,7 +32,7 @@ def kill_below(pid: int, *, spare: int = 0, deadline_s: float | None = None) -> 
     """
     began_s = time.monotonic()
     while True:
-        living = [other for other in descendants(pid) if other != spare and _is_killable(other)]
+        living = living_below(pid, spare=spare)
         if not living and (spare or not _has_children()):
             return True
         for other in living:
@@ -44,6 +44,11 @@ def kill_below(pid: int, *, spare: int = 0, deadline_s: float | None = None) -> 
             time.sleep(_PAUSE_S if now_s - began_s < 1 else _LONG_PAUSE_S)
         if not spare:
             reap()
+
+
+def living_below(pid: int, *, spare: int = 0) -> list[int]:
+    """Return the processes below ``pid`` that have not ended, without ``spare``."""
+    return [other for other in descendants(pid) if other != spare and _is_killable(other)]
 
 
 def _is_killable(pid: int) -> bool:

@@ -75,7 +75,7 @@ class RingLog:
 
 
 class Pump:
-    """A pump that moves what the load prints from its pipe to the present log, and looks for a pattern in it."""
+    """A pump that moves what the load prints from its pipe to the present log, and looks for patterns in it."""
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
@@ -83,10 +83,10 @@ class Pump:
         self.log: RingLog | None = None
         self.total_bytes = 0
         self.search: PatternSearch | None = None
-        """The search for the readiness pattern, where there is one."""
+        """The search for readiness patterns, where there are any."""
 
     def move(self) -> bool:
-        """Move what is there, one mebibyte at most; return ``True`` when the pattern was seen."""
+        """Move what is there, one mebibyte at most; return ``True`` when a pattern was seen."""
         try:
             data = os.read(self.fd, _CHUNK_BYTES)
         except BlockingIOError:
@@ -97,7 +97,7 @@ class Pump:
         return self.search is not None and self.search.feed(data)
 
     def drain(self) -> bool:
-        """Move all that is there, 64 MiB at most (a flood has no end); return ``True`` when the pattern was seen."""
+        """Move all that is there, 64 MiB at most (a flood has no end); return ``True`` when a pattern was seen."""
         found = False
         for _ in range(64):
             before = self.total_bytes

@@ -190,6 +190,12 @@ class RemainsKilled(NamedTuple):
     seconds: float
 
 
+class RemainsFound(NamedTuple):
+    """Processes that were still running when a round ended, as their argument lists; they are killed."""
+
+    commands: list[list[str]]
+
+
 class NothingLeft(NamedTuple):
     """No process of the load is left after an order to terminate."""
 
@@ -206,7 +212,8 @@ _KINDS: dict[str, type] = {
         *(Start, StatusRequest, FreezeBatch, Stop),
         *(LoadStarted, StartFailed, BecameReady, LoopsInVain, StatusAnswer, LoadEnded),
         *(StartLeader, AnswerScript, Terminate, Freeze, Thaw),
-        *(InitArmed, LeaderStarted, RoundRequested, RoundEnded, LeaderEnded, RemainsKilled, NothingLeft, InitFailed),
+        *(InitArmed, LeaderStarted, RoundRequested, RoundEnded, LeaderEnded, RemainsFound, RemainsKilled, NothingLeft),
+        InitFailed,
     )
 }
 

@@ -1,4 +1,4 @@
-"""Search for a readiness pattern in a load's output, with a limit on the CPU time that it takes.
+"""Search for readiness patterns in a load's output, with a limit on the CPU time that it takes.
 
 A regular expression can take longer than the age of the universe for one line (``^(a+)+$``), and the guard has to
 notice the end of its owner within milliseconds. Python's matcher looks for signals while it works, so that a timer
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 from types import FrameType
 
 __all__ = ["PatternSearch"]
@@ -18,6 +19,8 @@ _LIMIT_S = 0.05
 _MOST_FAILURES = 20
 _LINE_KEPT_BYTES = 1 << 12
 _PIECE_BYTES = 1 << 16
+_COLOUR = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
+"""Colours and cursor moves (ECMA-48): a user writes the pattern for what a terminal shows."""
 
 
 class _TooSlowError(Exception):
@@ -25,45 +28,52 @@ class _TooSlowError(Exception):
 
 
 class PatternSearch:
-    """The search for one pattern within lines; ``^`` and ``$`` match at their ends.
+    """The search for the first match of any of several patterns within lines; ``^`` and ``$`` match at their ends.
 
     Args:
-        pattern: a regular expression.
+        patterns: regular expressions, at least one.
     """
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, patterns: Sequence[str]) -> None:
         self.problem = ""
         """Why the search was given up; empty while it was not."""
-        self._source = pattern
-        self._pattern = re.compile(pattern.encode(), re.MULTILINE)
+        self._patterns = [re.compile(pattern.encode(), re.MULTILINE) for pattern in patterns]
         self._rest = b""
         self._failures = 0
         self._found = False
 
+    def restart(self) -> None:
+        """Look for a first match again: a new round begins, and the load was not ready in the one before."""
+        self._found, self._rest = False, b""
+
     def feed(self, data: bytes) -> bool:
-        """Look at what was printed; return ``True`` once, when the pattern was seen for the first time."""
+        """Look at what was printed; return ``True`` once, when a pattern was seen for the first time."""
         for start in range(0, len(data), _PIECE_BYTES):
-            if self._found or self.problem:
+            if self._found or not self._patterns:
                 break
             text = self._rest + data[start : start + _PIECE_BYTES].replace(b"\r", b"\n")
             # The end of an unfinished line is kept: its rest may complete the pattern.
             self._rest = text[text.rfind(b"\n") + 1 :][-_LINE_KEPT_BYTES:]
-            self._found = self._is_in(text)
+            plain = _COLOUR.sub(b"", text) if b"\x1b" in text else text
+            self._found = any(self._is_in(plain, pattern) for pattern in list(self._patterns))
             if self._found:
                 return True
         return False
 
-    def _is_in(self, text: bytes) -> bool:
+    def _is_in(self, text: bytes, pattern: re.Pattern[bytes]) -> bool:
         before = signal.signal(signal.SIGVTALRM, _give_up)
         signal.setitimer(signal.ITIMER_VIRTUAL, _LIMIT_S)
         try:
-            return self._pattern.search(text) is not None
+            return pattern.search(text) is not None
         except _TooSlowError:
             self._rest = b""
             self._failures += 1
-            if self._failures == _MOST_FAILURES:
+            if self._failures >= _MOST_FAILURES:
+                self._patterns = [other for other in self._patterns if other is not pattern]
+                self._failures = 0
+                source = pattern.pattern.decode("utf-8", "replace")
                 self.problem = (
-                    f"the readiness pattern {self._source!r} needs too long on the load's output, and is no longer "
+                    f"the readiness pattern {source!r} needs too long on the load's output, and is no longer "
                     "looked for; write it without nested repetitions such as (a+)+ or .*.*"
                 )
             return False

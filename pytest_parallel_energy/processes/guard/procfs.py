@@ -13,6 +13,7 @@ from typing import NamedTuple
 __all__ = [
     "Stat",
     "all_pids",
+    "arguments",
     "children",
     "cpu_s",
     "descendants",
@@ -26,6 +27,7 @@ __all__ = [
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CHUNK_BYTES = 1 << 16
+_WORDS_SHOWN = 40
 
 
 class Stat(NamedTuple):
@@ -131,6 +133,15 @@ def memory_bytes(pid: int) -> int:
         return int(read_file(pid, "statm").split()[1]) * _PAGE_BYTES
     except OSError:
         return 0
+
+
+def arguments(pid: int) -> list[str]:
+    """Return the argument list of a process, 40 words at most; empty when it is gone, and for a kernel thread."""
+    try:
+        text = read_file(pid, "cmdline")
+    except OSError:
+        return []
+    return [word.decode("utf-8", "replace") for word in text.rstrip(b"\0").split(b"\0")[:_WORDS_SHOWN] if text]
 
 
 def environment(pid: int) -> dict[str, str]:

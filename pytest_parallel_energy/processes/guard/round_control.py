@@ -66,8 +66,10 @@ class RoundControl:
         self._order = order
         self._owner_stopped_s = 0.0
         self._failed_in_shared_memory = False
-        if self._readiness.pattern is not None:
-            self.logs.pump.search = PatternSearch(self._readiness.pattern)
+        self._matched_s: float | None = None
+        self._left_running: list[tuple[int, list[str]]] = []
+        if self._readiness.patterns:
+            self.logs.pump.search = PatternSearch(self._readiness.patterns)
 
     @property
     def number(self) -> int:
@@ -99,6 +101,8 @@ class RoundControl:
             self._deadlines.set(self._look_at_load, self._conditions.begin(now_s))
         if not self._readiness.ready:
             self._readiness.begin(self._init.cpu_s())
+            if self.logs.pump.search is not None:
+                self.logs.pump.search.restart()
             self._deadlines.set(self._look_for_readiness, now_s)
         elif self._conditions.paced:
             self._deadlines.set(self._switch_duty, now_s)
@@ -108,7 +112,7 @@ class RoundControl:
         if self._rounds.began_s is None:
             return
         if self.logs.pump.drain():
-            self.become_ready()
+            self._take_match()
         self._rounds.end(now_s, code)
         self._deadlines.cancel(self._switch_duty)
         self._conditions.rest(now_s)
@@ -132,6 +136,10 @@ class RoundControl:
         if vain and self._is_script:
             self._owner.send(LoopsInVain(rounds=bad, code=self._rounds.last_code, tail=self.tail()))
 
+    def note_left_running(self, commands: list[list[str]]) -> None:
+        """Note processes that were still running when the present round ended."""
+        self._left_running += [(self._rounds.number, command) for command in commands]
+
     def restart_delay_s(self, least_s: float) -> float:
         """Return how long to wait before a loop script that ended is started again."""
         return max(self._rounds.delay_s(), least_s)
@@ -148,7 +156,7 @@ class RoundControl:
         self._readiness.ready = True
         self._deadlines.cancel(self._look_for_readiness)
         now_s = time.monotonic()
-        self._ready_s = now_s - (self.started_s if self.started_s is not None else now_s)
+        self._ready_s = self._since_start_s(now_s)
         self._owner.send(BecameReady(ready_s=self._ready_s))
         if self._conditions.paced and self._rounds.began_s is not None:
             self._deadlines.set(self._switch_duty, now_s)
@@ -156,7 +164,16 @@ class RoundControl:
     def move_output(self) -> None:
         """Move what the load has printed to its log."""
         if self.logs.pump.move():
+            self._take_match()
+
+    def _take_match(self) -> None:
+        now_s = time.monotonic()
+        self._matched_s = self._since_start_s(now_s)
+        if self._readiness.take_match(now_s):
             self.become_ready()
+
+    def _since_start_s(self, at_s: float) -> float:
+        return at_s - (self.started_s if self.started_s is not None else at_s)
 
     def _look_for_readiness(self, now_s: float) -> None:
         if self._readiness.look(now_s, self._rounds.good_s(now_s), self._init.cpu_s()):
@@ -215,6 +232,9 @@ class RoundControl:
             **self._conditions.figures(),
             "ready": self._readiness.ready,
             "ready_s": self._ready_s,
+            "busy_s": None if self._readiness.busy_at_s is None else self._since_start_s(self._readiness.busy_at_s),
+            "matched_s": self._matched_s,
+            "left_running": self._left_running,
             "leader": self.leader_pid,
             "pids": self._init.pids(),
             "log_bytes": self.logs.pump.total_bytes,
