@@ -7,26 +7,21 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..records.energy_values import Quality
-from ..units import NS_PER_S, format_seconds
+from ..units import NS_PER_S, format_joules, format_seconds
 from .assumptions import LEAST_POWER_W, SLOWEST_UPDATE_S, STILL_UPDATES
-from .edges import Edge, waits_for_edges
+from .edges import waits_for_edges
+from .ends import CounterEnds, CounterWindow
+from .part_time import Sight, is_part_time, sight_of, sight_of_spread, step_coverage_ratio
 from .sensor import SensorDescription
-from .track import Account
-from .uncertainty import (
-    LEAST_COVERAGE_RATIO,
-    ErrorBudget,
-    Power,
-    WindowEnds,
-    budget,
-    step_coverage_ratio,
-)
+from .track import Account, power_between
+from .uncertainty import ErrorBudget, WindowErrors, budget
 
-__all__ = ["SensorWindow"]
+__all__ = ["Ends", "SensorWindow"]
 
 _SHORT_RATIO = 0.01
-"""A window whose ends are known worse than this share of its length is flagged."""
-_OUTSIDE_SHARE = 0.1
-"""The power just outside a window comes from one update interval: a tenth of its energy counts as uncertain."""
+"""A window whose ends leave more than this share of its energy open is flagged …"""
+_MATTERS_RATIO = 0.5
+"""… and more than this share of the rest of its uncertainty: less would widen the interval by 12 % at most."""
 _CROSS_CHECK_RATIO = 0.05
 _CROSS_CHECK_LEAST = 10
 """Counter and integral agree within 1 % (Zeus issue 12), and were seen 1.7 times apart (181): flagged above 5 %."""
@@ -35,19 +30,15 @@ _INTERVAL_MATTERS_S = 0.005
 """The interval of a quicker counter is not reported."""
 
 
-class SensorWindow(NamedTuple):
-    """The readings of one sensor in one window."""
+class Ends(NamedTuple):
+    """The two ends of a window as its meter saw them."""
 
-    about: SensorDescription
     opened_ns: int
     closed_ns: int
     read_s: float
     """Seconds that reading all sensors took: the ends are blurred by it."""
-    opened: Account
-    closed: Account
-    open_edge: Edge | None = None
-    close_edge: Edge | None = None
     wanted_edges: bool = False
+    """Whether the meter waited for changes of the counters."""
     step_s: float | None = None
     """Time of one step of a load that repeats, where it is known."""
 
@@ -56,25 +47,87 @@ class SensorWindow(NamedTuple):
         """Length of the window."""
         return (self.closed_ns - self.opened_ns) / NS_PER_S
 
-    @property
-    def edges(self) -> tuple[Edge, Edge] | None:
-        """The edges that the window can be tied to: both found, and no fault next to them."""
-        first, last = self.open_edge, self.close_edge
-        if first is None or last is None:
-            return None
-        sound = first.account.faults == self.opened.faults and last.account.faults == self.closed.faults
-        return (first, last) if sound else None
 
-    @property
-    def update_s(self) -> float | None:
-        """The update interval as measured at the window's edges, else as described; ``None`` when neither is known."""
-        if self.edges is None:
-            return self.about.update_interval_s
-        return (self.edges[0].interval_s + self.edges[1].interval_s) / 2
+class SensorWindow:
+    """The readings of one sensor in one window, and the energy that follows from them.
 
-    @property
-    def reason(self) -> str | None:
+    Args:
+        about: the sensor.
+        ends: the window.
+        opened: the sensor's account when the window opened.
+        closed: the sensor's account when it closed.
+        intervals_s: the update intervals that were seen while the meter waited for the two edges.
+    """
+
+    def __init__(
+        self,
+        about: SensorDescription,
+        ends: Ends,
+        opened: Account,
+        closed: Account,
+        intervals_s: tuple[float | None, float | None] = (None, None),
+    ) -> None:
+        self.about = about
+        self.ends = ends
+        self.opened = opened
+        self.closed = closed
+        found_s = [interval_s for interval_s in intervals_s if interval_s is not None]
+        self._has_edges = len(found_s) == len(intervals_s)
+        self.update_s: float | None = sum(found_s) / len(found_s) if self._has_edges else self._usual_update_s()
+        """The update interval as measured at edges, else as described; ``None`` when neither is known."""
+        self._counter = self._counter_window()
+        self._counted: CounterEnds | None = None if self._counter is None else self._counter.energy()
+        self.reason = self._reason()
         """The reason why there is no number, or ``None``."""
+        self.joules = self._joules()
+        """Joules of the window, 0 or more; 0 where there is a reason."""
+        self._sight = self._part_time_sight()
+
+    @property
+    def window_s(self) -> float:
+        """Length of the window."""
+        return self.ends.window_s
+
+    @property
+    def settled(self) -> bool:
+        """Whether later readings cannot change the result."""
+        return self._counter is None or self._counter.settled
+
+    @property
+    def budget(self) -> ErrorBudget:
+        """The parts of the uncertainty."""
+        mean_w = self.joules / self.window_s if self.window_s > 0 else 0.0
+        return budget(self.about, WindowErrors(self.window_s, mean_w, self._ends_j, self._sight))
+
+    def flags(self) -> Iterator[str]:
+        """Yield the remarks that a reader of an available number must know."""
+        yield from self._reading_flags()
+        yield from self._ending_flags()
+        yield from self._sight_flags()
+        yield from self._cross_check()
+
+    def _usual_update_s(self) -> float | None:
+        measured_s = self.closed.changes.interval_s
+        return self.about.update_interval_s if measured_s is None else measured_s
+
+    def _counter_window(self) -> CounterWindow | None:
+        """Return the counter's view; ``None`` for power, for a model, and where the update interval is not known.
+
+        A model's counter is exact at every reading. Without an interval the difference of the readings has to do.
+        """
+        if self.about.joules_per_count is None or self.about.quality is Quality.ESTIMATED or self.update_s is None:
+            return None
+        if self.opened.problem is not None or self.closed.changes is not self.opened.changes:
+            return None
+        return CounterWindow(
+            self.about,
+            self.closed.changes,
+            (self.ends.opened_ns, self.ends.closed_ns),
+            self.update_s,
+            outside=self.ends.wanted_edges,
+        )
+
+    def _reason(self) -> str | None:
         about, opened, closed = self.about, self.opened, self.closed
         if opened.problem is not None:
             return f"no reading when the window opened: {opened.problem}"
@@ -84,89 +137,63 @@ class SensorWindow(NamedTuple):
             return f"no reading when the window closed: {closed.problem}"
         if about.joules_per_count is None:
             return None if closed.power_samples > opened.power_samples else "no power reading inside the window"
-        patience_s = max(STILL_UPDATES * self._assumed_s, about.quantum_j / LEAST_POWER_W)
+        return self._still()
+
+    def _still(self) -> str | None:
+        """Return why a counter that hardly moved gives no number, or ``None``."""
+        about, opened, closed = self.about, self.opened, self.closed
+        update_s = SLOWEST_UPDATE_S if self.update_s is None else self.update_s
+        patience_s = max(STILL_UPDATES * update_s, about.quantum_j / LEAST_POWER_W)
         if closed.counts == opened.counts and self.window_s > patience_s:
             return f"the counter did not move in {format_seconds(self.window_s)}"
+        length = format_seconds(self.window_s)
+        if self._counter is not None and self._counted is None:
+            return (
+                f"the window of {length} is too short for a counter that changes every "
+                f"{format_seconds(self._counter.update_s)}: no two changes were seen around it"
+            )
+        if self._counter is None and about.quality is not Quality.ESTIMATED and closed.counts == opened.counts:
+            return f"the counter did not change in {length}, and how often it changes is not known"
         return None
 
-    @property
-    def joules(self) -> float:
-        """Joules of the window; never negative, because a counter does not fall without a fault."""
+    def _joules(self) -> float:
+        if self.reason is not None:
+            return 0.0
+        if self._counted is not None:
+            return self._counted.joules
         per_count = self.about.joules_per_count
         if per_count is None:
             return self.closed.integral_j - self.opened.integral_j
-        if self.edges is None:
-            return (self.closed.counts - self.opened.counts) * per_count
-        first, last = self.edges
-        between_j = (last.account.counts - first.account.counts) * per_count
-        return max(0.0, between_j - self._outside_j)
+        return (self.closed.counts - self.opened.counts) * per_count
+
+    def _part_time_sight(self) -> Sight | None:
+        about, step_s = self.about, self.ends.step_s
+        if self.reason is not None or not is_part_time(about) or self.window_s <= 0:
+            return None
+        coverage_ratio = None
+        if step_s is not None and about.averaging_s is not None:
+            coverage_ratio = step_coverage_ratio(
+                update_s=SLOWEST_UPDATE_S if self.update_s is None else self.update_s,
+                averaging_s=about.averaging_s, step_s=step_s, window_s=self.window_s,
+            )  # fmt: skip
+        if self._counter is not None:
+            return sight_of(self._counter.powers_w(), coverage_ratio)
+        return sight_of_spread(*power_between(self.opened, self.closed), coverage_ratio)
 
     @property
-    def budget(self) -> ErrorBudget:
-        """The parts of the uncertainty."""
-        ends = WindowEnds(
-            window_s=self.window_s,
-            blur_s=self._blur_s,
-            outside_j=0.0 if self.edges is None else _OUTSIDE_SHARE * self._outside_j,
-            unseen_ratio=1.0 - self.coverage_ratio,
-        )
-        return budget(self.about, ends, self.power)
-
-    @property
-    def power(self) -> Power:
-        """Mean and spread of the power."""
-        opened, closed = self.opened, self.closed
-        samples = closed.power_samples - opened.power_samples
-        sigma_w = 0.0
-        if samples > 1:
-            mean_w = (closed.power_sum_w - opened.power_sum_w) / samples
-            squares_w2 = (closed.power_squares_w2 - opened.power_squares_w2) / samples
-            sigma_w = math.sqrt(max(squares_w2 - mean_w**2, 0.0))
-        mean_w = self.joules / self.window_s if self.window_s > 0 else 0.0
-        return Power(mean_w=mean_w, sigma_w=sigma_w, samples=samples)
-
-    @property
-    def coverage_ratio(self) -> float:
-        """Share of a repeating step that the sensor sees; 1 where no step time or no part-time sensor is known."""
-        if self.step_s is None or self.about.averaging_s is None or self.window_s <= 0:
-            return 1.0
-        return step_coverage_ratio(
-            update_s=self._assumed_s, averaging_s=self.about.averaging_s, step_s=self.step_s, window_s=self.window_s
-        )
-
-    def flags(self) -> Iterator[str]:
-        """Yield the remarks that a reader of an available number must know."""
-        yield from self._reading_flags()
-        yield from self._ending_flags()
-        if self.coverage_ratio < LEAST_COVERAGE_RATIO:
-            seen = f"{self.coverage_ratio:.0%} of a step of {format_seconds(self.step_s)}"
-            yield (
-                f"aliased: {self.about.name} sees {seen}; "
-                "shift the phase of the steps (four to eight delays of a part of a step) and average"
-            )
-        yield from self._cross_check()
-
-    @property
-    def _assumed_s(self) -> float:
-        return SLOWEST_UPDATE_S if self.update_s is None else self.update_s
-
-    @property
-    def _blur_s(self) -> float:
-        if self.edges is not None:
-            return self.edges[0].blur_s + self.edges[1].blur_s
-        # an averaged power lags by its averaging time as well: bias (W + U)/2T of the step at an end
-        averaging_s = 0.0 if self.about.joules_per_count is not None else self.about.averaging_s or 0.0
-        return self._assumed_s + averaging_s + self.read_s
-
-    @property
-    def _outside_j(self) -> float:
-        """Energy between the edges that lies outside the window."""
-        if self.edges is None:
+    def _ends_j(self) -> float:
+        """Half-width of what the ends of the window leave open."""
+        if self.about.quality is Quality.ESTIMATED:
             return 0.0
-        first, last = self.edges
-        head_s = (self.opened_ns - first.at_ns) / NS_PER_S
-        tail_s = (last.at_ns - self.closed_ns) / NS_PER_S
-        return first.outside_w * head_s + last.outside_w * tail_s
+        mean_w = self.joules / self.window_s if self.window_s > 0 else 0.0
+        if self._counted is not None:
+            return self._counted.doubt_j + self.ends.read_s / 2 * mean_w
+        blur_s = SLOWEST_UPDATE_S if self.update_s is None else self.update_s
+        if self.about.joules_per_count is None:
+            # an averaged power lags by its averaging time as well: bias (W + U)/2T of the step at an end
+            blur_s += self.about.averaging_s or 0.0
+        sides_w = (self.opened.power_w or 0.0, self.closed.power_w or 0.0)
+        return (blur_s + self.ends.read_s) * max(mean_w, *sides_w)
 
     def _reading_flags(self) -> Iterator[str]:
         name = self.about.name
@@ -181,7 +208,7 @@ class SensorWindow(NamedTuple):
 
     def _ending_flags(self) -> Iterator[str]:
         name, said_s, measured_s = self.about.name, self.about.update_interval_s, self.update_s
-        if self.wanted_edges and self.edges is None and waits_for_edges(self.about):
+        if self.ends.wanted_edges and not self._has_edges and waits_for_edges(self.about):
             yield f"{name}: no counter edge was found at an end of the window, which may be off by an update interval"
         if (
             said_s is not None
@@ -189,22 +216,50 @@ class SensorWindow(NamedTuple):
             and measured_s > max(_INTERVAL_MATTERS_S, _INTERVAL_OFF_RATIO * said_s)
         ):
             yield f"{name} updates every {format_seconds(measured_s)}, not every {format_seconds(said_s)}"
-        if self._blur_s > _SHORT_RATIO * self.window_s and self.about.quality is not Quality.ESTIMATED:
-            percent = min(100.0, 100 * self._blur_s / self.window_s) if self.window_s > 0 else 100.0
+        parts = self.budget
+        others_j = parts._replace(window_j=0.0).u95_j
+        if parts.window_j <= max(_SHORT_RATIO * self.joules, _MATTERS_RATIO * others_j):
+            return
+        length = format_seconds(self.window_s)
+        if self._counted is not None and self._counted.between_updates:
             yield (
-                f"{name}: a window of {format_seconds(self.window_s)} is short: its ends are known to "
-                f"{format_seconds(self._blur_s)}, up to {percent:.2g} % off"
+                f"{name}: the counter did not change inside this window of {length}: "
+                f"its energy is that of the mean power around it, ± {format_joules(self._ends_j)}"
             )
+        else:
+            percent = f" ({100 * self._ends_j / self.joules:.2g} %)" if self.joules > 0 else ""
+            yield (
+                f"{name}: a window of {length} is short for a sensor that updates every {format_seconds(measured_s)}: "
+                f"the power around its ends leaves ± {format_joules(self._ends_j)}{percent} open"
+            )
+
+    def _sight_flags(self) -> Iterator[str]:
+        sight, name = self._sight, self.about.name
+        if sight is None or sight.hidden_ratio <= 0:
+            return
+        if sight.coverage_ratio is not None:
+            seen = f"{sight.coverage_ratio:.0%} of a step of {format_seconds(self.ends.step_s)}"
+            yield (
+                f"aliased: {name} sees {seen}; "
+                "shift the phase of the steps (four to eight delays of a part of a step) and average"
+            )
+            return
+        seen = f"{format_seconds(self.about.averaging_s)} of every {format_seconds(self.about.update_interval_s)}"
+        yield (
+            f"{name} sees {seen}: a load that repeats in step with that may be hidden, and the time of a step is not "
+            "known; measure steps as inner windows, or set step_s of the window, to narrow the interval"
+        )
 
     def _cross_check(self) -> Iterator[str]:
         """Compare the counter with the integrated power where a sensor gives both, often enough and without holes."""
-        opened, closed, power = self.opened, self.closed, self.power
-        if self.about.joules_per_count is None or power.samples < _CROSS_CHECK_LEAST or self.joules <= 0:
+        opened, closed = self.opened, self.closed
+        samples, mean_w, sigma_w = power_between(opened, closed)
+        if self.about.joules_per_count is None or samples < _CROSS_CHECK_LEAST or self.joules <= 0:
             return
         if closed.bridged_s > opened.bridged_s:
             return
         ratio = (closed.integral_j - opened.integral_j) / self.joules
         # the integral itself is a sample: an error within its own scatter is not a finding
-        chance_ratio = 2 * power.sigma_w / max(power.mean_w, 1e-9) / math.sqrt(power.samples)
+        chance_ratio = 2 * sigma_w / max(mean_w, 1e-9) / math.sqrt(samples)
         if abs(ratio - 1) > _CROSS_CHECK_RATIO + chance_ratio:
             yield f"{self.about.name}: integrated power is {ratio:.2f} times the counter's energy; one of them is wrong"

@@ -1,8 +1,8 @@
 """Waiting for counters to change, so that the error of a window does not depend on how lazily its sensor updates.
 
 A window that opens and closes anywhere is off by up to U/T (update interval over length); one that is tied to changes
-of the counter, polled every d, by d/T, whatever U is. At each end two changes are awaited: the energy between them
-gives the power just outside the window, with which the time between the change and the window's end is accounted for.
+of the counter, polled every d, by d/T as long as the power is steady, whatever U is. At each end two changes are
+awaited: the energy between them gives the power just outside the window. ``ends.py`` turns the changes into energy.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..records.energy_values import Quality
 from ..units import NS_PER_S
 from .assumptions import COUNTER_UPDATE_S
 from .sensor import Reading, SensorDescription
-from .track import Account, Track
+from .track import Track
 
-__all__ = ["Edge", "Probed", "seek_edges", "waits_for_edges"]
+__all__ = ["Probed", "seek_edges", "waits_for_edges"]
 
 _LEAST_PAUSE_S = 20e-6
 _MOST_PAUSE_S = 0.0025
@@ -25,21 +25,6 @@ _PATIENCE_UPDATES = 3.5
 """Two edges take at most two intervals and their jitter."""
 _LIKE_RATIO = 3.0
 """Sensors whose intervals differ by less are awaited together."""
-
-
-class Edge(NamedTuple):
-    """The change of a counter that is next to a window's end."""
-
-    at_ns: int
-    """When it changed, in the middle of the two readings that saw it."""
-    blur_s: float
-    """Half the time between these two readings."""
-    account: Account
-    """The account just after the change."""
-    outside_w: float
-    """Power in the neighbouring interval outside the window: before an opening edge, after a closing one."""
-    interval_s: float
-    """Length of that interval: a measurement of the update interval."""
 
 
 class Probed(NamedTuple):
@@ -55,16 +40,10 @@ def waits_for_edges(about: SensorDescription) -> bool:
     return about.joules_per_count is not None and about.quality in {Quality.COUNTER, Quality.APPORTIONED}
 
 
-class _Change(NamedTuple):
-    at_ns: int
-    blur_ns: int
-    account: Account
-
-
 def seek_edges(
     probed: Sequence[Probed], *, opening: bool, clock_ns: Callable[[], int], sleep: Callable[[float], None]
-) -> tuple[Edge | None, ...]:
-    """Return for each sensor the edge next to now; ``None`` where the counter did not change twice in time.
+) -> tuple[float | None, ...]:
+    """Read until each counter has changed twice; return the update intervals, ``None`` for one that did not in time.
 
     Lazy sensors are awaited first when opening and last when closing, so that the quick ones stay close to the window.
 
@@ -74,11 +53,12 @@ def seek_edges(
         clock_ns: monotonic nanoseconds.
         sleep: waits for so many seconds.
     """
-    found: dict[int, Edge | None] = {}
+    found: dict[int, float | None] = {}
     for group in _groups(probed, lazy_first=opening):
-        changes = _await_changes([probed[number] for number in group], clock_ns, sleep)
-        for number, seen in zip(group, changes, strict=True):
-            found[number] = _edge(probed[number].track.description, seen, opening=opening)
+        changes_ns = _await_changes([probed[number] for number in group], clock_ns, sleep)
+        for number, seen_ns in zip(group, changes_ns, strict=True):
+            found[number] = (seen_ns[1] - seen_ns[0]) / NS_PER_S if len(seen_ns) > 1 else None
+            probed[number].track.changes.interval_s = found[number]
     return tuple(found[number] for number in range(len(probed)))
 
 
@@ -102,26 +82,24 @@ def _update_s(probed: Probed) -> float:
 
 def _await_changes(
     group: Sequence[Probed], clock_ns: Callable[[], int], sleep: Callable[[float], None]
-) -> list[list[_Change]]:
-    """Poll a group until each counter has changed twice, or patience ends."""
+) -> list[list[int]]:
+    """Poll a group until each counter has changed twice, or patience ends; return the times of the changes."""
     update_s = max(_update_s(sensor) for sensor in group)
     pause_s = min(max(min(_update_s(sensor) for sensor in group) / _PAUSES_PER_UPDATE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
     deadline_ns = clock_ns() + round((_PATIENCE_UPDATES * update_s + _MOST_PAUSE_S) * NS_PER_S)
-    changes: list[list[_Change]] = [[] for _ in group]
+    changes_ns: list[list[int]] = [[] for _ in group]
     seen_ns = [_poll(sensor, clock_ns)[0] for sensor in group]
-    while any(len(seen) < 2 for seen in changes) and clock_ns() < deadline_ns:  # noqa: PLR2004 - two edges
+    while any(len(seen) < 2 for seen in changes_ns) and clock_ns() < deadline_ns:  # noqa: PLR2004 - two edges
         sleep(pause_s)
         for number, sensor in enumerate(group):
-            if len(changes[number]) < 2:  # noqa: PLR2004 - two edges
+            if len(changes_ns[number]) < 2:  # noqa: PLR2004 - two edges
                 at_ns, moved = _poll(sensor, clock_ns)
                 if moved:
                     # a poll that came late may have missed changes: the last one is not older than one interval
                     doubt_ns = min(at_ns - seen_ns[number], round(_update_s(sensor) * NS_PER_S))
-                    blur_ns = doubt_ns // 2
-                    change = _Change(at_ns=at_ns - blur_ns, blur_ns=blur_ns, account=sensor.track.account())
-                    changes[number].append(change)
+                    changes_ns[number].append(at_ns - doubt_ns // 2)
                 seen_ns[number] = at_ns
-    return changes
+    return changes_ns
 
 
 def _poll(sensor: Probed, clock_ns: Callable[[], int]) -> tuple[int, bool]:
@@ -132,19 +110,3 @@ def _poll(sensor: Probed, clock_ns: Callable[[], int]) -> tuple[int, bool]:
     counts = sensor.track.counts
     sensor.enter(at_ns, reading)
     return at_ns, sensor.track.counts != counts
-
-
-def _edge(about: SensorDescription, seen: Sequence[_Change], *, opening: bool) -> Edge | None:
-    if len(seen) < 2:  # noqa: PLR2004 - two edges
-        return None
-    first, second = seen
-    interval_s = (second.at_ns - first.at_ns) / NS_PER_S
-    between_j = (second.account.counts - first.account.counts) * (about.joules_per_count or 0.0)
-    near = second if opening else first
-    return Edge(
-        at_ns=near.at_ns,
-        blur_s=near.blur_ns / NS_PER_S,
-        account=near.account,
-        outside_w=between_j / interval_s,
-        interval_s=interval_s,
-    )

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..errors import ParallelEnergyError
 from ..records.energy_values import Quality
 from .boundary import layout_of
-from .edges import Edge, Probed, seek_edges, waits_for_edges
+from .edges import Probed, seek_edges, waits_for_edges
 from .power_trace import PowerTrace
 from .sensor import Reading, Sensor, SensorDescription
 from .track import Account, Track
@@ -32,8 +32,8 @@ class Snapshot:
         self.trace = trace
         self.fresh = fresh
         """No window was open before this snapshot, so energy since the last reading is not attributed."""
-        self.edges: tuple[Edge | None, ...] = ()
-        """The edge of each sensor, where this snapshot waited for edges; ``None`` where there is none."""
+        self.edges: tuple[float | None, ...] = ()
+        """The update interval of each sensor, seen where this snapshot waited for edges; ``None`` without an edge."""
         self.device_flags: tuple[str, ...] = ()
         """Remarks of the devices, read when a window that waits for edges closed."""
         self.readings: list[Reading | str] = []
@@ -172,8 +172,8 @@ class Ledger:
 
         return device_flags(self.sensors)
 
-    def _seek(self, *, opening: bool) -> tuple[Edge | None, ...]:
-        """Wait for the edges of every counter; ``None`` for sensors that have none."""
+    def _seek(self, *, opening: bool) -> tuple[float | None, ...]:
+        """Wait for the edges of every counter and return the intervals; ``None`` for sensors that have none."""
         self._settle()
         columns = self._edge_columns
         probed = [_probed(self._tracks[column], self._reads[column]) for column in columns]

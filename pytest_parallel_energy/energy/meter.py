@@ -21,7 +21,7 @@ from ..errors import ParallelEnergyError
 from ..records.energy_values import Quality
 from ..units import NS_PER_S
 from .assemble import Measurement, Span, assemble
-from .column import SensorWindow
+from .column import Ends, SensorWindow
 from .ledger import Ledger, Snapshot
 from .sampler import Sampler
 from .sensor import Sensor
@@ -256,22 +256,14 @@ def _columns(ledger: Ledger, ends: tuple[Snapshot, Snapshot], step_s: float | No
         ledger.descriptions,
         ledger.accounts(opened),
         ledger.accounts(closed),
-        opened.edges or nothing,
-        closed.edges or nothing,
+        zip(opened.edges or nothing, closed.edges or nothing, strict=True),
         strict=True,
     )
-    return tuple(
-        SensorWindow(
-            about=about,
-            opened_ns=opened.after_ns,
-            closed_ns=closed.before_ns,
-            read_s=(opened.after_ns - opened.before_ns + closed.after_ns - closed.before_ns) / NS_PER_S,
-            opened=first,
-            closed=last,
-            open_edge=open_edge,
-            close_edge=close_edge,
-            wanted_edges=bool(opened.edges),
-            step_s=step_s,
-        )
-        for about, first, last, open_edge, close_edge in rows
+    window = Ends(
+        opened_ns=opened.after_ns,
+        closed_ns=closed.before_ns,
+        read_s=(opened.after_ns - opened.before_ns + closed.after_ns - closed.before_ns) / NS_PER_S,
+        wanted_edges=bool(opened.edges),
+        step_s=step_s,
     )
+    return tuple(SensorWindow(about, window, first, last, intervals_s) for about, first, last, intervals_s in rows)

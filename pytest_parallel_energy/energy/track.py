@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..units import NS_PER_S
+from ..units import NS_PER_S, format_joules, format_seconds
 from .assumptions import COUNTER_UPDATE_S, LEAST_POWER_W, STUCK_UPDATES, USUAL_UPDATE_S
+from .changes import ChangeLog
 from .sensor import Reading, SensorDescription
 
-__all__ = ["PLAUSIBLE_RATIO", "Account", "Track"]
+__all__ = ["PLAUSIBLE_RATIO", "Account", "Track", "power_between"]
 
 PLAUSIBLE_RATIO = 1.2
 """Above this multiple of the power limit a reading is rejected."""
@@ -44,10 +45,24 @@ class Account(NamedTuple):
     power_sum_w: float
     power_squares_w2: float
     power_samples: int
+    power_w: float | None
+    """The last power reading; ``None`` without one."""
     problem: str | None
     """Why there is no reading at this moment."""
     last_fault: str | None
     last_error: str | None
+    changes: ChangeLog
+    """The values of the counter; the same object for all accounts of an outermost window."""
+
+
+def power_between(opened: Account, closed: Account) -> tuple[int, float, float]:
+    """Return number, mean and standard deviation (watts) of the power readings between two accounts."""
+    samples = closed.power_samples - opened.power_samples
+    if samples < 1:
+        return 0, 0.0, 0.0
+    mean_w = (closed.power_sum_w - opened.power_sum_w) / samples
+    squares_w2 = (closed.power_squares_w2 - opened.power_squares_w2) / samples
+    return samples, mean_w, math.sqrt(max(squares_w2 - mean_w**2, 0.0))
 
 
 class Track:
@@ -56,6 +71,7 @@ class Track:
     __slots__ = (
         "_bridged_s",
         "_changed_ns",
+        "_changes",
         "_count",
         "_counts",
         "_edges",
@@ -90,12 +106,15 @@ class Track:
         self._power_samples = 0
         self._integral_j = self._bridged_s = self._power_sum_w = self._power_squares_w2 = 0.0
         self._stuck_s = _stuck_after_s(description)
+        self._changes = ChangeLog()
 
     def feed(self, at_ns: int, reading: Reading) -> None:
         """Add one reading; a wrong one becomes a fault, never a number."""
         self._seen_ns = at_ns
         if self.description.joules_per_count is not None:
             problem = self._feed_count(at_ns, reading.counter)
+            if problem is None:
+                self._changes.note(at_ns, self._counts, self._faults)
             if problem is None and reading.power_w is not None:
                 self._feed_power(at_ns, reading.power_w)
         else:
@@ -119,7 +138,8 @@ class Track:
             self._seen_ns, self._counts, self._integral_j, self._bridged_s, self._samples, self._errors,
             self._wraps, self._resets, self._faults, self._edges,
             self._power_sum_w, self._power_squares_w2, self._power_samples,
-            self._problem, self._last_fault, self._last_error,
+            None if self._power is None else self._power[1],
+            self._problem, self._last_fault, self._last_error, self._changes,
         )  # fmt: skip
 
     @property
@@ -127,6 +147,11 @@ class Track:
         """Joules since the first reading: the counter's, or the integral's where there is no counter."""
         per_count = self.description.joules_per_count
         return self._integral_j if per_count is None else self._counts * per_count
+
+    @property
+    def changes(self) -> ChangeLog:
+        """The values of the counter since no window was open."""
+        return self._changes
 
     @property
     def counts(self) -> int:
@@ -143,6 +168,7 @@ class Track:
         self._count = None
         self._power = None
         self._problem = "not read yet"
+        self._changes = ChangeLog()
 
     def _feed_count(self, at_ns: int, count: int | None) -> str | None:
         if count is None:
@@ -167,7 +193,7 @@ class Track:
 
     def _unchanged(self, at_ns: int) -> str | None:
         still_s = (at_ns - self._changed_ns) / NS_PER_S
-        return f"the counter has not moved for {still_s:.1f} s" if still_s > self._stuck_s else None
+        return f"the counter has not moved for {format_seconds(still_s)}" if still_s > self._stuck_s else None
 
     def _advance(self, step: int, gap_s: float) -> str | None:
         about = self.description
@@ -217,14 +243,15 @@ def _implausible(about: SensorDescription, step: int, gap_s: float) -> str | Non
         # without a limit the observed mean stands in: half a range in one gap may hide a whole one
         most_j = step_j if about.max_w is None else about.max_w * gap_s
         if most_j > range_j / 2:
-            return f"{gap_s:.0f} s passed between two readings: the counter may have wrapped unseen"
+            return f"{format_seconds(gap_s)} passed between two readings: the counter may have wrapped unseen"
     if about.max_w is None:
         return None
     # a counter that updates late delivers up to one interval more than the gap holds
     allowed_s = gap_s + (COUNTER_UPDATE_S if about.update_interval_s is None else about.update_interval_s)
     if step_j > PLAUSIBLE_RATIO * about.max_w * allowed_s + about.quantum_j:
         return (
-            f"the counter jumped by {step_j:.0f} J in {gap_s:.3f} s, more than {PLAUSIBLE_RATIO} times its limit allows"
+            f"the counter jumped by {format_joules(step_j)} in {format_seconds(gap_s)}, "
+            f"more than {PLAUSIBLE_RATIO} times its limit allows"
         )
     return None
 
