@@ -147,8 +147,8 @@ class _Bench:
         profile = SHAPES[case.shape](chance)
         self.sensor = FakeSensor(profile, description=about, traits=traits, clock=self.clock)  # type: ignore[arg-type]
         self.meter = EnergyMeter([self.sensor], clock_ns=self.clock, sleep=self.clock.advance).open()
-        # the sampler reads a part-time sensor at every update, others once a second
-        self._period_ns = round(1e9 * (1.0 if case.averaging_s is None else case.update_s))
+        # the sampler reads a part-time sensor twice per update, others once a second
+        self._period_ns = round(1e9 * (1.0 if case.averaging_s is None else case.update_s / 2))
         self._sample_ns = self.clock() + self._period_ns
         self.run(2.0 + chance.random())
 

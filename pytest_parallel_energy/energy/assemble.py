@@ -28,6 +28,8 @@ class Measurement(NamedTuple):
     """CPU seconds that the sampling itself took in the window."""
     max_gap_s: float | None
     """Longest time between two readings of the sampler."""
+    settled: bool = True
+    """Whether readings that are taken later cannot change the result."""
 
 
 class Span(NamedTuple):
@@ -41,6 +43,10 @@ class Span(NamedTuple):
     layout: Layout
     trace: tuple[TracePoint, ...] = ()
     windows: tuple[WindowResult, ...] = ()
+    inner: bool = False
+    """Whether the window is part of another one: the remarks that hold for every number of a sensor are told there."""
+    settled_inside: bool = True
+    """Whether the results of the inner windows are final."""
     idle_w: float | None = None
     """Idle power of the boundary, where it was measured."""
     flags: tuple[str, ...] = ()
@@ -60,6 +66,7 @@ def assemble(span: Span) -> Measurement:
     total = [domain for domain in domains if domain.counted]
     total_j = _sum(total)
     idle_j = None if span.idle_w is None else span.idle_w * span.window_s
+    flags = _flags(span, domains)
     energy = WindowResult(
         name=span.name,
         start_s=span.start_s,
@@ -77,8 +84,10 @@ def assemble(span: Span) -> Measurement:
         above_idle_j=None if total_j is None or idle_j is None else total_j - idle_j,
         domains=domains,
         windows=span.windows,
+        flags=flags if span.inner else (),
     )
-    return Measurement(energy, span.trace, _flags(span, domains), span.sampler_cpu_s, span.max_gap_s)
+    settled = span.settled_inside and all(column.settled for column in span.columns)
+    return Measurement(energy, span.trace, flags, span.sampler_cpu_s, span.max_gap_s, settled)
 
 
 def _domain(span: Span, number: int, *, counts: bool) -> DomainEnergy:
@@ -131,7 +140,7 @@ def _peak_w(trace: Sequence[TracePoint], columns: Sequence[int]) -> float | None
 
 
 def _flags(span: Span, domains: Sequence[DomainEnergy]) -> tuple[str, ...]:
-    flags = [*span.flags, *(note for column in span.columns for note in column.about.notes)]
+    flags = [] if span.inner else [*span.flags, *(note for column in span.columns for note in column.about.notes)]
     for column, domain in zip(span.columns, domains, strict=True):
         if domain.reason is None:
             flags.extend(column.flags())

@@ -104,10 +104,14 @@ class CounterWindow:
         return CounterEnds(max(0.0, counted_j + tail.joules - head.joules), doubt_j, between_updates=False)
 
     def powers_w(self) -> list[float]:
-        """Return the mean power from each update inside to the next one that was seen; of a long window the first."""
-        numbers = range(self._first, min(self._last, self._first + _MOST_POWERS))
-        found = [self._power_w(number) for number in numbers if self._changes.neighbours(number, number + 1)]
-        return [power_w for power_w in found if power_w is not None]
+        """Return the mean power of each update inside; of a long window the first ones."""
+        powers_w = []
+        for number in range(self._first, min(self._last, self._first + _MOST_POWERS)):
+            if self._changes.neighbours(number, number + 1):
+                joules, span_s = self._grown(number)
+                updates = max(1, round(span_s / self.update_s))
+                powers_w.append(joules / (updates * self.update_s))
+        return powers_w
 
     def _between(self, number: int) -> CounterEnds | None:
         """Return the energy of a window in which the counter did not change: that of the power around it."""

@@ -15,6 +15,7 @@ from ..errors import ParallelEnergyError
 from ..records.energy_values import Quality
 from .boundary import layout_of
 from .edges import Probed, seek_edges, waits_for_edges
+from .part_time import is_part_time
 from .power_trace import PowerTrace
 from .sensor import Reading, Sensor, SensorDescription
 from .track import Account, Track
@@ -65,6 +66,16 @@ class Ledger:
         self._open = 0
         self._trace = PowerTrace(len(self._tracks))
         self._row: tuple[int, list[float]] = (0, [])
+        self._part_time_columns = tuple(
+            column for column, about in enumerate(self.descriptions) if is_part_time(about) and about.update_interval_s
+        )
+        self._glance_cpu_ns = 0
+
+    @property
+    def glance_s(self) -> float | None:
+        """Seconds between two readings that see every update of the part-time sensors; ``None`` without any."""
+        intervals_s = [self.descriptions[column].update_interval_s or 0.0 for column in self._part_time_columns]
+        return min(intervals_s) / 2 if intervals_s else None
 
     def downgrade(self, name: str, quality: Quality, note: str) -> None:
         """Lower the quality of a sensor's windows from now on, with a note that says why."""
@@ -131,6 +142,19 @@ class Ledger:
             mark = self._read(fresh=False)
             self._settle()
             self._add_row(mark.after_ns, cpu_started_ns)
+
+    def glance(self, cpu_started_ns: int) -> None:
+        """Read the part-time sensors alone, if a window is open; the cost goes into the next row of the trace."""
+        with self._lock:
+            if not self._open:
+                return
+            self._settle()
+            for column in self._part_time_columns:
+                probed = _probed(self._tracks[column], self._reads[column])
+                before_ns = self._clock_ns()
+                reading = probed.read()
+                probed.enter((before_ns + self._clock_ns()) // 2, reading)
+            self._glance_cpu_ns += time.thread_time_ns() - cpu_started_ns
 
     def accounts(self, mark: Snapshot) -> tuple[Account, ...]:
         """Return the accounts of all sensors at a snapshot."""
@@ -206,7 +230,8 @@ class Ledger:
                 None if track.problem else (now - before) / span_s
                 for track, now, before in zip(self._tracks, now_j, before_j, strict=True)
             ]
-            self._trace.add(from_ns, at_ns, time.thread_time_ns() - cpu_started_ns, watts)
+            glance_cpu_ns, self._glance_cpu_ns = self._glance_cpu_ns, 0
+            self._trace.add(from_ns, at_ns, time.thread_time_ns() - cpu_started_ns + glance_cpu_ns, watts)
         self._row = (at_ns, now_j)
 
 

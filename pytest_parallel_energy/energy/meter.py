@@ -42,8 +42,8 @@ _IDLE_SAMPLE_S = 0.2
 class EnergyMeter:
     """Measures the energy of windows of time. Opening is lazy: a meter that is never used opens nothing.
 
-    Windows may be opened and closed from any thread. The sampler is one daemon thread, which reads only while a
-    window is open; a forked child must open a meter of its own.
+    Windows may be opened and closed from any thread. The sampler is one daemon thread (and a second one for part-time
+    sensors), which reads only while a window is open; a forked child must open a meter of its own.
 
     Args:
         sensors: ``"auto"``, names such as ``"powercap,nvml"`` in order of preference, or sensor objects, which the
@@ -77,6 +77,8 @@ class EnergyMeter:
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
         self._sampler: Sampler | None = None
+        self._glancer: Sampler | None = None
+        """Reads the part-time sensors twice per update: what they see of a load is a sample of it."""
         self._refused: tuple[Refusal, ...] = ()
         self.idle: IdleLeg | None = None
         """The idle leg, once ``measure_idle`` was called: windows then report their energy above idle."""
@@ -93,10 +95,11 @@ class EnergyMeter:
     def close(self) -> None:
         """Stop sampling and close the sensors; results that were taken stay. A second call does nothing."""
         with self._lock:
-            sampler, self._sampler = self._sampler, None
+            samplers, self._sampler, self._glancer = (self._sampler, self._glancer), None, None
             ledger, self._ledger = self._ledger, None
-        if sampler is not None:
-            sampler.stop()
+        for sampler in samplers:
+            if sampler is not None:
+                sampler.stop()
         if ledger is not None:
             ledger.close()
 
@@ -197,6 +200,11 @@ class EnergyMeter:
         if self.watch is not None:
             self.watch.poll()
 
+    def _glance(self) -> None:
+        started_ns = time.thread_time_ns()
+        if self._ledger is not None:
+            self._ledger.glance(started_ns)
+
     def ledger(self) -> Ledger:
         """Return the open meter's account of readings (windows use it)."""
         return self._ledger or self._open_ledger()
@@ -206,7 +214,8 @@ class EnergyMeter:
         opened, closed = ends
         ledger, trace = opened.ledger, opened.trace
         ends_ns = (opened.after_ns, closed.before_ns)
-        inner = tuple(each.result for each in window.inner)
+        measured = tuple(each.measurement() for each in window.inner)
+        inner = tuple(each.energy for each in measured)
         return assemble(
             Span(
                 name=window.name,
@@ -217,6 +226,8 @@ class EnergyMeter:
                 layout=ledger.layout,
                 trace=trace.points(*ends_ns),
                 windows=inner,
+                inner=window.parent is not None,
+                settled_inside=all(each.settled for each in measured),
                 idle_w=None if self.idle is None else self.idle.mean_w,
                 flags=closed.device_flags if ledger.sensors else self._why_nothing(),
                 sampler_cpu_s=trace.cpu_s(*ends_ns),
@@ -234,6 +245,9 @@ class EnergyMeter:
                 if self._clock_ns is time.monotonic_ns:
                     self._sampler = Sampler(self.sample, interval_s=self._interval_s)
                     self._sampler.start()
+                    if self._ledger.glance_s is not None and self._ledger.glance_s < self._interval_s:
+                        self._glancer = Sampler(self._glance, interval_s=self._ledger.glance_s)
+                        self._glancer.start()
             return self._ledger
 
     def _find(self) -> Probe:

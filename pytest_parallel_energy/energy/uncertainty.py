@@ -27,6 +27,9 @@ __all__ = [
 K95 = 2.0
 """Coverage factor: two standard deviations of a Gaussian hold 95.4 %."""
 _FEW_DRAWS = 5
+_FEW_FACTOR = 4.0
+"""With one reading the interval is five times as wide as with many: bursts between one and seven times the least power
+are then inside (a convention, tried on the simulated bench)."""
 
 
 class WindowErrors(NamedTuple):
@@ -81,8 +84,9 @@ def _draws_ratio(sight: Sight) -> float:
     few = sight.draws < _FEW_DRAWS
     sigma_ratio = max(sight.sigma_ratio, SPREAD_RATIO) if few else sight.sigma_ratio
     # Student's t exceeds 2 by about 2.4 over its degrees of freedom, from four on (within 2 %)
-    factor = K95 if few else K95 + 2.4 / (sight.draws - 1)
-    return factor * sigma_ratio / math.sqrt(max(sight.draws, 1))
+    draws = max(sight.draws, 1)
+    factor = K95 * (1 + _FEW_FACTOR / draws) if few else K95 + 2.4 / (draws - 1)
+    return factor * sigma_ratio / math.sqrt(draws)
 
 
 def combine_u95(parts: Iterable[tuple[str | None, float]]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -16,9 +17,13 @@ from .power_trace import TracePoint
 __all__ = ["Window", "WindowOwner", "step_s"]
 
 
+_open_here: ContextVar[Window | None] = ContextVar("open_window", default=None)
+"""The window that was opened last in this context: threads and tasks do not see each other's."""
 _LEAST_STEPS = 10
 _ALIKE_RATIO = 0.2
 """Inner windows whose lengths differ by less are steps of one loop."""
+_LONGEST_STEP_S = 1.0
+"""Longer inner windows are epochs, which have steps of their own inside: a sensor may be in step with those."""
 
 
 class WindowOwner(Protocol):
@@ -42,19 +47,25 @@ class Window:
     """One window of an ``EnergyMeter``. Made by ``begin`` and ``window``.
 
     While it is open the properties show the energy so far (each access reads the sensors); once it is closed they
-    show the result. A window that is opened while others are open becomes part of the one opened last.
+    show the result. A window becomes part of the one that is open in its own context (thread, task); one of a thread
+    that has none becomes part of the oldest open one.
     """
 
-    __slots__ = ("_closed", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent", "name", "step_s")
+    __slots__ = (
+        "_closed", "_context", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent", "name",
+        "step_s",
+    )  # fmt: skip
 
     def __init__(self, meter: WindowOwner, name: str, *, edges: bool = False) -> None:
         self.name = name
         self.step_s: float | None = None
         """Time of one training step, where the user knows it: it reveals a sensor that always sees the same part of a
-        step. Without it, ten or more inner windows of like length are taken for steps."""
+        step. Without it, ten or more inner windows of like length, up to a second, are taken for steps."""
         self._edges = edges
         self._meter = meter
         self._parent: Window | None = None
+        self._context: Window | None = None
+        """The window that was open in the same context, of whichever meter."""
         self._inner: list[Window] = []
         self._opened: Snapshot | None = None
         self._held: Snapshot | None = None
@@ -70,9 +81,10 @@ class Window:
         if self._opened is not None:
             raise ParallelEnergyError(f"window {self.name!r} was already opened; create a new one")
         ledger = self._meter.ledger()
-        opened = self._meter.open_windows
-        self._parent = opened[-1] if opened else None
-        opened.append(self)
+        self._context = _open_here.get()
+        self._parent = self._enclosing()
+        self._meter.open_windows.append(self)
+        _open_here.set(self)
         self._opened = ledger.begin(edges=self._edges)
         return self
 
@@ -98,11 +110,19 @@ class Window:
         if self._closed is None:
             self._closed = self.opened.ledger.end(edges=self._edges, held=self._held if at_hold else None)
             self._meter.open_windows.remove(self)
-            if self._parent is not None and self._parent._closed is None:  # noqa: SLF001 - a window too
-                self._parent._inner.append(self)  # noqa: SLF001
+            if _open_here.get() is self:
+                _open_here.set(self._context)
+            parent = self._parent
+            while parent is not None and parent._closed is not None:  # noqa: SLF001 - a window too
+                parent = parent._parent  # noqa: SLF001
+            if parent is not None:
+                parent._inner.append(self)  # noqa: SLF001
 
     def end(self, *, at_hold: bool = False) -> WindowResult:
-        """Close the window and return its result; ``at_hold`` as for :meth:`close`."""
+        """Close the window and return its result; ``at_hold`` as for :meth:`close`.
+
+        The next change of a counter may tell more about the end of the window: ``result`` then has a narrower interval.
+        """
         self.close(at_hold=at_hold)
         return self.result
 
@@ -119,7 +139,7 @@ class Window:
         opened = self.opened
         if self._closed is None:
             return self._meter.measurement(self, (opened, opened.ledger.peek()))
-        if self._measured is None:
+        if self._measured is None or not self._measured.settled:
             self._measured = self._meter.measurement(self, (opened, self._closed))
         return self._measured
 
@@ -143,6 +163,11 @@ class Window:
     def trace(self) -> tuple[TracePoint, ...]:
         """The power over time, one point per sampling period."""
         return self.measurement().trace
+
+    @property
+    def parent(self) -> Window | None:
+        """The window that this one is a part of; ``None`` for an outermost one."""
+        return self._parent
 
     @property
     def inner(self) -> tuple[Window, ...]:
@@ -230,6 +255,15 @@ class Window:
         energy = "energy unknown" if result.total_j is None else f"{result.total_j:.4g} ± {result.total_u95_j:.2g} J"
         return f"<energy window {self.name!r}: {energy} in {result.window_s:.4g} s, {result.quality}>"
 
+    def _enclosing(self) -> Window | None:
+        window = self._context
+        while window is not None:
+            if window._meter is self._meter and window._closed is None:  # noqa: SLF001 - a window too
+                return window
+            window = window._context  # noqa: SLF001
+        opened = self._meter.open_windows[:1]
+        return opened[0] if opened else None
+
     def __enter__(self) -> Self:
         return self.open()
 
@@ -240,10 +274,10 @@ class Window:
 
 
 def step_s(windows: Sequence[WindowResult]) -> float | None:
-    """Return the time of one step where the inner windows are steps: at least ten of them, alike in length."""
+    """Return the time of one step where the inner windows are steps: ten or more, alike, of at most a second."""
     lengths_s = sorted(window.window_s or 0.0 for window in windows)
     if len(lengths_s) < _LEAST_STEPS:
         return None
     middle_s = lengths_s[len(lengths_s) // 2]
     alike = lengths_s[-1] - lengths_s[0] < _ALIKE_RATIO * middle_s
-    return middle_s if alike else None
+    return middle_s if alike and middle_s <= _LONGEST_STEP_S else None

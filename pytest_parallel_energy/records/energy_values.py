@@ -94,5 +94,7 @@ class WindowResult:
     domains: tuple[DomainEnergy, ...] = ()
     windows: tuple[WindowResult, ...] = ()
     """The windows that were opened and closed inside this one, in order of closing."""
+    flags: tuple[str, ...] = ()
+    """Remarks on an inner window, which a reader of its numbers must know; those of the outermost are in ``meter``."""
     trace: str | None = None
     """Path of ``trace.csv.gz``, relative to the run's folder; ``None`` where no trace was stored."""

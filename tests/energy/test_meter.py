@@ -88,6 +88,58 @@ def test_window_of_another_thread_nests_too(clock):
     assert [inner.name for inner in outer.result.windows] == ["worker"]
 
 
+def test_windows_of_threads_belong_to_their_own_context(clock):
+    """Threads that nest windows at the same time: each step lands in its own epoch, and none is lost."""
+    sensor = FakeSensor(PowerProfile.constant(10.0), clock=clock)
+    both_open, both_closed = threading.Barrier(3), threading.Barrier(3)
+
+    def train(number):
+        with meter.window(f"epoch-{number}"):
+            both_open.wait(10)
+            for step in range(20):
+                with meter.window(f"{number}/step-{step}"):
+                    clock.advance(0.001)
+            both_closed.wait(10)
+
+    with meter_of(clock, sensor) as meter, meter.window("outer") as outer:
+        threads = [threading.Thread(target=train, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    epochs = outer.result.windows
+    assert sorted(epoch.name for epoch in epochs) == ["epoch-0", "epoch-1", "epoch-2"]
+    for epoch in epochs:
+        number = epoch.name.removeprefix("epoch-")
+        assert [step.name for step in epoch.windows] == [f"{number}/step-{step}" for step in range(20)]
+
+
+def test_windows_of_a_task_belong_to_the_window_of_the_task(clock):
+    """Interleaved tasks nest their windows each by itself; a window that outlives its own lands in the next one out."""
+    import asyncio
+
+    sensor = FakeSensor(PowerProfile.constant(10.0), clock=clock)
+
+    async def train(number):
+        with meter.window(f"task-{number}"):
+            await asyncio.sleep(0)
+            with meter.window(f"{number}-inner"):
+                await asyncio.sleep(0)
+
+    async def both():
+        await asyncio.gather(train(0), train(1))
+
+    with meter_of(clock, sensor) as meter, meter.window("outer") as outer:
+        asyncio.run(both())
+        epoch = meter.begin("epoch")
+        late = meter.begin("late")
+        epoch.end()
+        late.end()
+    assert [(each.name, [inner.name for inner in each.windows]) for each in outer.result.windows] == [
+        ("task-0", ["0-inner"]), ("task-1", ["1-inner"]), ("epoch", []), ("late", []),
+    ]  # fmt: skip
+
+
 def test_snapshot_while_open(clock):
     """An open window tells the energy so far, and goes on."""
     with meter_of(clock, FakeSensor(PowerProfile.constant(100.0), clock=clock)) as meter:
@@ -286,3 +338,66 @@ def test_powercap_tree_end_to_end(tmp_path):
     assert result.cpu_j + result.dram_j == pytest.approx(result.total_j)
     assert window.trace
     assert not [thread for thread in threading.enumerate() if thread.name == "energy-sampler"]
+
+
+def steps_of(clock, profile, length_s, count=20, update_s=0.1):
+    """A test window that closes on edges, with steps of one length in it; and the true joules of each step."""
+    sensor = FakeSensor(
+        profile, clock=clock, description=gpu(update_interval_s=update_s), traits=Traits(update_interval_s=update_s)
+    )
+    start_ns = clock()
+    meter = EnergyMeter([sensor], clock_ns=clock, sleep=clock.advance).open()
+    clock.advance(2.0)
+    truths_j = []
+    with meter.window("test", edges=True) as test:
+        for _ in range(count):
+            step = meter.begin("step")
+            opened_s = (clock() - start_ns) / 1e9
+            clock.advance(length_s)
+            truths_j.append(sensor.truth_j(opened_s, (clock() - start_ns) / 1e9))
+            step.close()
+    return test, truths_j
+
+
+def test_steps_shorter_than_the_update_interval(clock):
+    """Steps of 20 ms on a counter of 100 ms: none is 0 J, each interval holds the truth, and each record says so."""
+    test, truths_j = steps_of(clock, PowerProfile.constant(210.0), 0.02)
+    for step, truth_j in zip(test.result.windows, truths_j, strict=True):
+        assert step.total_j == pytest.approx(truth_j, rel=0.2)
+        assert abs(step.total_j - truth_j) <= step.total_u95_j
+        assert any("did not change inside this window of 20 ms" in flag or "is short" in flag for flag in step.flags)
+    assert sum(step.total_j for step in test.result.windows) == pytest.approx(sum(truths_j), rel=0.05)
+
+
+def test_a_window_without_any_change_is_missing_with_the_reason(clock):
+    """A first window that ends before its counter changed has no number; 0 J would be wrong."""
+    sensor = FakeSensor(
+        PowerProfile.constant(210.0), clock=clock, description=gpu(), traits=Traits(update_interval_s=0.1, seed=3)
+    )
+    with meter_of(clock, sensor) as meter:
+        clock.advance(2.0)
+        window = meter.begin()
+        clock.advance(0.002)
+        result = window.end()
+    assert (result.total_j, result.quality) == (None, Quality.MISSING)
+    assert "is too short for a counter that changes every 100 ms" in result.domains[0].reason
+
+
+def test_a_step_is_known_better_once_the_counter_has_changed(clock):
+    """Right after a step its power is extrapolated; the next change of the counter narrows the interval."""
+    sensor = FakeSensor(
+        PowerProfile.constant(210.0), clock=clock, description=gpu(), traits=Traits(update_interval_s=0.1)
+    )
+    with EnergyMeter([sensor], clock_ns=clock, sleep=clock.advance) as meter, meter.window(edges=True):
+        clock.advance(0.25)
+        step = meter.begin("step")
+        clock.advance(0.12)
+        first = step.end()
+        clock.advance(0.06)
+        meter.sample()
+        later = step.result
+        clock.advance(0.3)
+        meter.sample()
+        assert step.result is later
+    assert later.total_u95_j < first.total_u95_j
+    assert abs(later.total_j - 0.12 * 210) <= later.total_u95_j
