@@ -174,7 +174,7 @@ def simulate(case: Case, windows: int) -> Tally:
         bench = _Bench(case, seed)
         for window, truth_j in (_test if case.kind == "test" else _steps)(bench):
             result = window.result
-            if result.total_j is None:
+            if result.total_j is None or result.total_u95_j is None:
                 tally.refused += 1
             else:
                 tally.flagged_known.append(bool(window.flags))
