@@ -37,6 +37,7 @@ __all__ = [
     "SensorUnavailableError",
     "TrainingError",
     "did_you_mean",
+    "nearest",
     "printable",
 ]
 
@@ -110,15 +111,25 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     >>> did_you_mean("x", [])
     'there are none'
     """
-    import difflib  # imported here, because only mistakes need it
-
     names = sorted(known)
     if not names:
         return "there are none"
-    by_lower = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1, cutoff=0.6)
-    guess = f"did you mean {by_lower[near[0]]!r}? " if near else ""
+    near = nearest(wrong, names)
+    guess = "" if near is None else f"did you mean {near!r}? "
     return f"{guess}known: {', '.join(names)}"
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelt one is most like; ``None`` where it is like none of them.
+
+    >>> nearest("intensty", ["intensity", "grace"]), nearest("x", ["intensity"])
+    ('intensity', None)
+    """
+    import difflib  # imported here, because only mistakes need it
+
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None
 
 
 def printable(text: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from ..mutation.draw import Mutation
@@ -107,12 +107,25 @@ def check_plan(plan: MarkedPlan, settings: Settings, registry: Registry) -> None
     trained = [(mark.name, mark.profile, mark.fixed)] if mark and not mark.command else []
     if mark and mark.command:
         workload_of(mark, registry).check()
+    # A command as load has nothing to check here: its program is looked for when it starts.
     trained += [(load.name, load.profile, load.hyperparameters) for load in plan.loads if not load.command]
-    for name, profile, fixed in trained:
-        # A command as load has nothing to check here: its program is looked for when it starts.
+    for number, (name, profile, fixed) in enumerate(trained):
         workload = registry.workload(name)
-        workload.values(profile_of(profile, settings), **fixed)
+        try:
+            workload.values(profile_of(profile, settings), **fixed)
+        except ConfigError as problem:
+            is_load = number >= len(trained) - sum(not load.command for load in plan.loads)
+            raise ConfigError(f"{problem}{_meant(fixed, is_load=is_load)}") from problem
         workload.check()
+
+
+def _meant(names: Iterable[str], *, is_load: bool) -> str:
+    """Return the setting of the marker that a name is a misspelling of, in words; empty where it is near to none."""
+    from ..load.conditions import CONDITIONS
+
+    keywords = ("n", "profile", *CONDITIONS) if is_load else ("profile", "command")
+    near = [guess for name in names if (guess := nearest(name, keywords)) not in {None, name}]
+    return f"; or did you mean the marker's setting {near[0]!r}?" if near else ""
 
 
 def _mutations(plan: MarkedPlan, settings: Settings, registry: Registry) -> Sequence[tuple[Mapping[str, Any], str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import ConfigError
+from ..errors import ConfigError, did_you_mean, nearest
 from ..processes.command import COMMAND_REPOSITORY, checked_words, command_name
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ class MutateMark:
             raise ConfigError(f"the marker 'mutate' takes names of hyperparameters; it has {mark.args!r}")
         if not mark.args and not spaces:
             raise ConfigError("the marker 'mutate' names nothing to mutate; write mutate('learning_rate')")
+        for name, value in spaces.items():
+            # a single value is no distribution, so that the name can only be a misspelt argument
+            if isinstance(value, (bool, int, str)) and nearest(name, _DRAW_FIELDS) is not None:
+                raise ConfigError(f"the marker 'mutate' has no argument {name!r}; {did_you_mean(name, _DRAW_FIELDS)}")
         return cls(draw=Draw(**own), names=tuple(mark.args), spaces=spaces)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..run.closing import Closed
     from ..run.conclusion import Conclusion, Reference
     from .collection import Items
+    from .plain_terminal import PlainTerminal
 
 __all__ = ["Reporting"]
 
@@ -317,39 +318,52 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table."""
+        self._print_summary(terminalreporter, terminalreporter.config.get_terminal_writer().fullwidth)
+
+    def _print_summary(self, terminal: pytest.TerminalReporter | PlainTerminal, width: int) -> None:
         if self._table_printed or not (self.records or self.problems):
             return
         from ..reports.terminal_table import render_table
         from ..reports.window_lines import scope_sentences
 
         self._table_printed = True
-        terminalreporter.section("energy")
-        width = terminalreporter.config.get_terminal_writer().fullwidth
+        terminal.section("energy")
         for line in render_table(self.records, width=width):
-            terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
+            terminal.write_line(line.text, **_MARKUP.get(line.severity, {}))
         for sentence in scope_sentences(self._collection.session.scopes):
-            terminalreporter.write_line(printable(sentence))
+            terminal.write_line(printable(sentence))
         for problem in self.problems:
-            terminalreporter.write_line(printable(f"problem: {problem}"), red=True)
+            terminal.write_line(printable(f"problem: {problem}"), red=True)
         if self._conclusion is not None:
-            self._print_conclusion(terminalreporter, self._conclusion)
-        terminalreporter.write_line(f"results: {self._collection.session.run_folder}")
+            self._print_conclusion(terminal, self._conclusion)
+        terminal.write_line(f"results: {self._collection.session.run_folder}")
 
     @staticmethod
-    def _print_conclusion(terminalreporter: pytest.TerminalReporter, conclusion: Conclusion) -> None:
+    def _print_conclusion(terminal: pytest.TerminalReporter | PlainTerminal, conclusion: Conclusion) -> None:
         for sentence in conclusion.costs:
-            terminalreporter.write_line(sentence)
+            terminal.write_line(sentence)
         if conclusion.comparison:
-            terminalreporter.section("energy compared", "=", red=conclusion.failed, bold=conclusion.failed)
+            terminal.section("energy compared", "=", red=conclusion.failed, bold=conclusion.failed)
         for line in conclusion.comparison:
-            terminalreporter.write_line(line.text, **_MARKUP.get(line.severity, {}))
+            terminal.write_line(line.text, **_MARKUP.get(line.severity, {}))
         for sentence in (*conclusion.written, *conclusion.annotations):
-            terminalreporter.write_line(sentence)
+            terminal.write_line(sentence)
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Print the table where pytest prints no summary (a session that SIGTERM or SIGHUP ended); free the run."""
+        """Print the table where pytest prints no summary; free the run.
+
+        A session that SIGTERM or SIGHUP ended has none, and neither has one whose terminal reporter another plugin
+        replaced.
+        """
         if self._collection.has_session:
             self._collection.session.release_store()
+        if not config.pluginmanager.hasplugin("terminal") or config.option.no_summary:  # -p no:terminal
+            return
         terminal = config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None and not config.option.no_summary:
+        if terminal is not None:
             self.pytest_terminal_summary(terminal)
+        else:
+            from .plain_terminal import PlainTerminal
+
+            plain = PlainTerminal()
+            self._print_summary(plain, plain.width)

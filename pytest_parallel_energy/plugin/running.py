@@ -186,20 +186,32 @@ class Running:
         # The end of a training's log is for the terminal; the record names the file.
         text = call.excinfo.exconly().strip().removeprefix("Failed: ").partition("\nIts log ")[0]
         status = Status.TIMEOUT if text.startswith("Timeout (>") else Status.FAILED
+        if report.skipped:
+            status = Status.XFAILED
         where = "" if report.when == "call" else f"{report.when}: "
         experiment.attempt.note(status, f"{where}{' '.join(text.split())}"[:_REASON_LENGTH])
 
     # --- what ends a session early -----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
-    def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> None:
-        """Before pytest-timeout's thread method ends the process with ``os._exit``, keep what is known."""
-        if settings.method != "thread" or not self._collection.is_experiment(item):
-            return
+    def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> bool | None:
+        """Before pytest-timeout's thread method ends the process with ``os._exit``, keep what is known.
+
+        Its signal method is replaced, because it prints the stacks of this plugin's threads.
+        """
+        if not self._collection.is_experiment(item):
+            return None
+        if settings.method == "signal" and threading.current_thread() is threading.main_thread():
+            from .timeout_alarm import set_alarm
+
+            return set_alarm(item, settings)
+        if settings.method != "thread":
+            return None
         delay_s = max(settings.timeout - _TIMEOUT_LEAD_S, settings.timeout * 0.9)
         self._exit_timer = threading.Timer(delay_s, self._record_timeout, (item, settings.timeout))
         self._exit_timer.daemon = True
         self._exit_timer.start()
+        return None
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_cancel_timer(self) -> None:

@@ -53,6 +53,8 @@ class Status(enum.StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
+    XFAILED = "xfailed"
+    """Failed as the test's xfail mark expects, which is not a failure; like one, it does not count."""
     TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
     CRASHED = "crashed"

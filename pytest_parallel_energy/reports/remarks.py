@@ -51,7 +51,10 @@ def _software(cell: Cell) -> Iterator[str]:
 
 def _remarks(record: Record) -> Iterator[str]:
     if record.status is not Status.PASSED:
-        yield f"{record.status}: {record.reason or 'no reason given'}"
+        status = "failed as expected (xfail)" if record.status is Status.XFAILED else record.status
+        # the last attempt's reason begins with its workload, those of retried ones do not: one failure is one remark
+        named = f"{record.workload.repository}/{record.workload.model}: " if record.workload is not None else ""
+        yield f"{status}: {(record.reason or 'no reason given').removeprefix(named)}"
     if record.phase is Phase.WARMUP:
         yield "warm-up, left out of the means"
     if record.workload is not None:

@@ -173,7 +173,7 @@ def ratio_columns(cells: Sequence[Cell]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _severity(cell: Cell) -> str:
-    if cell.n == 0:
+    if cell.n == 0 and cell.failed:
         return "bad"
     return "warn" if cell.failed or cell.quality in {"estimated", "missing"} else "plain"
 

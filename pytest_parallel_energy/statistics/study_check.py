@@ -29,7 +29,7 @@ def study_problems(runs: Iterable[RunInfo], records: Iterable[Record]) -> tuple[
     passed = {
         cell_name(record.nodeid)
         for record in records
-        if record.status is Status.PASSED and record.phase is Phase.MEASURED
+        if record.status in {Status.PASSED, Status.XFAILED} and record.phase is Phase.MEASURED
     }
     for parts in studies.values():
         problems += _problems_of(parts, passed)

@@ -13,6 +13,24 @@ from .presence import amd_binding, nvml_is_loadable, perf_folder, powercap_folde
 __all__ = ["BACKENDS", "Backend", "Probe", "Refusal", "backends", "probe_sensors"]
 
 
+_OTHER_NAMES = {
+    "rapl": "powercap or perf, which both read RAPL",
+    "msr": "powercap or perf, which read the same counters",
+    "intel": "powercap or perf",
+    "cpu": "powercap or perf",
+    "gpu": "nvml (NVIDIA) or amd",
+    "nvidia": "nvml",
+    "nvidia-smi": "nvml",
+    "pynvml": "nvml",
+    "cuda": "nvml",
+    "rocm": "amd",
+    "amdsmi": "amd",
+    "rocm-smi": "amd",
+    "model": "estimate",
+}
+"""Names under which people know what a sensor reads, and the sensors that are meant."""
+
+
 class Refusal(NamedTuple):
     """A back end that cannot run here."""
 
@@ -136,6 +154,8 @@ def _chosen(names: Sequence[str]) -> Iterator[Backend]:
         raise ConfigError(f"the list of sensors is empty; write 'auto', or some of: {', '.join(table)}")
     for name in wanted:
         if name != "auto" and name not in table:
-            raise ConfigError(f"there is no sensor {name!r}; {did_you_mean(name, [*table, 'auto'])}")
+            meant = _OTHER_NAMES.get(name.lower())
+            remedy = f"use {meant}" if meant else did_you_mean(name, [*table, "auto"])
+            raise ConfigError(f"there is no sensor {name!r}; {remedy}")
     for name in dict.fromkeys(wanted):
         yield from table.values() if name == "auto" else (table[name],)

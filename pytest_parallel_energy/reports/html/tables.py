@@ -168,7 +168,7 @@ def _attempt(record: Record) -> tuple[Value, ...]:
         _number(record.repetition, str(record.repetition)),
         _number(record.attempt, str(record.attempt)),
         _plain(record.phase),
-        _plain(record.status, "good" if record.status == "passed" else "bad"),
+        _plain(record.status, {"passed": "good", "xfailed": ""}.get(record.status, "bad")),
         _number(record.duration_s, format_seconds(record.duration_s)),
         _number(energy.total_j, format_interval(energy.total_j, energy.total_u95_j, "J")),
         _number(energy.mean_w, format_interval(energy.mean_w, None, "W").removesuffix(" ± –")),
