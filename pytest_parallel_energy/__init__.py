@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .energy.meter import EnergyMeter
+    from .energy.sensor import Observation, Observer, Reading, Sensor, SensorDescription
+    from .errors import ParallelEnergyError, SensorError, SensorUnavailableError
     from .load.background import BackgroundLoad
     from .mutation.distributions import choice, int_uniform, log_uniform, uniform
     from .processes.command import Command
@@ -26,8 +28,16 @@ __all__ = [
     "Command",
     "DomainEnergy",
     "EnergyMeter",
+    "Observation",
+    "Observer",
+    "ParallelEnergyError",
     "Quality",
+    "Reading",
     "Record",
+    "Sensor",
+    "SensorDescription",
+    "SensorError",
+    "SensorUnavailableError",
     "WindowResult",
     "__version__",
     "choice",
@@ -41,8 +51,16 @@ _HOMES = {
     "Command": "processes.command",
     "DomainEnergy": "records.energy_values",
     "EnergyMeter": "energy.meter",
+    "Observation": "energy.sensor",
+    "Observer": "energy.sensor",
+    "ParallelEnergyError": "errors",
     "Quality": "records.energy_values",
+    "Reading": "energy.sensor",
     "Record": "records.record",
+    "Sensor": "energy.sensor",
+    "SensorDescription": "energy.sensor",
+    "SensorError": "errors",
+    "SensorUnavailableError": "errors",
     "WindowResult": "records.energy_values",
     "choice": "mutation.distributions",
     "int_uniform": "mutation.distributions",

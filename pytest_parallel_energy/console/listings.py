@@ -39,7 +39,8 @@ examples:
         action="append",
         default=[],
         metavar="FILE",
-        help="registry of workloads; repeatable (default: energy_models of pytest's ini file)",
+        help="registry of workloads, or 'reference' for the reference workloads; repeatable (default: energy_models of "
+        "pytest's ini file, else the reference workloads)",
     )
 
 

@@ -137,7 +137,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "models",
         "file",
-        "additional registry of workloads (JSON, TOML or YAML), for your own repositories; may be repeated",
+        "registry of workloads (JSON, TOML or YAML), for your own repositories; 'reference' stands for the reference "
+        "workloads, which are used when no registry is named; may be repeated",
         metavar="FILE",
         repeatable=True,
     ),

@@ -24,6 +24,7 @@ from .entry_values import (
 )
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
 from .rank_launcher import RankLauncher
+from .reference import REFERENCE, registry_files
 from .sample_log import Sample, check_samples, sample_of
 from .workload import Output, Profile, Workload
 
@@ -64,13 +65,11 @@ class Registry:
             RegistryError: there is no workload of that name.
         """
         if name not in self.workloads:
-            if not self.files:
-                raise RegistryError(
-                    f"there is no workload {name!r}, because no registry is named: use --energy-models=FILE, or "
-                    "energy_models in the ini file"
-                )
             files = ", ".join(map(str, self.files))
-            raise RegistryError(f"there is no workload {name!r} in {files}; {did_you_mean(name, self.workloads)}")
+            raise RegistryError(
+                f"there is no workload {name!r} in {files}; {did_you_mean(name, self.workloads)}; registries are named "
+                f"by --energy-models=FILE or energy_models in the ini file, the reference workloads by {REFERENCE!r}"
+            )
         return self.workloads[name]
 
     def workload(self, name: str) -> Workload:
@@ -87,6 +86,8 @@ class Registry:
 def load_registry(paths: Sequence[Path]) -> Registry:
     """Return the workloads of all the files; a repository that a later file names replaces the earlier one whole.
 
+    Without paths the reference workloads are returned; a path ``reference`` stands for them too.
+
     Files that a file includes are read before it. Nothing but the files and their sample logs is looked at: whether a
     checkout is there is checked when a workload is asked for.
 
@@ -96,7 +97,7 @@ def load_registry(paths: Sequence[Path]) -> Registry:
     """
     entries: dict[str, Node] = {}
     files: list[Path] = []
-    for path in paths:
+    for path in registry_files(paths):
         _read_file(Path(path), (), entries, files)
     samples: list[Sample] = []
     workloads = {

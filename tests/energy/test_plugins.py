@@ -126,6 +126,7 @@ def test_amd_hidden_or_absent(amdsmi):
 PLUGIN = {
     "good": "def find():\n    from pytest_parallel_energy.testing import FakeSensor, PowerProfile\n"
     "    return [FakeSensor(PowerProfile.constant(5.0))]\n",
+    "same": "from meter_good import find\n",
     "broken": "def find():\n    raise RuntimeError('no meter on USB')\n",
     "strange": "def find():\n    return ['text']\n",
     "absent": "from nowhere import nothing\n",
@@ -168,6 +169,28 @@ def test_a_plug_in_that_fails_is_refused(install, name, words):
     assert [sensor.description.source for sensor in probe.found] == ["estimate"]
     for sensor in probe.found:
         sensor.close()
+
+
+def test_a_plug_in_beside_auto_is_opened_once(install):
+    """``auto`` contains the plug-ins already: naming one as well opens no second sensor of the same name."""
+    install("good")
+    for names in (("auto", "usb-good"), ("usb-good", "auto"), ("estimate", "usb-good", "usb-good")):
+        probe = probe_sensors(names)
+        found = [sensor.description.name for sensor in probe.found]
+        assert found.count(FakeSensor(PowerProfile.constant(5.0)).description.name) == 1, names
+        EnergyMeter(probe.found).close()
+
+
+def test_plug_ins_with_sensors_of_one_name(install):
+    """The second plug-in is refused with the name and the remedy, and the measurement goes on with the first."""
+    install("good")
+    install("same")
+    probe = probe_sensors(("usb-good", "usb-same", "estimate"))
+    (refusal,) = probe.refused
+    assert refusal.name == "usb-same"
+    assert "has the name of a sensor of" in refusal.reason
+    assert "--energy-sensors" in refusal.remedy
+    EnergyMeter(probe.found).close()
 
 
 def test_the_docstring_example_is_a_sensor():

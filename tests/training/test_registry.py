@@ -103,8 +103,17 @@ def test_an_unknown_workload_and_profile_are_refused():
         registry.workload("tiny/logistc")
     with pytest.raises(RegistryError, match=r"no profile 'quik' .*did you mean 'quick'\?"):
         registry.get("tiny/linear").values("quik")
-    with pytest.raises(RegistryError, match="no registry is named"):
-        load_registry([]).workload("a/b")
+    with pytest.raises(RegistryError, match=r"tiny/linear.*--energy-models=FILE or energy_models .* by 'reference'"):
+        registry.workload("a/b")
+
+
+def test_the_reference_workloads_need_no_registry_file(tmp_path):
+    """They are there when no registry is named, and beside another one when it is named with 'reference'."""
+    assert load_registry([]).workload("pytorch_resnet_cifar10/resnet20").script.endswith(".py")
+    both = load_registry([DATA / "registry.json", tmp_path / "reference"]).names()
+    assert "tiny/linear" in both
+    assert "VulBERTa/mlp" in both
+    assert "VulBERTa/mlp" not in load_registry([DATA / "registry.json"]).names()
 
 
 def test_the_space_is_what_has_a_range():

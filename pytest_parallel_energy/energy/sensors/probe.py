@@ -134,6 +134,7 @@ def probe_sensors(names: Sequence[str] = ("auto",), *, sysfs_root: Path = Path("
             continue
         try:
             sensors = backend.find(sysfs_root)
+            _refuse_taken_names(sensors, found)
         except SensorUnavailableError as error:
             refused.append(Refusal(name=backend.name, reason=error.reason, remedy=error.remedy))
         except Exception as error:  # noqa: BLE001 - a sensor plug-in may raise anything; measuring goes on without it
@@ -143,6 +144,23 @@ def probe_sensors(names: Sequence[str] = ("auto",), *, sysfs_root: Path = Path("
             if backend.covers_cpu and sensors:
                 cpu_from = backend.name
     return Probe(found=tuple(found), refused=tuple(refused))
+
+
+def _refuse_taken_names(sensors: Sequence[Sensor], found: Sequence[Sensor]) -> None:
+    """Close the sensors of a back end that repeats the name of a sensor, because records tell sensors by their names.
+
+    Raises:
+        SensorUnavailableError: a name is taken.
+    """
+    sources = {each.description.name: each.description.source for each in found}
+    taken = next((each.description for each in sensors if each.description.name in sources), None)
+    if taken is not None:
+        for each in sensors:
+            each.close()
+        raise SensorUnavailableError(
+            f"its sensor {taken.name!r} has the name of a sensor of {sources[taken.name]!r}",
+            f"leave one of them out of --energy-sensors, or rename the sensor of {taken.source!r}",
+        )
 
 
 def _chosen(names: Sequence[str]) -> Iterator[Backend]:
@@ -157,5 +175,5 @@ def _chosen(names: Sequence[str]) -> Iterator[Backend]:
             meant = _OTHER_NAMES.get(name.lower())
             remedy = f"use {meant}" if meant else did_you_mean(name, [*table, "auto"])
             raise ConfigError(f"there is no sensor {name!r}; {remedy}")
-    for name in dict.fromkeys(wanted):
-        yield from table.values() if name == "auto" else (table[name],)
+    chosen = {each: table[each] for name in wanted for each in (table if name == "auto" else (name,))}
+    yield from chosen.values()  # each once: "auto" already contains the plug-ins
