@@ -1,0 +1,96 @@
+"""Every block of code in the documentation is run, or says why it is not; every name in it exists."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from page_blocks import LANGUAGES, Block, blocks_of, script_of
+
+from pytest_parallel_energy.console.cli import COMMANDS
+from pytest_parallel_energy.plan.options import OPTIONS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "experiments" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+SCRIPTS = {page.relative_to(ROOT).as_posix(): script_of(blocks_of(page)) for page in PAGES}
+
+
+def _place(block: Block) -> str:
+    return f"{block.page.relative_to(ROOT).as_posix()}:{block.line}"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", [page for page, script in SCRIPTS.items() if script])
+def test_the_blocks_of_a_page_run(page, tmp_path):
+    """In their order, in one empty folder, with the exit status that the page promises."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "work").mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GITHUB_"))}
+    environment |= {
+        "HOME": str(home),
+        "COLUMNS": "100",
+        "PYTEST_ENERGY_HOST_LOCK_DIR": str(tmp_path),
+        "PYTEST_ENERGY_IDLE": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        ["bash", "-c", SCRIPTS[page]],
+        cwd=tmp_path / "work",
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    assert done.returncode == 0, f"{page}\n{done.stdout[-6000:]}"
+
+
+@pytest.mark.parametrize("block", [pytest.param(block, id=_place(block)) for block in BLOCKS])
+def test_a_block_has_valid_syntax(block):
+    """Python, JSON, TOML, YAML and ini can be read, and each block names its language."""
+    if block.language == "setup":
+        return
+    assert block.language in LANGUAGES, "name the language; plain output is 'text'"
+    if block.language == "python":
+        ast.parse(block.text)
+    elif block.language == "json":
+        json.loads(block.text)
+    elif block.language == "toml":
+        tomllib.loads(block.text)
+    elif block.language == "ini":
+        configparser.ConfigParser(interpolation=None).read_string(block.text)
+    elif block.language == "yaml":
+        list(pytest.importorskip("yaml", reason="PyYAML is not installed").safe_load_all(block.text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_names_on_a_page_exist(page):
+    """Options, ini settings and subcommands that a page names are those of the program."""
+    text = page.read_text(encoding="utf-8")
+    options = {f"--energy-{option.field.replace('_', '-')}" for option in OPTIONS} | {"--energy"}
+    options = {option.replace("--energy-energy", "--energy") for option in options}
+    unknown = {name for name in re.findall(r"--energy[a-z-]*", text) if name.rstrip("-") not in options}
+    assert not unknown, unknown
+    subcommands = set(re.findall(r"pytest-parallel-energy ([a-z][a-z-]+)(?= |`|$)", text, re.MULTILINE))
+    if page.name != "CHANGELOG.md":
+        prose = {word for word in subcommands if f"`pytest-parallel-energy {word}" not in text and f"$ pytest-parallel-energy {word}" not in text}
+        assert subcommands - prose <= set(COMMANDS), subcommands - prose - set(COMMANDS)
+
+
+def test_a_block_that_is_not_run_says_why():
+    """A reason is a sentence, not a word."""
+    assert not [_place(block) for block in BLOCKS if "not run" in block.note and len(block.reason.split()) < 3]
