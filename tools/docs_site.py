@@ -38,7 +38,6 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     files.append(File.generated(config, "demo/report.html", content=_demo_report()))
-    files.append(File.generated(config, "llms.txt", content=(ROOT / "docs" / "llms.txt").read_text(encoding="utf-8")))
     return files
 
 
@@ -63,12 +62,12 @@ def _without_repository_links(source: Path) -> str:
 
 
 def _demo_report() -> str:
-    """Return the HTML report of the run that is kept in ``docs/demo``."""
+    """Return the HTML report of the run that is kept in ``docs/demo/run``."""
     from pytest_parallel_energy.console.cli import main
 
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
-        arguments: list[Any] = ["report", str(ROOT / "docs" / "demo"), "--to", f"html:{page}"]
+        arguments: list[Any] = ["report", str(ROOT / "docs" / "demo" / "run"), "--to", f"html:{page}"]
         if main([str(argument) for argument in arguments]) != 0:
             raise RuntimeError("the demo report could not be written")
         return page.read_text(encoding="utf-8")

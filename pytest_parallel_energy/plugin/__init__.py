@@ -145,6 +145,14 @@ class ItemHooks:
         """Return whether the item is measured."""
         return self._measures_all or asks_for_energy(item, fixture_names)
 
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out the folders of runs: copies of checkouts in them contain tests, too."""
+        name = collection_path.name
+        # the name first: pytest asks for each file of a suite, and looking at the disk takes time
+        if (name == "latest" or name[:8].isdigit()) and (collection_path / "records.jsonl").is_file():
+            return True
+        return None
+
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Collect an experiment file as a module of tests."""
         stem, dot, suffix = file_path.name.rpartition(".")

@@ -121,3 +121,18 @@ def test_the_console_script_plans(project, reid):
     )
     assert "1 cell, 1 run" in planned.stdout
     assert not (project.path / "energy-results").exists()
+
+
+def test_tests_inside_a_results_folder_are_not_collected(pytester):
+    """A copy of a checkout in a run's folder, also under "latest", brings no tests into the next session."""
+    pytester.makepyfile(test_mine="def test_mine(): pass")
+    run = pytester.path / "energy-results" / "20260101-000000-abcdef"
+    checkout = run / "experiments" / "cell-rep0" / "outputs" / "checkout"
+    checkout.mkdir(parents=True)
+    (run / "records.jsonl").touch()
+    (checkout / "test_mine.py").write_text("def test_copy(): pass")
+    (run.parent / "latest").symlink_to(run.name)
+    (pytester.path / "20260101").mkdir()
+    (pytester.path / "20260101" / "test_dated.py").write_text("def test_dated(): pass")
+    result = pytester.runpytest("-q", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2)
