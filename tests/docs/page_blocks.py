@@ -105,7 +105,8 @@ def _part(block: Block) -> Iterator[str]:
 
 
 def _written(name: str, text: str) -> str:
-    return f"mkdir -p {shlex.quote(str(Path(name).parent))}\ncat > {shlex.quote(name)} <<'END-OF-BLOCK'\n{text}END-OF-BLOCK"
+    folder = shlex.quote(str(Path(name).parent))
+    return f"mkdir -p {folder}\ncat > {shlex.quote(name)} <<'END-OF-BLOCK'\n{text}END-OF-BLOCK"
 
 
 def _commands(block: Block) -> list[str]:

@@ -16,12 +16,14 @@ from page_blocks import LANGUAGES, Block, blocks_of, script_of
 
 from pytest_parallel_energy.console.cli import COMMANDS
 from pytest_parallel_energy.plan.options import OPTIONS
+from pytest_parallel_energy.plugin.command_line import LIST_FLAG
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     ROOT / "experiments" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "docs" / "llms.txt",
 ]
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 SCRIPTS = {page.relative_to(ROOT).as_posix(): script_of(blocks_of(page)) for page in PAGES}
@@ -79,16 +81,11 @@ def test_a_block_has_valid_syntax(block):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_names_on_a_page_exist(page):
-    """Options, ini settings and subcommands that a page names are those of the program."""
+    """Options and subcommands that a page names are those of the program."""
     text = page.read_text(encoding="utf-8")
-    options = {f"--energy-{option.field.replace('_', '-')}" for option in OPTIONS} | {"--energy"}
-    options = {option.replace("--energy-energy", "--energy") for option in options}
-    unknown = {name for name in re.findall(r"--energy[a-z-]*", text) if name.rstrip("-") not in options}
-    assert not unknown, unknown
-    subcommands = set(re.findall(r"pytest-parallel-energy ([a-z][a-z-]+)(?= |`|$)", text, re.MULTILINE))
-    if page.name != "CHANGELOG.md":
-        prose = {word for word in subcommands if f"`pytest-parallel-energy {word}" not in text and f"$ pytest-parallel-energy {word}" not in text}
-        assert subcommands - prose <= set(COMMANDS), subcommands - prose - set(COMMANDS)
+    options = {option.flag for option in OPTIONS} | {LIST_FLAG, "--energy-doctor"}
+    assert {name.rstrip("-") for name in re.findall(r"--energy[a-z-]*", text)} <= options
+    assert set(re.findall(r"(?:`|\$ |run: )pytest-parallel-energy ([a-z][a-z-]*)", text)) <= set(COMMANDS)
 
 
 def test_a_block_that_is_not_run_says_why():

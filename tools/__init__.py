@@ -1,0 +1,1 @@
+"""Programs that build the documentation; they are no part of the package."""
