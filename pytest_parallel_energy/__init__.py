@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .records.energy_values import DomainEnergy, Quality, WindowResult
     from .records.record import Record
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BackgroundLoad",
