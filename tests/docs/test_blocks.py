@@ -89,5 +89,9 @@ def test_the_names_on_a_page_exist(page):
 
 
 def test_a_block_that_is_not_run_says_why():
-    """A reason is a sentence, not a word."""
+    """A reason is a sentence, not a word; a program without prompts has one, because it has no line that can be run."""
     assert not [_place(block) for block in BLOCKS if "not run" in block.note and len(block.reason.split()) < 3]
+    programs = [block for block in BLOCKS if block.language in {"bash", "dockerfile"} and "$ " not in block.text[:2]]
+    assert not [_place(block) for block in programs if not block.reason and not block.note.startswith("file ")]
+    silent = [block for block in BLOCKS if block.language == "console" and not block.reason and "$ " not in block.text]
+    assert not [_place(block) for block in silent]
