@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from ..records.energy_values import Quality
 from ..records.record import Phase, Record, Status
+from ..statistics.projection import stable_epochs
+from ..training.progress_keys import epochs_in
 
-__all__ = ["Expectation", "Past", "PastRepetition", "PlannedCell", "epochs_of"]
+__all__ = ["PROJECTED", "Expectation", "Past", "PastRepetition", "PlannedCell"]
 
-_EPOCHS = ("epochs", "num_epochs", "n_epochs", "max_epochs", "total_epochs")
-"""Names of the hyperparameter that the length of a training is proportional to."""
+PROJECTED = "projection"
+"""The source of an expectation that follows from measured epochs."""
 
 # Rough limits of the error of an expected time, as ratios; the plan prints times with them, never without.
 _LEAST_RATIO = 0.05
@@ -72,7 +74,8 @@ class Expectation:
     """The worst quality among the earlier energies."""
     n: int = 0
     source: str = ""
-    """The earlier runs that it is from: ``this cell``, ``this workload``, or ``other epochs``."""
+    """The earlier runs that it is from: ``this cell``, ``this workload``, ``other epochs``, or ``projection``
+    where the epochs of trainings with other numbers of them were measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,8 @@ class PastRepetition:
     joules: float | None
     quality: Quality
     epochs: float | None
+    per_epoch: tuple[float, float, float] | None = None
+    """Number of epochs, and mean seconds and joules of the stable ones, where the record has epochs."""
 
 
 @dataclass(slots=True)
@@ -104,7 +109,8 @@ class Past:
                 seconds=record.duration_s,
                 joules=record.energy.total_j,
                 quality=Quality(record.energy.quality),
-                epochs=epochs_of(work.hyperparameters) if work else None,
+                epochs=epochs_in(work.hyperparameters) if work else None,
+                per_epoch=_per_epoch(record),
             )
             past.by_cell.setdefault(record.cell, []).append(found)
             if work:
@@ -123,25 +129,14 @@ class Past:
         others = self.by_workload.get((planned.workload, planned.profile, tuple(sorted(planned.loads))), ())
         if not others:
             return Expectation()
-        epochs = epochs_of(planned.values)
+        epochs = epochs_in(planned.values)
         scaled, same_length = _at_epochs(others, epochs)
         ratio = max(_ratio([seconds for seconds, _ in scaled]), _OTHER_VALUES_RATIO)
         if same_length:
             return _expectation(others, scaled, ratio, "this workload")
+        if all(run.per_epoch for run in others):
+            return _expectation(others, scaled, ratio, PROJECTED)
         return _expectation(others, scaled, max(ratio, _OTHER_LENGTH_RATIO), "other epochs")
-
-
-def epochs_of(values: Mapping[str, object]) -> float | None:
-    """Return the number of epochs among hyperparameters; ``None`` where there is none above 0.
-
-    >>> epochs_of({"epochs": 10, "lr": 0.1}), epochs_of({"lr": 0.1})
-    (10.0, None)
-    """
-    for name in _EPOCHS:
-        value = values.get(name)
-        if isinstance(value, int | float) and value > 0:
-            return float(value)
-    return None
 
 
 def _expectation(
@@ -164,13 +159,16 @@ def _expectation(
 def _at_epochs(runs: Sequence[PastRepetition], epochs: float | None) -> tuple[list[tuple[float, float | None]], bool]:
     """Return seconds and joules of each run, scaled to so many epochs, and whether all had that many already.
 
-    Where the runs have two lengths or more, the time is the least-squares line over the epochs; with one length, or
-    where the line has a negative part, it is proportional to them.
+    Runs whose epochs were measured are extended by the mean of the stable ones. Else, where the runs have two lengths
+    or more, the time is the least-squares line over the epochs; with one length, or where the line has a negative part,
+    it is proportional to them.
     """
     lengths = [run.epochs for run in runs]
     known = [length for length in lengths if length is not None]
     if epochs is None or len(known) < len(runs) or set(known) == {epochs}:
         return [(run.seconds, run.joules) for run in runs], True
+    if (projected := [_projected(run, epochs) for run in runs if run.per_epoch]) and len(projected) == len(runs):
+        return projected, False
     ratios = [epochs / length for length in known]
     if len(set(known)) > 1:
         line = statistics.linear_regression(known, [run.seconds for run in runs])
@@ -181,6 +179,20 @@ def _at_epochs(runs: Sequence[PastRepetition], epochs: float | None) -> tuple[li
         (run.seconds * ratio, None if run.joules is None else run.joules * ratio)
         for run, ratio in zip(runs, ratios, strict=True)
     ], False
+
+
+def _projected(run: PastRepetition, epochs: float) -> tuple[float, float | None]:
+    trained, epoch_s, epoch_j = run.per_epoch or (epochs, 0.0, 0.0)
+    more = epochs - trained
+    joules = None if run.joules is None else max(0.0, run.joules + more * epoch_j)
+    return max(0.0, run.seconds + more * epoch_s), joules
+
+
+def _per_epoch(record: Record) -> tuple[float, float, float] | None:
+    stable = stable_epochs(record)
+    if stable is None:
+        return None
+    return float(stable.trained), statistics.fmean(stable.seconds), statistics.fmean(stable.joules)
 
 
 def _ratio(values: Sequence[float]) -> float:

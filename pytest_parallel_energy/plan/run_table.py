@@ -13,7 +13,7 @@ from ..statistics.power import detectable_change, pooled_sd, upper_sd
 from ..statistics.quantities import Threshold
 from ..statistics.stats import have_scipy
 from ..units import JOULES_PER_KWH, count_of, format_joules, format_seconds
-from .expectation import Expectation, Past, PlannedCell
+from .expectation import PROJECTED, Expectation, Past, PlannedCell
 
 __all__ = ["PlanConditions", "run_table"]
 
@@ -116,6 +116,13 @@ def _sums(expected: Sequence[tuple[PlannedCell, Expectation]], conditions: PlanC
         )
         return
     for sentence in _time_sentences(expected, conditions, runs - timed):
+        yield from wrap(sentence, conditions.width, indent="    ")
+    projected = sum(cell.runs for cell, each in expected if each.source == PROJECTED)
+    if projected:
+        sentence = (
+            f"{projected} of the runs are projected from the measured epochs of trainings with other numbers of "
+            "epochs; none of that length was measured"
+        )
         yield from wrap(sentence, conditions.width, indent="    ")
     if metered:
         joules, price = sum(count * each for count, each in metered), conditions.price

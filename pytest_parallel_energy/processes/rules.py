@@ -93,6 +93,7 @@ class Supervision:
 
     Args:
         log: the file that gets its output; with ``rounds`` the folder of ``round-N.log``. ``None`` keeps nothing.
+        log_times: the file that gets, at the child's end, the times at which its output arrived; ``None`` keeps none.
         rounds: ``None`` for a command that runs once; for a loop script, how its rounds are judged.
         ready: when it counts as ready.
         container: ``auto`` takes the best that works; any other kind takes that one or fails.
@@ -115,6 +116,7 @@ class Supervision:
     """
 
     log: Path | None = None
+    log_times: Path | None = None
     rounds: RoundRules | None = None
     ready: Ready = field(default_factory=Ready)
     container: Container = "auto"

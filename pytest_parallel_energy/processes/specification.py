@@ -30,6 +30,7 @@ def guard_specification(command: Command, supervision: Supervision, cwd: Path, c
         "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
         "marks": rounds is not None,
         "log": os.devnull if supervision.log is None else str(supervision.log.absolute()),
+        "log_times": "" if supervision.log_times is None else str(supervision.log_times.absolute()),
         "shared_memory": spec["shared_memory"] or _shared_memory(),
         "owner": str(cookie),
         "group": os.getpgrp() if supervision.terminal else 0,

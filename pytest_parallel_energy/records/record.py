@@ -16,17 +16,20 @@ from dataclasses import dataclass, field
 
 from .energy_values import DomainEnergy, Quality, WindowResult
 from .job_part import JobPart, SlurmPart
+from .progress_part import EpochEnergy, Milestone
 
 __all__ = [
     "IDLE_INCLUDED",
     "SCHEMA_VERSION",
     "Attribution",
     "DomainEnergy",
+    "EpochEnergy",
     "GpuPart",
     "HostPart",
     "JobPart",
     "LoadReport",
     "MeterPart",
+    "Milestone",
     "Phase",
     "Quality",
     "Record",
@@ -95,6 +98,8 @@ class WorkloadPart:
     """CPU seconds of the training and of all its children."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Metrics that the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
+    full_epochs: float | None = None
+    """Epochs of a full training: the published default, whatever the profile and the cell train."""
     better: Mapping[str, str] = field(default_factory=dict)
     """``higher`` or ``lower`` by metric, from the registry; a metric is absent where its entry does not say."""
     flags: tuple[str, ...] = ()
@@ -302,6 +307,13 @@ class Record:
     devices: str | None = None
     """``CUDA_VISIBLE_DEVICES`` of the session; ``None`` where it is not set."""
     energy: WindowResult = field(default_factory=WindowResult)
+    epochs: tuple[EpochEnergy, ...] = ()
+    """Epochs of the last training, where its registry entry says which lines of the log name them."""
+    milestones: tuple[Milestone, ...] = ()
+    """Values that metrics of the last training should reach, by the registry's ``reach``."""
+    work: Mapping[str, float] = field(default_factory=dict)
+    """Amount of work by unit (``sample``, ``step``), by the registry's ``work``; a unit is absent where it is
+    unknown."""
     attribution: Attribution = field(default_factory=Attribution)
     background: tuple[LoadReport, ...] = ()
     meter: MeterPart = field(default_factory=MeterPart)

@@ -13,6 +13,7 @@ from ..records.reader import read_records
 from ..records.record import Record, all_values
 from ..statistics.grouping import all_metrics
 from ..statistics.window_shares import window_shares
+from ..statistics.work_units import derived_quantities, derived_value, work_of
 
 __all__ = ["summary_csv", "summary_row", "summary_table", "write_summary"]
 
@@ -32,7 +33,7 @@ _LOAD_FIELDS = (
     "solo_mean_w", "stop",
 )  # fmt: skip
 _HOST_FIELDS = ("machine_id", "hostname", "cpu", "git_commit", "plugin_version")
-_GROUPS = ("label_", "workload_", "hyperparam_", "perf_", "energy_", "window_", "attribution_", "bg")
+_GROUPS = ("label_", "workload_", "hyperparam_", "perf_", "energy_", "work_", "window_", "attribution_", "bg")
 """Prefixes in the order of their columns; what has none comes first, the host last."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -56,9 +57,9 @@ def summary_csv(records: Iterable[Record], *, prefixed: bool = False) -> str:
     Spreadsheets run a field that begins with ``=``, ``+``, ``-`` or ``@`` as a formula. With ``prefixed`` such text
     gets an apostrophe before it; numbers stay as they are. See owasp.org/www-community/attacks/CSV_Injection.
 
-    Columns: those of the record, then ``workload_*``, ``hyperparam_*``, ``perf_*`` (metrics), ``energy_*``,
-    ``window_*`` (all windows of one name inside the test), ``attribution_*``, ``bg_*`` (a second load: ``bg2_*``),
-    ``host_*``. Only the head for no records.
+    Columns: those of the record, then ``workload_*``, ``hyperparam_*``, ``perf_*`` (metrics), ``energy_*``, ``work_*``
+    (amounts by unit), ``window_*`` (all windows of one name inside the test), ``attribution_*``, ``bg_*`` (a second
+    load: ``bg2_*``), ``host_*``. Only the head for no records.
     """
     found = tuple(records)
     names = _names(summary_row(record) for record in found)
@@ -102,6 +103,8 @@ def summary_row(record: Record) -> dict[str, Cell]:
     row |= {f"hyperparam_{name}": value for name, value in all_values(record).items()}
     row |= {f"perf_{name}": value for name, value in all_metrics(record).items()}
     row |= {f"energy_{name}": getattr(record.energy, name) for name in _ENERGY_FIELDS}
+    row |= {f"work_{unit}": amount for unit, amount in work_of(record).items()}
+    row |= {f"energy_{name}": derived_value(record, name)[0] for name in derived_quantities(record)}
     for share in window_shares(record.energy):
         values = {"count": share.count, "s": share.seconds, "total_j": share.total_j, "share": share.share_ratio}
         row |= {f"window_{share.name}_{name}": value for name, value in values.items()}

@@ -7,6 +7,7 @@ from typing import Any
 from ..records.codec import encode_value
 from ..statistics import stats
 from ..statistics.grouping import Cell, group_cells
+from ..statistics.projection import project_cell
 from ..statistics.quantities import known_quantities, unit_of, value_of
 from ..units import format_seconds
 from .costs import costs_of
@@ -81,6 +82,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "u95_total_j": mean.u95,
         "remarks": cell_remarks(cell),
         "quantities": found,
+        "projection": project_cell(cell.passed),
     }
 
 

@@ -15,6 +15,7 @@ from .notes import Notes
 from .remarks import origins
 from .report import Report
 from .terminal_table import cell_columns, provenance
+from .work_lines import projection_sentences
 
 __all__ = ["host_sentence", "markdown_report", "markdown_table"]
 
@@ -42,7 +43,7 @@ def _facts(report: Report, cells: Sequence[Cell]) -> Iterator[str]:
     yield f"- all attempts together: {format_joules(report.total_j)}"
     if cells:
         yield f"- {escape(provenance(cells))}"
-        yield from (f"- {escape(sentence)}" for sentence in origins(cells))
+        yield from (f"- {escape(sentence)}" for sentence in (*projection_sentences(cells), *origins(cells)))
     hosts = dict.fromkeys(host_sentence(record.host) for record in records)
     yield from (f"- host: {escape(host)}" for host in hosts)
     yield from (f"- {escape(sentence)}" for sentence in cost_sentences(report.total_j, report.factors))

@@ -15,6 +15,7 @@ from .load_lines import render_loads
 from .notes import Notes
 from .remarks import cell_remarks, origins
 from .window_lines import cell_windows
+from .work_lines import cell_work, projection_sentences
 
 __all__ = ["Line", "cell_columns", "provenance", "render_table"]
 
@@ -41,7 +42,7 @@ def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
     lines = [*_rows(cells, width, notes), Line(text="")]
     for number, text in enumerate(notes.sentences, 1):
         lines += [Line(text=part, severity="warn") for part in wrap(f"[{number}] {text}", width, indent="    ")]
-    for text in (provenance(cells), *origins(cells)):
+    for text in (*projection_sentences(cells), provenance(cells), *origins(cells)):
         lines += [Line(text=part) for part in wrap(text, width, indent="    ")]
     if any(cell.n == 1 for cell in cells):
         lines += [Line(text=part) for part in wrap(_SINGLE, width, indent="    ")]
@@ -118,6 +119,9 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     metrics = [cell.metrics() for cell in cells]
     names = dict.fromkeys(name for found in metrics for name in found)
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
+    work = [cell_work(cell) for cell in cells]
+    if any(work):
+        columns.append(column("work", work, right=False))
     windows = [cell_windows(cell) for cell in cells]
     if any(windows):
         columns.append(column("windows", windows, right=False, below=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-import itertools
 import threading
 import time
 import uuid
@@ -22,7 +21,7 @@ from ..records.cell import values_id
 from ..records.reader import EXPERIMENT_NAME
 from ..records.record import Attribution, HostPart, Phase, Record, Status, WorkloadPart
 from ..records.run_folder import experiment_label
-from ..records.trace import TRACE_NAME, trace_csv_gz
+from ..records.trace import TRACE_NAME
 from .held_end import HeldEnd, WindowEnd, reading_flags
 from .outputs import tidy_outputs
 from .record_parts import (
@@ -31,6 +30,7 @@ from .record_parts import (
     job_part,
     masked,
     meter_part,
+    trace_file,
     trained_part,
     training_identity,
     workload_part,
@@ -313,6 +313,7 @@ class Attempt:
             threads=self.run.threads,
             devices=self.run.devices,
             energy=energy,
+            **self._progress(window),
             background=self.loads.parts(),
             attribution=attribution,
             meter=meter_part(window, tuple(masked(flag, cell.workload) for flag in self.flags), self._thermal.ends),
@@ -384,12 +385,8 @@ class Attempt:
         if window is None or not trace:
             return None
         path = self.folder / TRACE_NAME
-        offsets_s = [point.offset_s for point in trace]
-        degrees = self._thermal.columns(offsets_s)
-        columns = [f"{domain.name}_w" for domain in window.domains] + [f"{name}_celsius" for name in degrees]
-        rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
-        points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(trace, rows, strict=False)]
-        problem = self.run.open_store().keep_file(path, trace_csv_gz(columns, points))
+        degrees = self._thermal.columns([point.offset_s for point in trace])
+        problem = self.run.open_store().keep_file(path, trace_file(window, degrees))
         if problem is not None:
             flag = f"the power trace was not kept: {problem}"
             if flag not in self.flags:  # a heartbeat meets the same problem every ten seconds
@@ -399,16 +396,22 @@ class Attempt:
 
     def _workload_part(self) -> WorkloadPart | None:
         cell, trained = self.cell, self.trained
-        if trained is not None:
-            part = self._with_checkout(
-                workload_part(trained.workload, trained.values, cell.profile, cell.param), trained.workload
-            )
-            return trained_part(part, trained.result, self.run.open_store().relative(trained.result.log))
-        if cell.workload is None:
+        workload = cell.workload if trained is None else trained.workload
+        if workload is None:
             return None
-        part = workload_part(cell.workload, cell.hyperparameters, cell.profile, cell.param)
-        return self._with_checkout(part, cell.workload)
-
-    def _with_checkout(self, part: WorkloadPart, workload: Workload) -> WorkloadPart:
+        values = cell.hyperparameters if trained is None else trained.values
         code = self.run.trained_code(workload)
-        return dataclasses.replace(part, commit=code.commit, dirty=code.dirty)
+        part = workload_part(workload, values, cell.profile, cell.param)
+        part = dataclasses.replace(part, commit=code.commit, dirty=code.dirty)
+        if trained is None:
+            return part
+        return trained_part(part, trained.result, self.run.open_store().relative(trained.result.log))
+
+    def _progress(self, window: Window | None) -> dict[str, Any]:
+        """Return epochs, milestones and units of work of the last training; nothing while the window is open."""
+        trained = self.trained
+        if trained is None or self.is_open:
+            return {}
+        from .progress_parts import progress_parts
+
+        return progress_parts(trained.workload, trained.values, trained.result, window)

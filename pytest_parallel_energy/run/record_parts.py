@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..records.masking import mask_arguments, mask_environment, mask_text
 from ..records.record import JobPart, LoadReport, MeterPart, WindowResult, WorkloadPart
+from ..records.trace import trace_csv_gz
 
 if TYPE_CHECKING:
     from ..energy.window import Window
@@ -31,6 +33,7 @@ __all__ = [
     "job_part",
     "load_identity",
     "meter_part",
+    "trace_file",
     "trained_part",
     "training_identity",
     "workload_part",
@@ -105,6 +108,9 @@ def training_identity(
 
 def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | None, param: CellParam) -> WorkloadPart:
     """Return the workload and the values of a cell, before it was trained."""
+    from ..training.progress_keys import epochs_in
+
+    published = {name: some.default for name, some in workload.hyperparameters.items()}
     seed = values.get("seed")
     return WorkloadPart(
         repository=workload.repository,
@@ -114,6 +120,7 @@ def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | 
         hyperparameters=dict(values),
         mutated=tuple(param.values),
         seed=seed if isinstance(seed, int) else None,
+        full_epochs=epochs_in(published),
         better=dict(workload.better),
     )
 
@@ -152,6 +159,15 @@ def energy_part(result: WindowResult | None, trace: str | None) -> WindowResult:
         trace: path of its stored trace, relative to the run's folder.
     """
     return dataclasses.replace(result or WindowResult(), trace=trace)
+
+
+def trace_file(window: Window, degrees: Mapping[str, Sequence[float | None]]) -> bytes:
+    """Return the content of ``trace.csv.gz``: the power of a window's domains, and temperatures at the same times."""
+    trace = window.trace
+    columns = [f"{domain.name}_w" for domain in window.domains] + [f"{name}_celsius" for name in degrees]
+    rows = zip(*degrees.values(), strict=True) if degrees else itertools.repeat(())
+    points = [(point.offset_s, [*point.watts, *row]) for point, row in zip(trace, rows, strict=False)]
+    return trace_csv_gz(columns, points)
 
 
 def job_part(rank: Rank) -> JobPart:

@@ -11,8 +11,9 @@ from . import stats
 from .directions import directed
 from .judgement import Change, Evidence, Verdict, change_of, judge
 from .matching import CellPair, match_cells, measured_alike
-from .quantities import QUANTITIES, Threshold, check_quantities, offset_j, resolution_of, value_of
+from .quantities import QUANTITIES, Threshold, check_quantities, is_derived, offset_j, resolution_of, value_of
 from .session_effects import ONE_SESSION, drift_remarks
+from .work_units import work_of
 
 __all__ = ["Comparison", "Row", "Verdict", "comparable", "compare_runs", "default_threshold"]
 
@@ -148,6 +149,8 @@ def comparable(record: Record) -> Record:
     return replace(
         record,
         metrics=all_metrics(record),
+        work=work_of(record),
+        epochs=(),
         workload=replace(_BARE, better=workload.better) if workload and workload.better else None,
         background=(),
         labels={},
@@ -159,7 +162,9 @@ def comparable(record: Record) -> Record:
 
 def default_threshold(quantity: str) -> Threshold:
     """Return a threshold of five percent: more is worse, except for metrics, whose direction their records have."""
-    return Threshold(quantity=quantity, limit=_DEFAULT_RATIO, falls=False if quantity in QUANTITIES else None)
+    return Threshold(
+        quantity=quantity, limit=_DEFAULT_RATIO, falls=False if quantity in QUANTITIES or is_derived(quantity) else None
+    )
 
 
 def _family(drafts: Sequence[_Draft]) -> tuple[Row, ...]:

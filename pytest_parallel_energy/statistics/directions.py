@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..errors import ConfigError
 from ..records.record import Record
-from .quantities import QUANTITIES, Threshold
+from .quantities import QUANTITIES, Threshold, is_derived
 
 __all__ = ["better_is_higher", "directed"]
 
@@ -29,7 +29,7 @@ def directed(threshold: Threshold, records: Iterable[Record]) -> Threshold:
     Raises:
         ConfigError: the registry and the threshold disagree, or neither says what is worse.
     """
-    if threshold.quantity in QUANTITIES:
+    if threshold.quantity in QUANTITIES or is_derived(threshold.quantity):
         return replace(threshold, falls=bool(threshold.falls))
     known = better_is_higher(threshold.quantity, records)
     if known is None and threshold.falls is None:

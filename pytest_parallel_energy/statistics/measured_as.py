@@ -41,7 +41,7 @@ class MeasuredAs:
 
 def measured_as(record: Record, quantity: str = "total_j") -> MeasuredAs | None:
     """Return how a quantity of a record was measured; ``None`` for time, metrics and unknown values."""
-    if unit_of(quantity) not in {"J", "W"} or value_of(record, quantity) is None:
+    if unit_of(quantity) not in {"J", "W", "J s"} or value_of(record, quantity) is None:
         return None
     energy, kind = record.energy, SENSOR_KINDS.get(quantity, "")
     counted = [domain for domain in energy.domains if domain.counted and domain.kind.startswith(kind)]

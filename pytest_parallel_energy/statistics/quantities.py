@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError, did_you_mean
 from ..records.record import Record, all_metrics
+from .work_units import EDP, PER_UNIT, UNTIL, derived_quantities, derived_value
 
 __all__ = [
     "ATTRIBUTED",
@@ -16,6 +17,7 @@ __all__ = [
     "SENSOR_KINDS",
     "Threshold",
     "check_quantities",
+    "is_derived",
     "known_quantities",
     "offset_j",
     "parse_threshold",
@@ -28,7 +30,8 @@ QUANTITIES = (
     "total_j", "cpu_j", "gpu_j", "dram_j", "idle_j", "above_idle_j", "foreground_j", "background_j", "mean_w", "peak_w",
     "seconds",
 )  # fmt: skip
-"""Of each record; a metric's own name (``test_accuracy``) is a quantity too."""
+"""Of each record; a metric's own name (``test_accuracy``) is a quantity too, and so are ``j_per_sample`` and its like,
+``j_to_test_accuracy`` and ``edp_js``, where a record has them."""
 
 ATTRIBUTED = {"foreground_j", "background_j"}
 """Quantities that are shares of the energy."""
@@ -45,18 +48,28 @@ def value_of(record: Record, quantity: str) -> float | None:
     if quantity == "seconds":
         return record.duration_s if record.energy.window_s is None else record.energy.window_s
     if quantity not in QUANTITIES:
-        return all_metrics(record).get(quantity)
+        metrics = all_metrics(record)
+        if quantity in metrics or not is_derived(quantity):
+            return metrics.get(quantity)
+        return derived_value(record, quantity)[0]
     part = record.attribution if quantity in ATTRIBUTED else record.energy
     value: float | None = getattr(part, quantity)
     return value
 
 
-def unit_of(quantity: str) -> str:
-    """Return ``J``, ``W``, ``s``, or nothing for a metric.
+def is_derived(quantity: str) -> bool:
+    """Return whether a quantity is an energy per unit of work, until a metric reached a value, or times seconds."""
+    return quantity == EDP or quantity.startswith((PER_UNIT, UNTIL))
 
-    >>> unit_of("total_j"), unit_of("seconds"), unit_of("test_accuracy")
-    ('J', 's', '')
+
+def unit_of(quantity: str) -> str:
+    """Return ``J``, ``W``, ``s``, ``J s`` for the energy-delay product, or nothing for a metric.
+
+    >>> unit_of("total_j"), unit_of("j_per_sample"), unit_of("seconds"), unit_of("test_accuracy")
+    ('J', 'J', 's', '')
     """
+    if is_derived(quantity):
+        return "J s" if quantity == EDP else "J"
     if quantity not in QUANTITIES:
         return ""
     return {"j": "J", "w": "W"}.get(quantity.rpartition("_")[2], "s")
@@ -69,6 +82,10 @@ def resolution_of(record: Record, quantity: str) -> float | None:
     gain of a device cancels between its own readings. An attributed share is known to half of its own interval; time
     and metrics have 0.
     """
+    if is_derived(quantity):
+        factor = derived_value(record, quantity)[1]
+        whole = resolution_of(record, "total_j")
+        return whole if whole is None or factor is None else whole * factor
     unit = unit_of(quantity)
     if unit not in {"J", "W"}:
         return 0.0
@@ -124,9 +141,13 @@ def offset_j(old: Sequence[Record], new: Sequence[Record], quantity: str) -> flo
 
 
 def known_quantities(records: Iterable[Record]) -> tuple[str, ...]:
-    """Return all quantities that some record has, energy first, then metrics in order of appearance."""
-    found = dict.fromkeys(name for record in records for name in all_metrics(record))
-    return (*QUANTITIES, *found)
+    """Return all quantities that some record has: energy, metrics in order of appearance, energy per unit of work."""
+    found: dict[str, None] = {}
+    derived: dict[str, None] = {}
+    for record in records:
+        found |= dict.fromkeys(all_metrics(record))
+        derived |= dict.fromkeys(derived_quantities(record))
+    return (*QUANTITIES, *found, *(name for name in derived if name not in found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from ..processes.rules import SharedMemory, Supervision
 from ..records.left_running import left_running_remarks
 from ..records.log_end import log_end, telling_line
 from .checkout_changes import checkout_remark
+from .log_marks import LogMarks, MarkedLog, Targets, read_log_marks
 from .metric_files import read_metric_files
 from .metrics import LogReading, read_log_file
 from .workload import Workload
@@ -80,6 +81,8 @@ class TrainingResult:
     """Variables added to the inherited ones."""
     cpu_s: float | None = None
     """User and system time of the child and what it waited for."""
+    marks: LogMarks = field(default_factory=LogMarks)
+    """Its epochs and the values that it reached, with their times."""
 
     def raise_for_status(self) -> None:
         """Do nothing after a success.
@@ -103,6 +106,9 @@ class EndedTraining:
         training: the training that ran.
         command: the command of the child.
         log: the file with its output.
+        times: the file with the times at which its output arrived; ``None`` where nothing needs them.
+        started_s: its start on the monotonic clock,
+        ended_s: … and its end.
         timed_out: it was stopped because its time was over.
         exit_code: ``None`` when it was stopped, or when its guard was killed.
         seconds: from start to exit.
@@ -114,6 +120,9 @@ class EndedTraining:
     training: Training
     command: Command
     log: Path
+    times: Path | None = None
+    started_s: float
+    ended_s: float
     timed_out: bool
     exit_code: int | None
     seconds: float
@@ -142,14 +151,21 @@ def run_training(training: Training, folder: Path) -> EndedTraining:
     copied = workload.prepare(outputs, training.values, profile=training.profile)
     began_s = time.time()  # as the file system has it
     command = workload.command(training.values, output_dir=outputs, threads=training.threads, profile=training.profile)
-    with start_supervised(command, Supervision(log=log, shared_memory=training.shared_memory)) as child:
+    times = folder / "training.times" if workload.epoch or workload.reach else None
+    rules = Supervision(log=log, log_times=times, shared_memory=training.shared_memory)
+    started_s = time.monotonic()
+    with start_supervised(command, rules) as child:
         in_time = child.wait(training.timeout_s) is not None
+        ended_s = time.monotonic()
     outcome = child.stop()  # the child has ended: this returns how
     left_running = outcome.status.left_running if outcome.status is not None else ()
     return EndedTraining(
         training=training,
         command=command,
         log=log,
+        times=times,
+        started_s=started_s,
+        ended_s=ended_s,
         timed_out=not in_time,
         exit_code=outcome.exit_code if in_time else None,
         seconds=outcome.seconds,
@@ -170,6 +186,7 @@ def read_training(ended: EndedTraining) -> TrainingResult:
     from_files, flags = read_metric_files(log.parent / "outputs", training.workload.metric_files)
     reading = replace(reading, metrics={**reading.metrics, **from_files}, flags=(*reading.flags, *flags))
     left_files = checkout_remark(training.workload.path, ended.began_s, log.parent)
+    marks = _read_marks(ended)
     status, reason = _judge(ended, reading)
     return TrainingResult(
         status=status,
@@ -178,13 +195,27 @@ def read_training(ended: EndedTraining) -> TrainingResult:
         train_s=ended.seconds,
         metrics=reading.metrics,
         applied=reading.applied,
-        flags=(*reading.flags, *ended.flags, *(() if left_files is None else (left_files,))),
+        flags=(*reading.flags, *marks.flags, *ended.flags, *(() if left_files is None else (left_files,))),
         log=log,
         output_dir=log.parent / "outputs",
         command=ended.command.argv,
         environment=dict(ended.command.env),
         cpu_s=ended.cpu_s,
+        marks=marks,
     )
+
+
+def _read_marks(ended: EndedTraining) -> LogMarks:
+    workload = ended.training.workload
+    if ended.times is None:
+        return LogMarks(start_s=ended.started_s)
+    marked = MarkedLog(log=ended.log, times=ended.times, start_s=ended.started_s, end_s=ended.ended_s)
+    targets = Targets(
+        patterns={name: workload.patterns[name] for name in workload.reach},
+        values=workload.reach,
+        lower=frozenset(name for name, better in workload.better.items() if better == "lower"),
+    )
+    return read_log_marks(marked, workload.epoch, targets)
 
 
 def _judge(ended: EndedTraining, reading: LogReading) -> tuple[Literal["passed", "failed", "timeout"], str | None]:

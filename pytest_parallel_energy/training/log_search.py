@@ -16,7 +16,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["LONGEST_LINE", "MOST_BYTES", "PATTERN_DEADLINE_S", "blocks", "plain_text", "search", "search_sample"]
+__all__ = [
+    "LONGEST_LINE",
+    "MOST_BYTES",
+    "MOST_MARKS",
+    "PATTERN_DEADLINE_S",
+    "blocks",
+    "lines",
+    "plain_text",
+    "search",
+    "search_marks",
+    "search_sample",
+]
 
 LONGEST_LINE = 8192
 """Characters of a line that are searched: ``.*x`` needs time that grows with the square of a line's length."""
@@ -25,7 +36,10 @@ MOST_BYTES = 64 * 1024 * 1024
 PATTERN_DEADLINE_S = 5.0
 """Seconds of search per pattern, for the whole log."""
 
+MOST_MARKS = 200_000
+"""Lines that name an epoch, in one log."""
 _BLOCK_BYTES = 1 << 20
+_LINE = re.compile(rb"[^\r\n]+")
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
@@ -119,6 +133,63 @@ def search(log: Path, first: dict[str, str], last: dict[str, str], deadline_s: f
     }
 
 
+def lines(log: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a log that are not empty, each with the number of bytes up to its end.
+
+    A carriage return ends a line, too. Of a log that is too large its two halves are read, as for :func:`blocks`.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with log.open("rb") as stream:
+        size = stream.seek(0, 2)
+        parts = [(0, size)] if size <= MOST_BYTES else [(0, MOST_BYTES // 2), (size - MOST_BYTES // 2, size)]
+        for place, end in parts:
+            stream.seek(place)
+            rest, at = b"", place
+            while at < end and (raw := stream.read(min(_BLOCK_BYTES, end - at))):
+                start, at = at - len(rest), at + len(raw)
+                raw = rest + raw
+                cut = max(raw.rfind(b"\n"), raw.rfind(b"\r")) + 1 if at < end else len(raw)
+                cut = cut or len(raw)
+                for found in _LINE.finditer(raw, 0, cut):
+                    text = plain_text(found.group()[:LONGEST_LINE].decode("utf-8", "replace"))
+                    yield start + found.end(), text
+                rest = raw[cut:]
+
+
+def search_marks(log: Path, patterns: dict[str, str], deadline_s: float) -> dict[str, Any]:
+    """Return every line that matches a pattern, in order; call this as :func:`search` is called.
+
+    Args:
+        log: the file.
+        patterns: name to pattern, searched for in each line.
+        deadline_s: seconds per pattern.
+
+    Returns:
+        ``marks`` (name to a list of ``[bytes up to the line's end, text of group 1]``) and ``slow`` (names of patterns
+        that were given up, or matched too many lines).
+    """
+    signal.signal(signal.SIGALRM, _raise_deadline)
+    marks: dict[str, list[tuple[int, str]]] = {}
+    slow = []
+    for name, pattern_text in patterns.items():
+        pattern, found = re.compile(pattern_text), marks.setdefault(name, [])
+        signal.setitimer(signal.ITIMER_REAL, deadline_s)
+        try:
+            for end, line in lines(log):
+                if (match := pattern.search(line)) is not None:
+                    found.append((end, match.group(1) or ""))
+                    if len(found) > MOST_MARKS:
+                        break
+        except _DeadlineError:
+            slow.append(name)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    many = [name for name, found in marks.items() if len(found) > MOST_MARKS]
+    return {"marks": marks, "slow": [*slow, *many]}
+
+
 def search_sample(sample: dict[str, Any], deadline_s: float) -> dict[str, Any]:
     """Return how patterns fare in a sample log; call this as :func:`search` is called.
 
@@ -184,7 +255,9 @@ def _raise_deadline(_number: int, _frame: object) -> None:
 
 if __name__ == "__main__":
     job = json.load(sys.stdin)
-    if "samples" in job:
+    if "marks" in job:
+        json.dump(search_marks(Path(job["log"]), job["marks"], job["deadline_s"]), sys.stdout)
+    elif "samples" in job:
         json.dump([search_sample(sample, job["deadline_s"]) for sample in job["samples"]], sys.stdout)
     else:
         json.dump(search(Path(job["log"]), job["first"], job["last"], job["deadline_s"]), sys.stdout)

@@ -23,6 +23,7 @@ from .entry_values import (
     texts,
 )
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
+from .progress_keys import read_epoch, read_reach, read_work
 from .rank_launcher import RankLauncher
 from .reference import REFERENCE, registry_files
 from .sample_log import Sample, check_samples, sample_of
@@ -32,7 +33,7 @@ __all__ = ["Registry", "load_registry"]
 
 _ENTRY_KEYS = (
     *("path", "modules", "train_script", "command", "cwd", "config", "python", "models", "model_flag", "required_args"),
-    *("env", "output", "after", "launcher", "ranks"),
+    *("env", "output", "after", "launcher", "ranks", "epoch", "work", "reach"),
     *("supported_hyperparams", "model_overrides", "profiles", "performance_metrics", "required_metrics", "sample_log"),
 )
 _NEEDED = ("path", "models")
@@ -220,6 +221,9 @@ class _Common:
             required_metrics=self._required_metrics(model, [*patterns, *files]),
             after=fields["after"].text() if "after" in fields else None,
             better=better,
+            epoch=read_epoch(fields["epoch"]) if "epoch" in fields else None,
+            work=read_work(fields["work"], [*patterns, *files, *published]) if "work" in fields else {},
+            reach=read_reach(fields["reach"], [*patterns]) if "reach" in fields else {},
         )
 
     def _launcher(self, environment: Mapping[str, str]) -> RankLauncher | None:

@@ -18,7 +18,9 @@ from .checkout_copy import copy_checkout, copy_place
 from .command_words import filled, placeholders
 from .config_file import ConfigFile
 from .hyperparameter import Hyperparameter, text_of
+from .log_marks import EpochMarks
 from .metric_files import MetricFile
+from .progress_keys import WorkTerms
 from .rank_launcher import RankLauncher
 
 __all__ = ["OUTPUT_VARIABLE", "Output", "Profile", "Workload", "thread_environment"]
@@ -111,6 +113,12 @@ class Workload:
     """``higher`` or ``lower`` by metric; a metric is absent where the registry does not say."""
     required_metrics: tuple[str, ...] | None = None
     """Metrics without which a run has failed; ``None``: at least one of those that are registered."""
+    epoch: EpochMarks | None = None
+    """The lines of the log that name an epoch; ``None`` where the registry does not say."""
+    work: Mapping[str, WorkTerms] = field(default_factory=dict)
+    """Units of work (``sample``, ``step``), each with the factors of its amount."""
+    reach: Mapping[str, float] = field(default_factory=dict)
+    """Values that metrics should reach."""
     after: str | None = None
     """The repository that an own implementation follows; ``None`` where the repository itself runs."""
 

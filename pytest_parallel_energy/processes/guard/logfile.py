@@ -8,8 +8,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import time
+from typing import TYPE_CHECKING
 
 from .pattern import PatternSearch
+
+if TYPE_CHECKING:
+    from .output_times import OutputTimes
 
 __all__ = ["Pump", "RingLog"]
 
@@ -84,6 +89,8 @@ class Pump:
         self.total_bytes = 0
         self.search: PatternSearch | None = None
         """The search for readiness patterns, where there are any."""
+        self.times: OutputTimes | None = None
+        """The times of the output, where they are wanted."""
 
     def move(self) -> bool:
         """Move what is there, one mebibyte at most; return ``True`` when a pattern was seen."""
@@ -92,6 +99,8 @@ class Pump:
         except BlockingIOError:
             return False
         self.total_bytes += len(data)
+        if self.times is not None and data:
+            self.times.note(self.total_bytes, time.monotonic())
         if self.log is not None:
             self.log.write(data)
         return self.search is not None and self.search.feed(data)

@@ -19,13 +19,17 @@ class Logs:
 
     Args:
         output: read end of the pipe that is the load's standard output and error.
-        spec: ``log marks log_limit_bytes log_tail_bytes``.
+        spec: ``log log_times marks log_limit_bytes log_tail_bytes``.
     """
 
     def __init__(self, output: int, spec: dict[str, Any]) -> None:
         self.pump = Pump(output)
         self._spec = spec
         self._lost_bytes = 0
+        if spec.get("log_times"):
+            from .output_times import OutputTimes
+
+            self.pump.times = OutputTimes()
 
     def open(self, number: int) -> None:
         """Close the present log, and begin that of round ``number``."""
@@ -50,6 +54,8 @@ class Logs:
             self.pump.log.close()
             self._lost_bytes += self.pump.log.lost_bytes
             self.pump.log = None
+            if self.pump.times is not None:
+                self.pump.times.write(self._spec["log_times"])
 
     @property
     def lost_bytes(self) -> int:

@@ -16,9 +16,11 @@ from ..costs import cost_sentences
 from ..remarks import remarks
 from ..report import Report
 from ..terminal_table import provenance
+from ..work_lines import projection_sentences
 from . import charts, tables
 from .cell_labels import cell_labels
 from .charts import Chart
+from .epoch_chart import epoch_chart
 from .hosts_table import hosts_table
 
 __all__ = ["have_charts", "page_content"]
@@ -81,6 +83,7 @@ def _charts(cells: Sequence[Cell], labels: Sequence[str]) -> list[Chart]:
     found = [
         charts.energy_chart(cells, labels),
         charts.load_chart(cells, labels),
+        epoch_chart(cells, labels),
         *charts.hyperparameter_charts(cells),
         *charts.pareto_charts(cells, labels),
     ]
@@ -138,7 +141,7 @@ def _tiles(report: Report, cells: Sequence[Cell]) -> Iterator[_Tile]:
 
 def _facts(report: Report, cells: Sequence[Cell]) -> list[str]:
     known_j, known = report.known_j
-    sentences = [provenance(cells)] if cells else []
+    sentences = [provenance(cells), *projection_sentences(cells)] if cells else []
     if known < len(report.records):
         sentences.append(
             f"{known} of {len(report.records)} attempts have a known energy: {format_joules(known_j)} together"
@@ -181,7 +184,7 @@ def _studies(cells: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart
         )
     return {
         "cells": tables.cells_table(cells, labels) if cells else None,
-        "charts": {key: next((c for c in drawn if c.key == key), None) for key in ("energy", "load")},
+        "charts": {key: next((c for c in drawn if c.key == key), None) for key in ("energy", "load", "epochs")},
         "pairs": pairs if pairs.rows else None,
         "correlations": correlations if correlations.rows else None,
         "hyperparameter_charts": [chart for chart in drawn if chart.key.startswith("hyperparameter-")],

@@ -1,0 +1,69 @@
+"""The chart of the energy per epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...statistics.grouping import Cell
+from ...statistics.work_units import epoch_energies
+from .axes import chart_data, finished, unit_of
+from .charts import Chart
+
+__all__ = ["epoch_chart"]
+
+_MOST_POINTS = 4000
+_MOST_CELLS = 10
+"""Colours that a reader can tell apart."""
+
+
+def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
+    """Return the energy of each epoch with its 95 % interval, a line per attempt; ``None`` without epochs.
+
+    The first ten cells with epochs are drawn, and of each attempt the first epochs, 4000 points in all.
+    """
+    import altair as alt
+
+    drawn = [
+        (label, record, epoch_energies(record))
+        for cell, label in zip(cells, labels, strict=True)
+        for record in cell.sample
+        if epoch_energies(record)
+    ]
+    kept = list(dict.fromkeys(label for label, _, _ in drawn))[:_MOST_CELLS]
+    drawn = [(label, record, epochs) for label, record, epochs in drawn if label in kept]
+    known = [epoch.joules for _, _, epochs in drawn for epoch in epochs if epoch.joules is not None]
+    if not known:
+        return None
+    unit, factor = unit_of(known)
+    most = max(2, _MOST_POINTS // len(drawn))
+    rows: list[dict[str, Any]] = [
+        {
+            "name": label, "attempt": record.record_id, "epoch": number, "label": epoch.name,
+            "energy": epoch.joules / factor, "seconds": epoch.seconds,
+            "low": max(0.0, epoch.joules - (epoch.u95_j or 0.0)) / factor,
+            "high": (epoch.joules + (epoch.u95_j or 0.0)) / factor,
+        }
+        for label, record, epochs in drawn
+        for number, epoch in enumerate(epochs[:most], 1)
+        if epoch.joules is not None
+    ]  # fmt: skip
+    title = f"energy per epoch ({unit})"
+    colour = alt.Color("name:N", title=None, sort=kept, legend=alt.Legend(orient="top", columns=1, labelLimit=400))
+    base = alt.Chart(chart_data(rows)).encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(zero=False)),
+        color=colour,
+    )
+    lines = base.mark_line(point=True).encode(
+        y=alt.Y("energy:Q", title=title),
+        detail="attempt:N",
+        tooltip=["name:N", alt.Tooltip("label:N", title="epoch"), alt.Tooltip("energy:Q", title=title), "seconds:Q"],
+    )
+    whiskers = base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    return Chart(
+        key="epochs",
+        title="Energy per epoch",
+        caption="Energy of each epoch with its 95 % interval; the first one holds the start of the training",
+        description=f"Line chart of the energy of {len(rows)} epochs in {len(drawn)} attempts, with 95 % intervals",
+        spec=finished((whiskers + lines).properties(width="container", height=260)),
+    )
