@@ -193,7 +193,8 @@ def pytest_configure(config: pytest.Config) -> None:
         _make_temporary_root(config)
     elif given or config.getoption("dist", "no") != "no":  # xdist's controller does not know what its workers measure
         reporting = _register_reporting(config, hooks.items)
-        _register_fleet(config, hooks.items, reporting)
+        if given:
+            _register_fleet(config, hooks.items, reporting)
     if given:
         from .selection import Sweeping
 
@@ -217,7 +218,10 @@ def _make_temporary_root(config: pytest.Config) -> None:
 
 
 def _register_fleet(config: pytest.Config, items: Items, reporting: Reporting) -> None:
-    """Register what several hosts under pytest-xdist need, if the command line names any."""
+    """Register what several hosts under pytest-xdist need, if the command line names any.
+
+    Only for sessions with a setting of this plugin: other suites must work on several hosts as without it.
+    """
     if config.getoption("dist", "no") == "no" or config.option.collectonly:
         return
     from .fleet import Fleet, names_hosts

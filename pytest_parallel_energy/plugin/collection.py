@@ -97,6 +97,7 @@ class Items:
                 arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
                 finished=finished,
             )
+            self._session.on_own_host = HOST_INPUT not in worker_input
         return self._session
 
     @property

@@ -79,12 +79,16 @@ def _sources(path: Path) -> Iterator[Path]:
     """Yield the files below a folder, or the one that the path stands for; ``latest`` repeats a run and is left out."""
     if path.is_dir() and not (path / RECORDS_NAME).is_file():
         files = (file for file in path.rglob(RECORDS_NAME) if not _through_link(file.parent, path))
-        # the files of workers belong to a run, whose own file stands for them
-        found = sorted(file.resolve() for file in files if file.parent.parent.name != HOSTS_NAME)
+        found = sorted(file.resolve() for file in files if not _is_of_worker(file))
         if found:
             yield from found
             return
     yield records_file(path).resolve()
+
+
+def _is_of_worker(file: Path) -> bool:
+    """Return whether the run's own file, which is read together with those of its workers, stands for this one."""
+    return file.parent.parent.name == HOSTS_NAME and (file.parents[2] / RECORDS_NAME).is_file()
 
 
 def _through_link(folder: Path, root: Path) -> bool:

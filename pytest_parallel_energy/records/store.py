@@ -104,17 +104,20 @@ class RunStore:
         return store
 
     @classmethod
-    def open(cls, folder: Path) -> RunStore:
+    def open(cls, folder: Path, *, on_own_host: bool = True) -> RunStore:
         """Join the run in ``folder`` as a worker: for experiment folders and files, not for records.
 
         The run counts as in progress until :meth:`release`, also when the process that appends its records has died.
+        ``on_own_host`` is false for a worker on another host than that process: then it writes to no file of the run
+        that another host writes to as well.
         """
         store = cls(folder, RunInfo(run_id=folder.name, started_at=""))
         with contextlib.suppress(OSError, RecordError):  # the first experiment says what is wrong with the folder
             make_results_dir(folder.parent)
             folder.mkdir(exist_ok=True)
-            store._lock = RunLock.join(folder)
-            store._begin_for_controller()
+            if on_own_host:
+                store._lock = RunLock.join(folder)
+                store._begin_for_controller()
         return store
 
     def _begin_for_controller(self) -> None:

@@ -62,6 +62,8 @@ class Run(MeasuringRole):
         self.root = root
         self.arguments = arguments
         self._given_folder = run_folder
+        self.on_own_host = True
+        """``False`` in a worker on another host than the process that chose the folder."""
         self.swept: tuple[Leftover, ...] = ()
         """Leftover processes of dead sessions that this one killed,"""
         self.unswept: tuple[Leftover, ...] = ()
@@ -126,7 +128,7 @@ class Run(MeasuringRole):
             from ..records.store import RunStore
 
             if not self.owns_store:
-                self._store = RunStore.open(self.run_folder)
+                self._store = RunStore.open(self.run_folder, on_own_host=self.on_own_host)
                 return self._store
             if self.resumed_folder is not None:
                 self._store = RunStore.resume(self.resumed_folder)

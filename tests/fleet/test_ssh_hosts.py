@@ -280,3 +280,35 @@ def test_a_host_without_sensors_is_refused_by_name_in_a_strict_run(fleet, reques
     assert status == 4, output
     assert "ERROR: alpha: --energy-strict: server-estimate is only an estimate" in output
     assert "INTERNALERROR" not in output
+
+
+def test_a_suite_without_settings_of_the_plugin_is_left_alone(fleet, request):
+    """Hosts that differ do not matter to it, and a test that kills its worker is not run again."""
+    own = fleet.path.parent / "own"
+    (fleet.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    (fleet.path / "test_it.py").write_text(
+        "import os\ndef test_dies():\n    open('died', 'a').write('x')\n    os._exit(3)\ndef test_lives(): pass\n"
+    )
+    shutil.copytree(fleet.path, own)
+    (own / "other.py").touch()
+    host = start_host(fleet, request, "alpha", setup=f"mount --bind {own} {fleet.path}")
+    environment = {name: value for name, value in fleet.environment.items() if not name.startswith("PYTEST_ENERGY")}
+    command = [sys.executable, "-m", "pytest", "--dist=load", "--tx", f"popen//python={host.gateway}"]
+    run = subprocess.run(
+        command, cwd=fleet.path, env=environment, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert "1 failed, 1 passed" in run.stdout, run.stdout
+    assert (own / "died").read_text() == "x"
+    assert not (fleet.path / "energy-results").exists()
+
+
+def test_a_gate_works_on_the_controller(fleet, request):
+    """The comparison with a saved baseline takes place where the records arrive."""
+    pytest.importorskip("scipy")
+    start_host(fleet, request, "alpha")
+    (fleet.path / "test_it.py").write_text(SWEEP.replace("[0.1, 0.2, 0.3]", "[0.1]").replace("repeats=2", "repeats=3"))
+    status, output = fleet.run("--energy-save-baseline")
+    assert status == 0, output
+    status, output = fleet.run("--energy-compare", "--energy-compare-fail=total_j:50%")
+    assert "comparison" in output.lower(), output
+    assert "not comparable" not in output
