@@ -80,6 +80,20 @@ def test_executor(energy_meter, method):
 """
 
 
+LOADED = """
+LOADS = {
+    "rounds": [sys.executable, "-c", "import worker; worker.child(0.3, 'B')"],
+    "niced": ["nice", "-n", "5", sys.executable, "-c", "import worker; worker.child(60, 'B')"],
+    "threads": [sys.executable, "-c", "import worker; worker.two_threads('B')"],
+}
+
+@pytest.mark.energy(coverage_min=0)
+@pytest.mark.parametrize("background_load", [None, *LOADS.values()], indirect=True, ids=["alone", *LOADS])
+def test_work(energy_meter, background_load, request):
+    with measured("work-" + request.node.callspec.id):
+        burn(1.0)
+"""
+
 ORPHAN = """
 import os, time, worker
 worker.child(0.6)
@@ -93,9 +107,11 @@ while not os.path.exists("orphan.end") and time.monotonic() < until:
 @pytest.fixture
 def rigged(project, tmp_path_factory, monkeypatch):
     """Makes a project on a machine whose package's power follows known processes."""
+    rigs = []
 
     def make(source, *watts, **machine):
         rig = TruthRig(tmp_path_factory.mktemp("rig"), *watts, **machine)
+        rigs.append(rig)
         monkeypatch.setenv("PYTEST_ENERGY_SYSFS_ROOT", str(rig.sysfs))
         monkeypatch.setenv("TRUTH_RIG", str(rig.sets))
         monkeypatch.setenv("PYTHONPATH", f"{project.path}:{os.environ['PYTHONPATH']}")
@@ -105,7 +121,9 @@ def rigged(project, tmp_path_factory, monkeypatch):
         project.tests(HEAD + source)
         return rig
 
-    return make
+    yield make
+    for rig in rigs:
+        rig.remove()
 
 
 def records_by_name(project):
@@ -122,4 +140,26 @@ def test_the_processes_of_a_test_are_its_own(project, rigged):
     for name, record in records_by_name(project).items():
         truth, found = rig.between(name), record["attribution"]
         assert found["foreground_cpu_s"] == pytest.approx(truth.cpu_s[0], abs=0.15, rel=0.1), name
+        assert found["low_j"] <= truth.joules[0] <= found["high_j"], name
+
+
+CONCAVE = {"curve": lambda watts: 60 * (watts / 60) ** 0.6}
+
+
+@pytest.mark.parametrize(
+    ("watts", "machine"),
+    [((20.0, 20.0, 20.0), {}), ((20.0, 20.0, 20.0), CONCAVE), ((15.0, 30.0, 20.0), {})],
+    ids=["linear", "concave", "unequal"],
+)
+def test_the_truth_lies_in_the_interval_next_to_loads(project, rigged, watts, machine):
+    """Rounds of 0.3 s, a niced and a threaded load: the joules of the test lie between ``low_j`` and ``high_j``."""
+    rig = rigged(LOADED, watts, **machine)
+    with rig:
+        project.run("--energy-idle=1").assert_outcomes(passed=4)
+    for name, record in records_by_name(project).items():
+        truth, found = rig.between(name), record["attribution"]
+        print(name, truth, found, record["energy"]["total_j"])
+        assert found["method"] == ("alone above idle" if name == "work-alone" else "shapley")
+        assert found["foreground_cpu_s"] == pytest.approx(truth.cpu_s[0], abs=0.15, rel=0.1), name
+        assert found["background_cpu_s"] == pytest.approx(truth.cpu_s[1], abs=0.2, rel=0.15), name
         assert found["low_j"] <= truth.joules[0] <= found["high_j"], name

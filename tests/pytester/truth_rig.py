@@ -1,11 +1,16 @@
 """A powercap tree whose power follows the CPU clocks of known processes, with the joules of each set of them.
 
-The processes say which set they belong to, in a folder that the rig reads; the plugin under test knows nothing of it.
+The processes tell the rig which set they belong to; the plugin under test knows nothing of it.
 """
 
 from __future__ import annotations
 
 import bisect
+import contextlib
+import shutil
+import socket
+import struct
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -21,11 +26,14 @@ _STEP_S = 0.005
 ZONE = "intel-rapl:0"
 
 WORKER = """
-import os, time
+import os, socket, time
 
 def join(owner):
     "Let the rig count this process, and all CPU time that it has used so far, in the set of an owner."
-    open(os.path.join(os.environ["TRUTH_RIG"], owner, str(os.getpid())), "w").close()
+    with socket.socket(socket.AF_UNIX) as rig:
+        rig.connect(os.path.join(os.environ["TRUTH_RIG"], "join"))
+        rig.sendall(owner.encode())
+        rig.recv(1)
 
 def burn(seconds):
     "Use the CPU in this thread."
@@ -38,6 +46,17 @@ def child(seconds, owner="F"):
     join(owner)
     burn(seconds)
     return os.getpid()
+
+def two_threads(owner):
+    "Use two CPUs for a minute: this function works outside of the interpreter's lock."
+    import hashlib, threading
+    join(owner)
+    until = time.monotonic() + 60
+    def work():
+        while time.monotonic() < until:
+            hashlib.pbkdf2_hmac("sha256", b"x", b"y", 20000)
+    for _ in range(2):
+        threading.Thread(target=work).start()
 
 def mark(name):
     "Tell the rig's clock at a moment of the test."
@@ -64,7 +83,7 @@ class TruthRig:
     """Runs a package's counter from the CPU clocks of this machine, in a thread.
 
     Args:
-        folder: an existing folder, for the tree (``sysfs``) and the sets (``sets/F``, ``sets/B``).
+        folder: an existing folder, for the tree (``sysfs``).
         watts: of a CPU second of the foreground, the background, and all other programs.
         idle_w: power of the idle machine.
         curve: power above idle over the sum of watts that a linear machine would use.
@@ -78,26 +97,49 @@ class TruthRig:
         idle_w: float = 10.0,
         curve: Callable[[float], float] = lambda watts: watts,
     ) -> None:
-        self.sets = folder / "sets"
-        for owner in "FB":
-            (self.sets / owner).mkdir(parents=True)
+        self.sets = Path(tempfile.mkdtemp(prefix="rig"))
+        """A folder of the processes; its path is short, as the address of a socket must be."""
         self.sysfs = folder / "sysfs"
         self.sysfs.mkdir()
         self._tree = PowercapTree(self.sysfs, [FakeZone(path=ZONE, name="package-0")])
         self._watts, self._idle_w, self._curve = watts, idle_w, curve
-        self._clocks: dict[tuple[str, str], float] = {}
+        self._door = socket.socket(socket.AF_UNIX)
+        self._clocks: dict[tuple[str, int], float] = {}
         self._sums = [0.0, 0.0, 0.0]
         self._log: list[tuple[float, Truth]] = []
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="truth-rig", daemon=True)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._run, self._admit)]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._door.bind(str(self.sets / "join"))
+        self._door.listen(64)
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        self._thread.join()
+        self._door.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._door.close()
+
+    def remove(self) -> None:
+        """Remove the folder of the processes."""
+        shutil.rmtree(self.sets)
+
+    def _admit(self) -> None:
+        """Take in processes. The kernel tells their pids as this process sees them, also from a PID namespace."""
+        while True:
+            try:
+                guest, _ = self._door.accept()
+            except OSError:  # it was shut
+                return
+            with guest:
+                owner = guest.recv(1).decode()
+                pid = struct.unpack("3i", guest.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+                self._clocks.setdefault((owner, pid), 0.0)
+                guest.sendall(b".")
 
     def between(self, name: str) -> Truth:
         """Return the truth between the moments ``NAME-begin`` and ``NAME-end`` of a test."""
@@ -144,17 +186,12 @@ class TruthRig:
 
     def _cpu_s(self) -> tuple[float, float]:
         """Return the CPU seconds of both sets, also of processes that have ended."""
-        sums = []
-        for owner in "FB":
-            for path in (self.sets / owner).iterdir():
-                key = (owner, path.name)
-                try:
-                    seconds = time.clock_gettime((~int(path.name) << 3) | 2)  # clock_getcpuclockid(3)
-                except OSError:  # it has ended: what was seen last counts
-                    continue
-                self._clocks[key] = max(seconds, self._clocks.get(key, 0.0))
-            sums.append(sum(seconds for (set_of, _), seconds in self._clocks.items() if set_of == owner))
-        return sums[0], sums[1]
+        for key in tuple(self._clocks):
+            with contextlib.suppress(OSError):  # it has ended: what was seen last counts
+                self._clocks[key] = max(time.clock_gettime((~key[1] << 3) | 2), self._clocks[key])
+        clocks = tuple(self._clocks.items())
+        foreground_s, background_s = (sum(seconds for key, seconds in clocks if key[0] == owner) for owner in "FB")
+        return foreground_s, background_s
 
 
 def _differences(first: tuple[float, ...], last: tuple[float, ...]) -> tuple[float, float, float]:
