@@ -270,7 +270,7 @@ class BackgroundLoad:
         if status is None:
             return time.monotonic(), 0.0
         # A load that has ended does not run on: its last figures are of its end, the clock is not.
-        return (status.now_s if self.alive else time.monotonic()), status.ran_s - status.stalled_s
+        return (status.now_s if self.alive else time.monotonic()), status.ran_s - status.stalled_s - status.hung_s
 
     @property
     def coverage_ratio(self) -> float | None:

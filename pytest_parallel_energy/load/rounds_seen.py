@@ -47,7 +47,8 @@ def rounds_in_words(status: GuardStatus) -> str:
     """Return counts of rounds, the longest gap between two, and the time for which signals stopped the load."""
     gap = "" if status.gap_s is None else f", longest gap {status.gap_s:.1f} s"
     stall = f", stopped by a signal for {status.stalled_s:.1f} s" if status.stalled_s else ""
-    return f"{status.completed} rounds completed, {status.failed} failed{gap}{stall}"
+    hang = f", hung (no CPU or GPU use) for {status.hung_s:.1f} s" if status.hung_s else ""
+    return f"{status.completed} rounds completed, {status.failed} failed{gap}{stall}{hang}"
 
 
 def spans_in_window(status: GuardStatus, opened_s: float, closed_s: float | None) -> tuple[tuple[float, float], ...]:

@@ -25,6 +25,7 @@ def since(before: GuardStatus, now: GuardStatus) -> GuardStatus:
         ran_s=now.ran_s - before.ran_s,
         ended_s=now.ended_s - before.ended_s,
         stalled_s=now.stalled_s - before.stalled_s,
+        hung_s=now.hung_s - before.hung_s,
         cpu_s=now.cpu_s - before.cpu_s,
     )
 
@@ -44,6 +45,7 @@ def figures(status: GuardStatus, settings: LoadSettings) -> dict[str, Any]:
         "round_min_s": status.shortest_s,
         "round_max_s": status.longest_s,
         "stalled_s": status.stalled_s,
+        "hung_s": status.hung_s,
         "cpu_s": status.cpu_s,
         "memory_bytes": status.memory_bytes,
         "devices": settings.devices,

@@ -47,6 +47,8 @@ class GuardStatus:
     """Share of the time during which it was allowed to run; ``None`` without an intensity or a target."""
     stalled_s: float
     """Time during which all its processes were stopped, and not by its guard."""
+    hung_s: float
+    """Time during which a round ran and used next to nothing of a CPU or a GPU, unlike before."""
     memory_bytes: int | None
     """Most resident memory seen, shared pages counted in each process; ``None`` before the first look (1 s), and for a
     command that runs once."""

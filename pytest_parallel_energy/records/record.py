@@ -144,6 +144,8 @@ class LoadReport:
     round_max_s: float | None = None
     stalled_s: float | None = None
     """Seconds during which all its processes were stopped by a signal from outside; not covered."""
+    hung_s: float | None = None
+    """Seconds during which a round ran but used next to nothing of a CPU or a GPU, unlike before; not covered."""
     cpu_s: float | None = None
     memory_bytes: int | None = None
     """Most resident memory seen; ``None`` before the first look (1 s)."""

@@ -94,6 +94,8 @@ def _facts(loads: Sequence[LoadReport], lowest: float | None, stops: Mapping[str
     yield f"ran {at_least}{format_share(lowest)} of the window"
     if stalled_s := sum(load.stalled_s or 0.0 for load in loads):
         yield f"stopped by a signal for {format_seconds(stalled_s)}"
+    if hung_s := sum(load.hung_s or 0.0 for load in loads):
+        yield f"hung for {format_seconds(hung_s)}"
     shares = [load.gpu_percent for load in loads if load.gpu_percent is not None]
     if shares:
         yield f"{statistics.fmean(shares):.0f} % of the GPU"

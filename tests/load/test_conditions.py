@@ -69,6 +69,40 @@ def test_a_load_that_was_stopped_from_outside_is_not_covered(tmp_path, whom):
         load.check_coverage()
 
 
+def test_a_load_that_hangs_is_not_covered(tmp_path):
+    """A load that worked until it was ready, and then waits for ever, runs in name alone."""
+    code = "import time\nwhile time.process_time() < 1: pass\nprint('up', flush=True)\ntime.sleep(600)"
+    settings = LoadSettings(ready=Ready(kind="pattern", pattern="up"), grace_s=0.2)
+    with BackgroundLoad(python(code), name="n", folder=tmp_path, settings=settings) as load:
+        load.window_opened()
+        eventually(lambda: (load.report().hung_s or 0) > 3)
+        assert load.coverage_ratio < 0.6
+        with pytest.raises(LoadError, match=r"0 failed, hung \(no CPU or GPU use\) for [0-9.]+ s\."):
+            load.check_coverage()
+
+
+def test_a_load_that_never_used_the_cpu_does_not_hang(tmp_path):
+    """Of a load that sleeps from its start nothing else can be expected."""
+    settings = LoadSettings(ready=STARTED, grace_s=0.2)
+    with BackgroundLoad(python("import time; time.sleep(600)"), name="n", folder=tmp_path, settings=settings) as load:
+        load.window_opened()
+        time.sleep(4.5)
+        assert load.coverage_ratio > 0.95
+        assert load.report().hung_s == 0
+
+
+def test_a_pause_is_not_a_hang(monkeypatch):
+    """Three looks without work make a hang, a shorter pause does not; a busy GPU is work too."""
+    from pytest_parallel_energy.processes.guard import activity
+
+    used = iter([1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+    watched = activity.Activity()
+    monkeypatch.setattr(watched, "_used_s", lambda _pids: next(used))
+    seconds = [watched.look(1.0, [], None) for _ in range(10)]
+    assert seconds == [0, 0, 0, 0, 0, 0, 0, 3.0, 1.0, 0]
+    assert [watched.look(1.0, [], 50.0) for _ in range(3)] == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("given", "shown"),
     [(1, "1"), ("0,2", "0,2"), (["GPU-8a2c-11", "GPU-9"], "GPU-8a2c-11,GPU-9"), ("MIG-ab/1/0", "MIG-ab/1/0")],

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from .activity import Activity
 from .batch import free_ram_bytes
 from .duty import LevelTally
 from .gpu import Gpus, open_gpus
@@ -30,6 +31,8 @@ class Pulse:
         self.round_bytes = 0
         """Most memory held in the present round: of the GPUs where there are some, else resident."""
         self._stalled_s = 0.0
+        self._hung_s = 0.0
+        self._activity = Activity()
         self._was_stopped = False
         self._memory_bytes = 0
         self._gpu_bytes: int | None = None
@@ -55,7 +58,12 @@ class Pulse:
         # The stop began or ended somewhere between two looks: half of the time is right on average.
         self._stalled_s += passed_s * (stopped + self._was_stopped) / 2
         self._was_stopped = stopped
-        return self._measure(pids) if self._spec["marks"] else None
+        if not self._spec["marks"]:
+            return None
+        percent = self._measure(pids)
+        if not stopped:
+            self._hung_s += self._activity.look(passed_s, pids, percent)
+        return percent
 
     def _measure(self, pids: list[int]) -> float | None:
         resident = sum(map(memory_bytes, pids))
@@ -88,6 +96,7 @@ class Pulse:
         """Return fields of ``GuardStatus``."""
         return {
             "stalled_s": self._stalled_s,
+            "hung_s": self._hung_s,
             "memory_bytes": self._memory_bytes or None,
             "gpu_memory_bytes": self._gpu_bytes,
             "gpu_percent": self._gpu.mean(),
