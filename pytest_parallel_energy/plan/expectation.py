@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..records.energy_values import Quality
 from ..records.record import Phase, Record, Status
+from ..statistics.measured_as import MeasuredAs, measured_as
 from ..statistics.projection import stable_epochs
 from ..training.progress_keys import epochs_in
 
@@ -22,7 +23,7 @@ _LEAST_RATIO = 0.05
 _SINGLE_RATIO = 0.25
 """One earlier repetition has no known spread."""
 _OTHER_VALUES_RATIO = 0.3
-"""Other values of a workload, such as another batch size, take another time."""
+"""Other values of a workload, such as another batch size, and other code take another time."""
 _OTHER_LENGTH_RATIO = 0.5
 """A time that is scaled from one number of epochs to another counts the start of the training as if it grew too."""
 _ENOUGH = 3
@@ -35,7 +36,8 @@ class PlannedCell:
 
     Args:
         name: for the user.
-        cell: its identity, as records hold it.
+        cell: its identity as its markers give it, as ``planned_cell`` of records.
+        code: hash of the code that it trains, as records hold it.
         workload: ``repository/model``; empty where the test trains nothing registered.
         profile: the registry profile in force; ``None`` for the published values.
         values: the hyperparameters.
@@ -46,6 +48,7 @@ class PlannedCell:
 
     name: str
     cell: str
+    code: str | None = None
     workload: str = ""
     profile: str | None = None
     values: Mapping[str, object] = field(default_factory=dict)
@@ -74,8 +77,8 @@ class Expectation:
     """The worst quality among the earlier energies."""
     n: int = 0
     source: str = ""
-    """The earlier runs that it is from: ``this cell``, ``this workload``, ``other epochs``, or ``projection``
-    where the epochs of trainings with other numbers of them were measured."""
+    """The earlier runs that it is from: ``this cell``, ``other code`` of it, ``this workload``, ``other epochs``, or
+    ``projection`` where the epochs of trainings with other numbers of them were measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,8 @@ class PastRepetition:
     seconds: float
     joules: float | None
     quality: Quality
+    way: MeasuredAs | None
+    """How the joules were measured; ``None`` where they are unknown."""
     epochs: float | None
     per_epoch: tuple[float, float, float] | None = None
     """Number of epochs, and mean seconds and joules of the stable ones, where the record has epochs."""
@@ -92,9 +97,9 @@ class PastRepetition:
 
 @dataclass(slots=True)
 class Past:
-    """Repetitions that passed, by cell and by workload, profile and loads."""
+    """Repetitions that passed, by planned cell and its code, and by workload, profile and loads."""
 
-    by_cell: dict[str, list[PastRepetition]] = field(default_factory=dict)
+    by_cell: dict[str, dict[str | None, list[PastRepetition]]] = field(default_factory=dict)
     by_workload: dict[tuple[str, str | None, tuple[str, ...]], list[PastRepetition]] = field(default_factory=dict)
 
     @classmethod
@@ -109,10 +114,13 @@ class Past:
                 seconds=record.duration_s,
                 joules=record.energy.total_j,
                 quality=Quality(record.energy.quality),
+                way=measured_as(record),
                 epochs=epochs_in(work.hyperparameters) if work else None,
                 per_epoch=_per_epoch(record),
             )
-            past.by_cell.setdefault(record.cell, []).append(found)
+            # a test that overrides values or starts loads itself has another cell than its markers give
+            by_code = past.by_cell.setdefault(record.planned_cell or record.cell, {})
+            by_code.setdefault(record.code, []).append(found)
             if work:
                 loads = tuple(sorted(load.name for load in record.background))
                 past.by_workload.setdefault((f"{work.repository}/{work.model}", work.profile, loads), []).append(found)
@@ -121,11 +129,17 @@ class Past:
     def expect(self, planned: PlannedCell) -> Expectation:
         """Return the expectation from earlier runs of the cell, else of its workload with its profile and loads.
 
-        Other cells of the workload may have trained for other numbers of epochs: the time and energy are then scaled.
+        Runs of the cell with other code stand in where there are none with its own. Other cells of the workload may
+        have trained for other numbers of epochs: the time and energy are then scaled.
         """
-        if own := self.by_cell.get(planned.cell):
+        by_code = self.by_cell.get(planned.cell, {})
+        if own := by_code.get(planned.code):
             spread = _ratio([run.seconds for run in own]) if len(own) >= _ENOUGH else _SINGLE_RATIO
             return _expectation(own, [(run.seconds, run.joules) for run in own], max(spread, _LEAST_RATIO), "this cell")
+        if by_code:
+            *_, before = by_code.values()
+            scaled = [(run.seconds, run.joules) for run in before]
+            return _expectation(before, scaled, max(_ratio([s for s, _ in scaled]), _OTHER_VALUES_RATIO), "other code")
         others = self.by_workload.get((planned.workload, planned.profile, tuple(sorted(planned.loads))), ())
         if not others:
             return Expectation()
@@ -142,15 +156,18 @@ class Past:
 def _expectation(
     runs: Sequence[PastRepetition], scaled: Sequence[tuple[float, float | None]], ratio: float, source: str
 ) -> Expectation:
-    joules = [value for _, value in scaled if value is not None]
-    complete = len(joules) == len(scaled)
+    # joules that were measured in different ways have no mean: those of the newest way count
+    ways = [run.way for run in runs if run.way is not None]
+    alike = [(run, value) for run, (_, value) in zip(runs, scaled, strict=True) if run.way in {None, *ways[-1:]}]
+    joules = [value for _, value in alike if value is not None]
+    complete = len(joules) == len(alike)
     of_cell = source == "this cell"
     return Expectation(
         seconds=statistics.fmean(seconds for seconds, _ in scaled),
         error_ratio=ratio,
         joules=statistics.fmean(joules) if complete else None,
         logs_j=tuple(math.log(value) for value in joules if value > 0) if of_cell and complete else (),
-        quality=max((run.quality for run in runs), key=Quality.rank),
+        quality=max((run.quality for run, _ in alike), key=Quality.rank),
         n=len(runs),
         source=source,
     )

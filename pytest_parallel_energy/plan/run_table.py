@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..reports.costs import Factor
-from ..reports.layout import Column, fit_columns, shorten, wrap
+from ..reports.layout import Column, fit_columns, shorten_apart, wrap
 from ..statistics.power import detectable_change, pooled_sd, upper_sd
 from ..statistics.quantities import Threshold
 from ..statistics.stats import have_scipy
@@ -84,8 +84,9 @@ def _rows(expected: Sequence[tuple[PlannedCell, Expectation]], conditions: PlanC
     room = max(conditions.width - sum(column.width + 2 for column in kept), _LEAST_NAME)
     names = min(longest, room)
     yield "  ".join(["cell".ljust(names), *(column.cell(column.head) for column in kept)]).rstrip()
-    for index, (cell, _) in enumerate(expected):
-        texts = [shorten(cell.name, names).ljust(names), *(column.cell(column.texts[index]) for column in kept)]
+    shown = shorten_apart([cell.name for cell, _ in expected], names)
+    for index in range(len(expected)):
+        texts = [shown[index].ljust(names), *(column.cell(column.texts[index]) for column in kept)]
         yield "  ".join(texts).rstrip()
 
 

@@ -270,6 +270,7 @@ class Sweeping:
             known = planned.get(key) or PlannedCell(
                 name=key[0].partition("::")[2],
                 cell=cell.id,
+                code=cell.code,
                 workload=cell.workload.name if cell.workload else "",
                 profile=cell.profile,
                 values=cell.hyperparameters,

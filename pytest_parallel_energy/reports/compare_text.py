@@ -12,7 +12,7 @@ from ..records.codec import encode_value
 from ..statistics.compare import Comparison, Row
 from ..statistics.judgement import Verdict
 from ..statistics.quantities import unit_of
-from .layout import Column, Line, fit_columns, format_interval, format_number, shorten, wrap
+from .layout import Column, Line, fit_columns, format_interval, format_number, shorten, shorten_apart, wrap
 
 __all__ = [
     "FORMATS",
@@ -79,11 +79,12 @@ def _table(rows: Sequence[Row], width: int) -> list[Line]:
     verdicts = _column("verdict", rows, _verdict_text, right=False, optional=False)
     longest = max(len(row.name) for row in rows)
     kept, _ = fit_columns(columns, width - min(longest, 28) - 14)
-    name_width = max(min(longest, width - sum(column.width + 2 for column in kept) - 14), 10)
+    name_width = max(min(longest, width - sum(column.width + 2 for column in kept) - 14), 16)
     head = "  ".join(["experiment".ljust(name_width), *(c.cell(c.head) for c in kept), verdicts.head])
     lines = [Line(text=head, severity="head")]
+    names = shorten_apart([row.name for row in rows], name_width)
     for index, row in enumerate(rows):
-        text = "  ".join([shorten(row.name, name_width).ljust(name_width), *(c.cell(c.texts[index]) for c in kept)])
+        text = "  ".join([names[index].ljust(name_width), *(c.cell(c.texts[index]) for c in kept)])
         lines += _with_verdict(text, row, width)
     return lines
 

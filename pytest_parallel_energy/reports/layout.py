@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ __all__ = [
     "format_ratio",
     "format_share",
     "shorten",
+    "shorten_apart",
     "wrap",
 ]
 
@@ -83,6 +85,29 @@ def shorten(text: str, width: int) -> str:
     tail = (width - 3 + 1) // 2
     head = width - 3 - tail
     return f"{text[:head]}...{text[-tail:]}"
+
+
+def shorten_apart(texts: Sequence[str], width: int) -> list[str]:
+    """Return each text in at most ``width`` characters (16 or more), so that different texts stay different.
+
+    Where cutting in the middle would make them equal, they are cut before the place at which they differ; where that is
+    not enough, they are numbered.
+
+    >>> shorten_apart([f"test_training[learning_rate={rate}-bg=VulBERTa/mlp]" for rate in (0.1, 0.25)], 24)
+    ['...e=0.1-bg=...ERTa/mlp]', '...e=0.25-bg...ERTa/mlp]']
+    """
+    shortened = {text: shorten(text, width) for text in texts}
+    for short, count in Counter(shortened.values()).items():
+        if count == 1:
+            continue
+        alike = [text for text, cut in shortened.items() if cut == short]
+        columns = zip(*alike, strict=False)
+        start = next((i for i, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, alike)))
+        shown = ["..." + shorten(text[max(start - 4, 0) :], width - 3) for text in alike]
+        if len(set(shown)) < len(alike) or not set(shown).isdisjoint(shortened.values()):
+            shown = [shorten(text, width - 6) + f" #{number}" for number, text in enumerate(alike, 1)]
+        shortened.update(zip(alike, shown, strict=True))
+    return [shortened[text] for text in texts]
 
 
 def wrap(text: str, width: int, *, indent: str = "") -> list[str]:

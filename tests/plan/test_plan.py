@@ -53,6 +53,32 @@ def test_a_cell_is_expected_to_take_what_it_took():
     assert (expected.seconds, expected.joules, expected.n, expected.source) == (11.0, 105.0, 2, "this cell")
 
 
+def test_a_cell_that_its_test_changes_is_found_again():
+    """A test that overrides values or starts a load itself is recorded under another cell than its plan has."""
+    expected = past_of(record("changed", 100.0, 40.0, planned_cell="aaa", workload=None)).expect(CELL)
+    assert (expected.seconds, expected.source) == (40.0, "this cell")
+
+
+def test_other_code_is_said():
+    """Runs of the newest other code stand in, with a wider error; the cell's own code comes first."""
+    ours = dataclasses.replace(CELL, code="now")
+    others = (record("aaa", 100.0, 10.0, code="oldest"), record("aaa", 200.0, 20.0, code="older"))
+    expected = past_of(*others).expect(ours)
+    assert (expected.seconds, expected.joules, expected.source, expected.logs_j) == (20.0, 200.0, "other code", ())
+    assert expected.error_ratio == pytest.approx(0.3)
+    own = past_of(record("aaa", 50.0, 5.0, code="now"), *others).expect(ours)
+    assert (own.seconds, own.source) == (5.0, "this cell")
+
+
+def test_joules_that_were_measured_differently_are_not_averaged():
+    """An estimate and a counter of one cell: the time of all, the energy of the newest way."""
+    estimate = WindowResult(total_j=300.0, quality="estimated")
+    past = past_of(record("aaa", 0.0, 8.0, energy=estimate), record("aaa", 100.0), record("aaa", 110.0, 12.0))
+    expected = past.expect(CELL)
+    assert (expected.seconds, expected.joules, expected.quality, expected.n) == (10.0, 105.0, "counter", 3)
+    assert len(expected.logs_j) == 2
+
+
 def test_another_cell_of_the_workload_stands_in():
     """A new mutation is expected to take what others of its workload took, with its loads and its profile."""
     past = past_of(record("bbb", 100.0), record("bbb", None))
@@ -130,6 +156,19 @@ def test_the_table():
     assert "400 kJ (0.111 kWh, 0.06 EUR at 0.5 EUR/kWh (test)), counter, without 2 runs" in text
     assert "done" not in text
     assert "nothing is known of them" in run_table([unknown], Past(), conditions())[-1]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_cells_that_differ_in_the_middle_of_their_names_have_different_rows(width):
+    """On a narrow terminal too, each row names its cell, and no line is wider than the terminal."""
+    names = [f"test_training_of_a_network[learning_rate={rate}-batch_size=32-bg=VulBERTa/mlp]" for rate in (0.1, 0.25)]
+    names += [f"test_{'x' * 60}[{letter}{'y' * 60}]" for letter in "abc"]
+    cells = [dataclasses.replace(CELL, name=name, cell=name) for name in names]
+    past = past_of(*(record(name, 100.0) for name in names))
+    rows = run_table(cells, past, conditions(width=width))[1 : len(names) + 1]
+    assert len({row.split("  ")[0] for row in rows}) == len(names)
+    assert "0.25" in rows[1]
+    assert max(map(len, rows)) <= width
 
 
 def test_an_end_is_printed_with_its_uncertainty():
