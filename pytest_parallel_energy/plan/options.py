@@ -326,6 +326,14 @@ OPTIONS: tuple[Option, ...] = (
         bare="default",
     ),
     Option(
+        "add_baseline",
+        "baseline",
+        "add this run as one more session to the default baseline of this machine, or to --energy-add-baseline=NAME; a "
+        "comparison with several sessions counts what differs between sessions",
+        metavar="NAME",
+        bare="default",
+    ),
+    Option(
         "baseline_missing",
         "warn_or_fail",
         "what to do when there is no run or baseline to compare with",

@@ -80,6 +80,7 @@ class Settings:
     compare_fail: tuple[Threshold, ...] = ()
     compare_inconclusive: Literal["warn", "fail"] = "warn"
     save_baseline: str | None = None
+    add_baseline: str | None = None
     """The name of the baseline."""
     baseline_missing: Literal["warn", "fail"] = "warn"
     report: tuple[ReportTarget, ...] = ()

@@ -18,7 +18,7 @@ from ..reports.layout import Line
 from ..reports.open_report import ReportContext, load_report
 from ..reports.report import Report
 from ..reports.writers import ReportTarget, write_report
-from ..statistics.baseline import check_reference, find_path, save_baseline
+from ..statistics.baseline import add_to_baseline, check_reference, find_path, save_baseline
 from ..statistics.compare import Comparison, comparable, compare_runs, default_threshold
 from ..statistics.directions import directed
 from ..statistics.gate import announce_weak_gate, closing_reasons
@@ -192,6 +192,10 @@ def _baseline_step(settings: Settings, results_dir: Path, report: Report) -> Ste
     if settings.save_baseline is not None:
         for path in save_baseline(results_dir, report.records, settings.save_baseline):
             yield f"baseline: {path}"
+    if settings.add_baseline is not None:
+        for path in add_to_baseline(results_dir, report.records, settings.add_baseline):
+            sessions = len({record.run_id for record in read_records(path, comparable).records})
+            yield f"baseline: {path}, which now holds {sessions} session{'' if sessions == 1 else 's'}"
 
 
 def _report_step(target: ReportTarget, report: Report, folder: Path) -> Step:

@@ -25,5 +25,6 @@ def on_github(environ: Mapping[str, str] = os.environ) -> bool:
 def wants_conclusion(settings: Settings) -> bool:
     """Return whether the run ends with a comparison, a baseline, a report, or costs."""
     factors = (settings.carbon_intensity, settings.price, settings.pue)
-    saves = settings.save_baseline is not None or bool(settings.report)
+    baselines = (settings.save_baseline, settings.add_baseline)
+    saves = any(name is not None for name in baselines) or bool(settings.report)
     return compares(settings) or saves or any(factors) or on_github()

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError, RecordError, did_you_mean
-from ..records.atomic_write import write_file
+from ..records.atomic_write import why, write_file
 from ..records.codec import encode
 from ..records.latest_link import latest_run
 from ..records.masking import is_private
 from ..records.reader import Problem, Records, iter_records, read_records, records_file
 from ..records.record import HostPart, Record
 
-__all__ = ["DEFAULT_NAME", "baseline_path", "check_reference", "find_path", "find_run", "save_baseline"]
+__all__ = [
+    "DEFAULT_NAME",
+    "add_to_baseline",
+    "baseline_path",
+    "check_reference",
+    "find_path",
+    "find_run",
+    "save_baseline",
+]
 
 DEFAULT_NAME = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -57,6 +68,44 @@ def save_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT
         write_file(path, b"".join(encode(record) + b"\n" for record in found), private=any(map(is_private, found)))
         for path, found in by_path.items()
     )
+
+
+def add_to_baseline(base_dir: Path, records: Sequence[Record], name: str = DEFAULT_NAME) -> tuple[Path, ...]:
+    """Add ``records`` to the baseline ``name`` as one more session, or make it; one file per machine among the records.
+
+    Records of the same run that are in it already are replaced. Two processes that do this at once take turns.
+
+    Raises:
+        ConfigError: there are no records, or the name is unusable.
+        RecordError: the baseline is damaged or of a newer version, or cannot be written; it stays as it is.
+    """
+    if not records:
+        raise ConfigError("no records to add to a baseline: nothing was measured")
+    added = {record.run_id for record in records}
+    paths = dict.fromkeys(baseline_path(base_dir, record.host, name) for record in records)
+    with _one_at_a_time(base_dir):
+        kept: list[Record] = []
+        for path in filter(Path.exists, paths):
+            check_reference(path)
+            kept += [record for record in read_records(path).records if record.run_id not in added]
+        return save_baseline(base_dir, [*kept, *records], name)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(base_dir: Path) -> Iterator[None]:
+    """Lock the folder of baselines, where its file system can do that."""
+    folder = base_dir / "baselines"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise RecordError(f"{folder} cannot be used: {why(error)}") from error
+    try:
+        with contextlib.suppress(OSError):  # NFS cannot lock a folder
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def find_run(base_dir: Path, wanted: str, host: HostPart | None = None) -> Records:

@@ -198,7 +198,7 @@ def _judged(draft: _Draft, p: float | None, family: int) -> Row:
             p=p,
             family=family,
             resolution=row.resolution,
-            sessions=max(row.sessions) > 1,
+            sessions=row.sessions,
         )
     )
     if row.unknown:

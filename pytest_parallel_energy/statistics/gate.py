@@ -12,6 +12,7 @@ from .grouping import Cell, group_cells
 from .judgement import Verdict
 from .power import Rule, detectable_change, pooled_sd, repeats_needed, upper_sd
 from .quantities import Threshold, value_of
+from .session_effects import WITHIN_ONE_SESSION
 
 __all__ = ["announce_weak_gate", "closing_reasons"]
 
@@ -29,7 +30,8 @@ def closing_reasons(comparison: Comparison, *, inconclusive: str = "warn") -> tu
 def _reasons(comparison: Comparison, inconclusive: str) -> Iterator[str]:
     if worse := comparison.regressions:
         names = ", ".join(dict.fromkeys(row.name for row in worse[:3]))
-        yield f"{_count(len(worse), 'regression')} ({names}{', …' if len(worse) > 3 else ''})"  # noqa: PLR2004
+        single = WITHIN_ONE_SESSION if all(row.sessions == (1, 1) for row in worse) else ""
+        yield f"{_count(len(worse), 'regression')} ({names}{', …' if len(worse) > 3 else ''}){single}"  # noqa: PLR2004
     if missing := comparison.only_old:
         names = f"{', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}"  # noqa: PLR2004
         yield f"{_count(len(missing), 'cell')} of {comparison.old_name} not measured in {comparison.new_name} ({names})"

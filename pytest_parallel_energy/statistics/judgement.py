@@ -6,14 +6,21 @@ import enum
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import stats
 from .power import Rule, pooled_sd, repeats_needed, upper_sd
 from .quantities import Threshold
+from .session_effects import WITHIN_ONE_SESSION
 from .significance import pooled_t, smallest_p, welch
 
 __all__ = ["Change", "Evidence", "Verdict", "change_of", "judge"]
+
+
+_EQUAL_ALPHA = 0.03
+"""``no change`` is a test of equivalence: with the 97 % interval, a change that truly is as large as the threshold is
+called no change in 1.5 % of all comparisons (two one-sided tests: Schuirmann 1987, J. Pharmacokinetics and
+Biopharmaceutics 15:657)."""
 
 
 class Verdict(enum.StrEnum):
@@ -38,6 +45,9 @@ class Change:
     high: float | None = None
     """Ends of the 95 % interval; ``None`` where there are too few values. It holds 0 exactly where ``p`` is above
     0.05."""
+    wide_low: float | None = None
+    wide_high: float | None = None
+    """Ends of the 97 % interval, which must lie inside the threshold for ``no change``."""
     p: float | None = None
     """Welch's test of no change, not corrected."""
     limit_p: float | None = None
@@ -67,17 +77,22 @@ def change_of(
     if threshold.absolute:
         return _tested(old, new, threshold, sessions=sessions)
     if constant and old[0] == new[0]:
-        return Change(value=0.0, low=0.0, high=0.0, p=1.0, limit_p=1.0, constant=True)
+        return Change(value=0.0, low=0.0, high=0.0, wide_low=0.0, wide_high=0.0, p=1.0, limit_p=1.0, constant=True)
     sign = math.copysign(1.0, old[0])
     if any(value * sign <= 0 for value in (*old, *new)):
         return None
     logs = [[math.log(abs(value)) for value in values] for values in (old, new)]
     found = _tested(logs[0], logs[1], threshold, sessions=sessions)
-    low, high = (None if end is None else sign * math.expm1(end) for end in (found.low, found.high))
+    ends = (found.low, found.high, found.wide_low, found.wide_high)
+    low, high, wide_low, wide_high = (None if end is None else sign * math.expm1(end) for end in ends)
+    if sign < 0:
+        low, high, wide_low, wide_high = high, low, wide_high, wide_low
     return Change(
         value=sign * math.expm1(found.value),
-        low=low if sign > 0 else high,
-        high=high if sign > 0 else low,
+        low=low,
+        high=high,
+        wide_low=wide_low,
+        wide_high=wide_high,
         p=found.p,
         limit_p=found.limit_p,
         constant=constant,
@@ -102,16 +117,23 @@ def _tested(old: Sequence[float], new: Sequence[float], threshold: Threshold, *,
         if single:
             return change
         p = 1.0 if difference == 0 else smallest_p(len(old), len(new))
-        low, high = (difference, difference) if p <= stats.ALPHA or difference == 0 else (None, None)
-        return Change(
-            value=difference, low=low, high=high, p=p, limit_p=p, absolute=threshold.absolute, constant=constant
-        )
-    low, high = found.interval()
+        end = difference if p <= stats.ALPHA or difference == 0 else None
+        return replace(change, low=end, high=end, wide_low=end, wide_high=end, p=p, limit_p=p)
+    (low, high), (wide_low, wide_high) = found.interval(), found.interval(_EQUAL_ALPHA)
     limit_p = found.p()
     if threshold.near_end:
         shift = _shift(difference, threshold)
         limit_p = found.p(shift) if abs(difference) > abs(shift) else 1.0
-    return Change(value=difference, low=low, high=high, p=found.p(), limit_p=limit_p, absolute=threshold.absolute)
+    return Change(
+        value=difference,
+        low=low,
+        high=high,
+        wide_low=wide_low,
+        wide_high=wide_high,
+        p=found.p(),
+        limit_p=limit_p,
+        absolute=threshold.absolute,
+    )
 
 
 def _shift(difference: float, threshold: Threshold) -> float:
@@ -135,8 +157,8 @@ class Evidence:
     family: int
     resolution: float | None
     """Smallest difference that the sensors can tell, in the quantity's unit."""
-    sessions: bool = False
-    """Whether ``old`` and ``new`` are the means of sessions."""
+    sessions: tuple[int, int] = (1, 1)
+    """Sessions that the older and the newer values are from; of several, ``old`` and ``new`` are their means."""
 
 
 def judge(evidence: Evidence) -> tuple[Verdict, str]:
@@ -144,8 +166,9 @@ def judge(evidence: Evidence) -> tuple[Verdict, str]:
 
     ``worse`` and ``better`` need the corrected p at 0.05 or below, hence an interval on that side of 0, a change that
     reaches the threshold (its near end, where the threshold says so) and that is above the sensors' resolution.
-    ``no change`` needs the whole interval, widened by the resolution, inside the threshold. Everything else is
-    inconclusive.
+    ``no change`` needs the whole 97 % interval, widened by the resolution, inside the threshold. Everything else is
+    inconclusive. The reason of a verdict on two single sessions says so: what differs between sessions, such as the
+    temperature of the room, is part of such a change.
     """
     change = evidence.change
     if obstacle := _obstacle(evidence):
@@ -154,17 +177,21 @@ def judge(evidence: Evidence) -> tuple[Verdict, str]:
         return Verdict.INCONCLUSIVE, f"each run has one constant value: {_need(evidence)}"
     if evidence.resolution is None:
         return Verdict.INCONCLUSIVE, "the sensors' resolution is unknown"
-    return _weighed(evidence, change, evidence.resolution)
+    verdict, reason = _weighed(evidence, change, evidence.resolution)
+    if verdict is not Verdict.INCONCLUSIVE and evidence.sessions == (1, 1) and not change.constant:
+        reason += WITHIN_ONE_SESSION
+    return verdict, reason
 
 
 def _weighed(evidence: Evidence, change: Change, resolution_in_unit: float) -> tuple[Verdict, str]:
     """Return the verdict of a tested change with an interval."""
     low, high = change.low or 0.0, change.high or 0.0
+    wide_low, wide_high = change.wide_low or 0.0, change.wide_high or 0.0
     threshold = evidence.threshold
     below = f"below the sensors' resolution of {resolution_in_unit:.3g}"
     scale = 1.0 if threshold.absolute else abs(statistics.fmean(evidence.old)) or 1.0
     resolution = resolution_in_unit / scale
-    if -threshold.limit < low - resolution and high + resolution < threshold.limit:
+    if -threshold.limit < wide_low - resolution and wide_high + resolution < threshold.limit:
         return Verdict.NO_CHANGE, f"within {_text(threshold)}"
     significant = evidence.p is not None and evidence.p <= stats.ALPHA
     reached = min(abs(low), abs(high)) if threshold.near_end else abs(change.value)
@@ -211,7 +238,7 @@ def _need(evidence: Evidence) -> str:
         samples = tuple(tuple(math.log(abs(value)) for value in values) for values in samples)  # type: ignore[assignment]
         limit = math.log1p(limit)
     spread = pooled_sd(samples)
-    unit = " sessions" if evidence.sessions else ""
+    unit = " sessions" if max(evidence.sessions) > 1 else ""
     if spread is None:
         return f"need 3{unit} or more"
     rule = Rule(limit=limit, family=evidence.family, near_end=threshold.near_end)

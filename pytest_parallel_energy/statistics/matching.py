@@ -59,6 +59,13 @@ def match_cells(old: Sequence[Record], new: Sequence[Record], *, by: str = "test
     pairs = [_pair(olds[before], news[after], "") for before, after in same_code + other_code]
     pairs += [_pair(olds[before], news[after], _difference(olds[before], news[after])) for before, after in by_name]
     remarks = [_code_remark([news[after].name for _, after in other_code])] if other_code else []
+    only_old, aside = _but_for_code(left[0], [before for before, _ in same_code + other_code])
+    if aside:
+        more = ", …" if len(aside) > 1 else ""
+        remarks.append(
+            f"{len(aside)} cells of the older run with other code ({aside[0].name}{more}) are left out: there are records "
+            "with the code of the newer run"
+        )
     if first := sum(record.schema_version == 1 for record in (*old, *new)):
         remarks.append(
             f"{first} records are of schema version 1: they do not tell test, command line, thread budget and "
@@ -66,7 +73,7 @@ def match_cells(old: Sequence[Record], new: Sequence[Record], *, by: str = "test
         )
     return Matching(
         pairs=tuple(pairs),
-        only_old=tuple(cell.name for cell in left[0].values()),
+        only_old=tuple(cell.name for cell in only_old),
         only_new=tuple(cell.name for cell in left[1].values()),
         remarks=tuple(remarks),
     )
@@ -131,6 +138,13 @@ def _left(
         {key: cell for key, cell in olds.items() if key not in before},
         {key: cell for key, cell in news.items() if key not in after},
     )
+
+
+def _but_for_code(cells: dict[Identity, Cell], paired: Sequence[Identity]) -> tuple[list[Cell], list[Cell]]:
+    """Return the cells that no paired cell equals, and those that differ from a paired one in their code alone."""
+    identities = {key[:-1] for key in paired}
+    alone = [cell for key, cell in cells.items() if key[:-1] not in identities]
+    return alone, [cell for key, cell in cells.items() if key[:-1] in identities]
 
 
 def _paired(

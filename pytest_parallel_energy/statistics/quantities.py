@@ -80,7 +80,7 @@ def resolution_of(record: Record, quantity: str) -> float | None:
 
     A counter that is read at any instant is up to one update interval late: interval times mean power per domain. The
     gain of a device cancels between its own readings. An attributed share is known to half of its own interval; time
-    and metrics have 0.
+    and metrics have 0. The peak is the mean power between two readings, so that the time between them counts for it.
     """
     if is_derived(quantity):
         factor = derived_value(record, quantity)[1]
@@ -91,6 +91,8 @@ def resolution_of(record: Record, quantity: str) -> float | None:
         return 0.0
     energy = record.energy
     window_s = energy.window_s or record.duration_s
+    if quantity == "peak_w":
+        return _peak_resolution_w(record)
     if energy.quality in {"counter", "integrated"}:
         joules = _sensor_resolution_j(record, SENSOR_KINDS.get(quantity, ""))
     elif energy.quality == "estimated" and energy.total_j is not None:
@@ -106,6 +108,26 @@ def resolution_of(record: Record, quantity: str) -> float | None:
     if joules is None or unit == "J":
         return joules
     return joules / window_s if window_s else None
+
+
+def _peak_resolution_w(record: Record) -> float | None:
+    """Return the resolution of the highest power; ``None`` where it is unknown.
+
+    A counter that is up to one update interval late shifts so much of its power into or out of the time between two
+    readings. Of a power that is read directly only the gain is uncertain, which cancels; a model's shape does not.
+    """
+    energy = record.energy
+    if energy.quality == "estimated":
+        return None if energy.peak_w is None else _ESTIMATE_NONLINEARITY * energy.peak_w
+    resolution_w = 0.0
+    for domain in record.energy.domains:
+        if not domain.counted or domain.quality == "integrated":
+            continue
+        if domain.update_interval_s is None or domain.peak_w is None or not energy.window_s or domain.samples < 1:
+            return None
+        between_s = energy.window_s / domain.samples
+        resolution_w += domain.peak_w * min(domain.update_interval_s / between_s, 1.0)
+    return resolution_w
 
 
 def _sensor_resolution_j(record: Record, kind: str) -> float | None:

@@ -7,11 +7,12 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-__all__ = ["drift_remarks", "lag_1"]
+__all__ = ["ONE_SESSION", "WITHIN_ONE_SESSION", "drift_remarks", "lag_1"]
 
+WITHIN_ONE_SESSION = ", within one session each"
 ONE_SESSION = (
     "each run is one session: the intervals hold the spread inside a session, not what differs between sessions "
-    "(compare with several merged sessions to include it)"
+    "(compare with a baseline of several sessions, see --energy-add-baseline, to include it)"
 )
 _LEAST = 8
 """Values below which a lag-1 correlation says nothing."""

@@ -39,11 +39,11 @@ class Welch:
 
         return float(2 * special.stdtr(self.degrees, -abs(self.difference - shift) / self.error))
 
-    def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval of the difference: it holds 0 exactly where ``p()`` is above 0.05."""
+    def interval(self, alpha: float = 0.05) -> tuple[float, float]:
+        """Return the interval of the difference: it holds 0 exactly where ``p()`` is above ``alpha``."""
         from scipy import special
 
-        half = float(special.stdtrit(self.degrees, 0.975)) * self.error
+        half = float(special.stdtrit(self.degrees, 1 - alpha / 2)) * self.error
         return self.difference - half, self.difference + half
 
 

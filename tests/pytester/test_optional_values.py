@@ -21,7 +21,9 @@ def tests_folder(project):
     return "checks/"
 
 
-@pytest.mark.parametrize("option", ["--energy-resume", "--energy-compare", "--energy-save-baseline"])
+@pytest.mark.parametrize(
+    "option", ["--energy-resume", "--energy-compare", "--energy-save-baseline", "--energy-add-baseline"]
+)
 def test_a_path_after_the_option_is_a_path(project, tests_folder, option):
     """Only the folder that was named runs, and its conftest.py is known early enough to add options."""
     result = project.run(option, tests_folder, "--of-the-folder=1", "-v")

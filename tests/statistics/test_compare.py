@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import csv
 import io
 import json
@@ -22,10 +23,11 @@ from pytest_parallel_energy.records.record import (
 from pytest_parallel_energy.records.store import RunStore
 from pytest_parallel_energy.reports.compare_text import FORMATS, comparison_lines
 from pytest_parallel_energy.statistics import stats
-from pytest_parallel_energy.statistics.baseline import find_run, save_baseline
+from pytest_parallel_energy.statistics.baseline import add_to_baseline, find_run, save_baseline
 from pytest_parallel_energy.statistics.compare import Verdict, compare_runs, default_threshold
 from pytest_parallel_energy.statistics.gate import announce_weak_gate, closing_reasons
-from pytest_parallel_energy.statistics.quantities import parse_threshold, resolution_of
+from pytest_parallel_energy.statistics.judgement import Evidence, change_of, judge
+from pytest_parallel_energy.statistics.quantities import Threshold, parse_threshold, resolution_of
 
 FIVE_PERCENT = (parse_threshold("total_j:5%"),)
 TIGHT = [100.0, 100.4, 99.7, 100.2, 99.9]
@@ -244,6 +246,38 @@ def test_one_session_each_is_a_remark(run):
     assert any("remark: each run is one session" in line.text for line in comparison_lines(found, width=200))
 
 
+def test_a_verdict_on_two_single_sessions_says_so(run):
+    """What differs between two sessions may be all of such a change; with several sessions the interval holds it."""
+    for factor, verdict in ((1.2, Verdict.WORSE), (0.8, Verdict.BETTER), (1.0, Verdict.NO_CHANGE)):
+        found = compare_runs(run(TIGHT), run([value * factor for value in TIGHT]), FIVE_PERCENT)
+        (row,) = found.rows
+        assert row.verdict is verdict
+        assert row.reason.endswith(", within one session each")
+    levels = {"a": 1.0, "b": 1.001, "c": 0.999, "d": 1.002}
+    old = [r for name, level in levels.items() for r in run([value * level for value in TIGHT], run_id=name)[1]]
+    row = _only(("old", old), run([value * 1.5 for value in TIGHT]))
+    assert row.verdict is Verdict.WORSE
+    assert "session" not in row.reason
+    closed = closing_reasons(compare_runs(run(TIGHT), run([value * 1.2 for value in TIGHT]), FIVE_PERCENT))
+    assert closed[0].endswith("), within one session each")
+
+
+def test_no_change_needs_the_wider_interval(run):
+    """An interval of 95 % that ends just inside the threshold is not enough: 97 % must lie inside it."""
+    wide = change_of(TIGHT, [value * 1.03 for value in TIGHT], parse_threshold("total_j:5%"))
+    assert wide.wide_low < wide.low < wide.value < wide.high < wide.wide_high
+    for high, verdict in ((wide.high, Verdict.INCONCLUSIVE), (wide.wide_high, Verdict.NO_CHANGE)):
+        threshold = Threshold(quantity="total_j", limit=high * 1.0001)
+        evidence = Evidence(old=TIGHT, new=TIGHT, threshold=threshold, change=wide, p=0.2, family=1, resolution=0.0)
+        assert judge(evidence)[0] is verdict
+
+
+def test_falling_negative_values_keep_their_wide_interval_in_order():
+    """The ends of both intervals of a negative quantity stand in the order of numbers."""
+    change = change_of([-100.0, -101.0, -99.0], [-120.0, -121.0, -119.5], parse_threshold("elbo:-5%"))
+    assert change.wide_low < change.low < change.value < change.high < change.wide_high < 0
+
+
 def test_the_offset_of_a_card_counts_where_lengths_differ(run):
     """Integrated GPU power has an offset: 10 s more of it are 59 J that no run can tell from a regression."""
     card = DomainEnergy(
@@ -271,6 +305,23 @@ def test_a_part_has_the_resolution_of_its_own_sensors(make_record):
     record = make_record(energy=energy, attribution=shares)
     found = {name: resolution_of(record, name) for name in ("cpu_j", "gpu_j", "total_j", "foreground_j", "seconds")}
     assert found == pytest.approx({"cpu_j": 1.0, "gpu_j": 10.0, "total_j": 11.0, "foreground_j": 13.0, "seconds": 0.0})
+
+
+def test_the_peak_has_the_resolution_of_a_power(make_record):
+    """A peak is the power between two readings: late edges count against that time, not against the whole window."""
+    parts = [
+        DomainEnergy(
+            name="p", kind="cpu", joules=900.0, quality="counter", mean_w=90.0, peak_w=200.0, update_interval_s=0.001,
+            samples=10, u95_j=1.0,
+        ),
+        DomainEnergy(name="g", kind="gpu", joules=1.0, quality="integrated", mean_w=1.0, peak_w=300.0, samples=100),
+    ]  # fmt: skip
+    energy = WindowResult(window_s=10.0, total_j=901.0, peak_w=450.0, quality="integrated", domains=tuple(parts))
+    assert resolution_of(make_record(energy=energy), "peak_w") == pytest.approx(0.2)
+    estimated = WindowResult(window_s=10.0, total_j=901.0, peak_w=450.0, quality="estimated")
+    assert resolution_of(make_record(energy=estimated), "peak_w") == pytest.approx(0.13 * 450.0)
+    unknown = replace(energy, domains=(replace(parts[0], update_interval_s=None),))
+    assert resolution_of(make_record(energy=unknown), "peak_w") is None
 
 
 def test_noise_is_inconclusive_and_says_how_many(run):
@@ -472,6 +523,45 @@ def test_a_baseline_is_kept_by_machine(tmp_path, run):
     assert find_run(tmp_path, "main", here[0].host).records == tuple(here)
     assert find_run(tmp_path, "main", other).records == tuple(there)
     assert find_run(tmp_path, "main", HostPart(machine_id="new")).records
+
+
+def test_sessions_are_pooled_in_a_baseline(tmp_path, run, make_record):
+    """Each run that is added is one more session; a resumed run replaces its own records."""
+    sessions = {name: run([v * level for v in TIGHT], run_id=name)[1] for name, level in (("a", 1.0), ("b", 1.03))}
+    host = sessions["a"][0].host
+    for name in ("a", "b", "b"):
+        (path,) = add_to_baseline(tmp_path, sessions[name], "main")
+    assert find_run(tmp_path, "main", host).records == (*sessions["a"], *sessions["b"])
+    row = _only(("main", find_run(tmp_path, "main", host).records), run(TIGHT, run_id="new"))
+    assert row.sessions == (2, 1)
+    with path.open("a") as file:
+        file.write("{torn")
+    with pytest.raises(RecordError, match="is damaged"):
+        add_to_baseline(tmp_path, sessions["a"], "main")
+    assert path.read_text().endswith("{torn")
+    save_baseline(tmp_path, sessions["b"], "main")
+    assert find_run(tmp_path, "main", host).records == tuple(sessions["b"])
+
+
+def test_sessions_that_are_added_at_once_are_all_kept(tmp_path, run):
+    """Two processes that add to one baseline at the same time do not overwrite each other's session."""
+    names = [f"s{i}" for i in range(8)]
+    runs = [run(TIGHT, run_id=name)[1] for name in names]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda records: add_to_baseline(tmp_path, records, "main"), runs))
+    found = find_run(tmp_path, "main", runs[0][0].host).records
+    assert sorted({record.run_id for record in found}) == names
+    assert len(found) == 8 * len(TIGHT)
+
+
+def test_older_code_in_a_pooled_baseline_is_no_missing_cell(run):
+    """Sessions before a change of the code are left out, and do not close the gate as cells that were not measured."""
+    old = [r for code in ("first", "second") for r in run(TIGHT, run_id=code, code=code)[1]]
+    found = compare_runs(("main", old), run(TIGHT, code="second"), FIVE_PERCENT)
+    assert found.only_old == ()
+    assert [row.verdict for row in found.rows] == [Verdict.NO_CHANGE]
+    assert any("with other code" in remark for remark in found.remarks)
+    assert closing_reasons(found) == ()
 
 
 def test_a_run_is_found_by_id_beginning_path_and_latest(tmp_path, run):
