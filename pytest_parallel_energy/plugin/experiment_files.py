@@ -58,6 +58,8 @@ class ExperimentFile(pytest.Module):
         self._registry = registry
         self._profile = profile
         self._strict = strict
+        self.history_notes: tuple[str, ...] = ()
+        """Per file of older results the rows that were read and skipped."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         """One test function an entry.
@@ -77,6 +79,7 @@ class ExperimentFile(pytest.Module):
             )
         except ParallelEnergyError as error:
             raise self.CollectError(str(error)) from error
+        self.history_notes = study.history_notes
         self.obj = _module_of(study)
         self.extra_keyword_matches.add(study.name)
         for note in study.notes:

@@ -217,9 +217,12 @@ class Sweeping:
         for place, chosen in zip(places, arrange(slots, settings.order or "declared", settings.seed), strict=True):
             items[place] = ours[chosen]
 
-    def pytest_report_collectionfinish(self) -> list[str]:
+    def pytest_report_collectionfinish(self, items: Iterable[pytest.Item]) -> list[str]:
         """Report what was left out and why, and in what order the rest runs."""
         settings, lines = self._collection.settings, []
+        modules = dict.fromkeys(item.getparent(pytest.Module) for item in items)
+        notes = [note for module in modules for note in getattr(module, "history_notes", ())]
+        lines += [f"energy: historical_csvs: {note}" for note in dict.fromkeys(notes)]
         if settings.resume is not None and self._reporting is not None:
             lines += self._resume_lines()
         lines += [f"energy: --energy-history: {note}" for note in self._history_notes]

@@ -63,8 +63,8 @@ def match_cells(old: Sequence[Record], new: Sequence[Record], *, by: str = "test
     if aside:
         more = ", …" if len(aside) > 1 else ""
         remarks.append(
-            f"{len(aside)} cells of the older run with other code ({aside[0].name}{more}) are left out: there are records "
-            "with the code of the newer run"
+            f"{len(aside)} cells of the older run with other code ({aside[0].name}{more}) are left out: there are "
+            "records with the code of the newer run"
         )
     if first := sum(record.schema_version == 1 for record in (*old, *new)):
         remarks.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..records.job_part import JobPart
 from ..records.record import Record, Status
+from .measured_as import measured_as
 
 __all__ = ["NodeTotal", "node_totals"]
 
@@ -43,8 +44,9 @@ def node_totals(records: Iterable[Record]) -> tuple[NodeTotal, ...]:
     """Return the total of each test that ran on several nodes, in the order of the records.
 
     Joules are added, and the time is the longest one (Zeus adds up its ranks in the same way). A missing node makes the
-    total incomplete, never smaller. Nodes whose sensors are of the same model err together, so that their half-widths
-    add; those of different models are independent and add in quadrature (GUM, JCGM 100:2008, 5.1.2 and 5.2.2).
+    total incomplete, never smaller, and so do nodes that measured different parts or with different quality. Nodes with
+    sensors of the same model err together, so that their half-widths add; those of different models are independent
+    and add in quadrature (GUM, JCGM 100:2008, 5.1.2 and 5.2.2).
     """
     groups: dict[tuple[str, str], list[tuple[JobPart, Record]]] = {}
     for record in records:
@@ -87,6 +89,14 @@ def _problems(jobs: Sequence[JobPart], records: Sequence[Record], first: JobPart
     machines = [(record.host.machine_id, record.host.hostname) for record in records if record.host.hostname]
     if len(set(machines)) < len(machines):
         problems.append("several nodes are the same machine, which each of them measured as a whole")
+    ways = {id(record): measured_as(record) for record in records}
+    if len({(way.boundary, way.quality) for way in ways.values() if way is not None}) > 1:
+        parts = [
+            f"{record.host.hostname or 'a node'} {record.energy.total_j:.6g} J ({ways[id(record)]})"
+            for record in records
+            if record.energy.total_j is not None
+        ]
+        problems.append(f"the nodes did not measure the same: {', '.join(parts)}")
     problems += [
         f"the energy of {record.host.hostname or 'a node'} is unknown"
         for record in records

@@ -47,6 +47,7 @@ class StudyContext:
         samples: the samples that entries with the same kind, space and rules have read, so that the next one goes on.
         known: mutations that older results hold, by the entry's kind and its files.
         notes: remarks for the user.
+        history_notes: per file of older results the rows that were read and skipped.
     """
 
     registry: Registry
@@ -57,6 +58,7 @@ class StudyContext:
     samples: dict[Hashable, dict[tuple[str, ...], Samples]] = field(default_factory=dict)
     known: dict[Hashable, frozenset[MutationKey]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    history_notes: list[str] = field(default_factory=list)
     _histories: dict[Path, History] = field(default_factory=dict)
 
     def history(self, file: Path) -> History:
@@ -67,6 +69,7 @@ class StudyContext:
         """
         if file not in self._histories:
             self._histories[file] = read_history([file])
+            self.history_notes.extend(self._histories[file].notes)
         return self._histories[file]
 
     def in_force(self, profile: str | None) -> str | None:

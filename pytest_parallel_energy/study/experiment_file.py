@@ -40,7 +40,13 @@ def read_study(
     name, entries = _read(file, (), context)
     if not entries:
         raise ConfigError(f"{file}: holds no experiment; its entries are comments alone")
-    return Study(file=file, name=name or file.stem, entries=_with_unique_names(entries), notes=tuple(context.notes))
+    return Study(
+        file=file,
+        name=name or file.stem,
+        entries=_with_unique_names(entries),
+        notes=tuple(context.notes),
+        history_notes=tuple(context.history_notes),
+    )
 
 
 def _with_unique_names(entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -57,9 +57,11 @@ class Study:
         name: the name that the file gives the study; otherwise the file's own name.
         entries: the experiments in order; at least one.
         notes: remarks for the user about how the file was understood.
+        history_notes: per file of older results the rows that were read, and those that were skipped and why.
     """
 
     file: Path
     name: str
     entries: tuple[Entry, ...]
     notes: tuple[str, ...] = ()
+    history_notes: tuple[str, ...] = ()

@@ -40,6 +40,17 @@ def test_a_worse_run_closes_the_gate(study):
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
+def test_sessions_are_pooled_in_a_baseline(study):
+    """Three runs are three sessions; a fourth one is compared with all of them, and not within one session."""
+    for number, answer in enumerate((42.0, 42.1, 41.9), 1):
+        result = study("--energy-add-baseline=main", answer=answer)
+        result.stdout.fnmatch_lines([f"*baseline: *main.jsonl, which now holds {number} session{'s' * (number > 1)}"])
+    result = study("--energy-compare=main", "--energy-compare-fail=answer:5%", answer=50.0)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*+19.0 %*worse*", "ERROR energy gate*1 regression (test_a)*"])
+    result.stdout.no_fnmatch_line("*within one session*")
+
+
 def test_a_closed_gate_is_in_junit_xml(project, study):
     """A closed gate is a failed test case of its own beside those of the tests."""
     study("--energy-save-baseline")

@@ -269,3 +269,17 @@ def test_history_is_also_looked_for_from_the_root_folder(project, write):
         {"experiments": [{**TOY, "mutate": ["learning_rate"]}], "historical_csvs": ["old.csv"]}, "settings/study.json"
     )
     assert len(ids(project.run("settings/study.json", "--collect-only", "-q"))) == 1
+
+
+def test_the_rows_of_older_results_are_counted(project):
+    """One line per file of older results says how many rows were read, skipped and why; it is no warning."""
+    rows = ["repository,model,status,hyperparam_learning_rate", "toy,net,passed,0.1", "toy,net,failed,0.2"]
+    (project.path / "old.csv").write_text("\n".join(rows))
+    one = {"repo": "toy", "model": "net", "mutate": ["learning_rate"]}
+    (project.path / "study.energy.json").write_text(
+        json.dumps({"profile": "quick", "historical_csvs": "old.csv", "experiments": [one, one]})
+    )
+    result = project.run("--collect-only", "-W", "error", "study.energy.json")
+    assert result.ret == 0
+    lines = [line for line in result.outlines if "old.csv" in line]
+    assert lines == ["energy: historical_csvs: old.csv: 1 rows read, 1 skipped (1 that did not pass)"]

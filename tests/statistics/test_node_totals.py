@@ -55,6 +55,23 @@ def test_an_unknown_energy_makes_the_total_incomplete(node):
     assert total.problems == ("the energy of n1 is unknown",)
 
 
+def test_nodes_that_measured_different_things_have_no_total(node):
+    """A counter and an estimate, or totals with and without DRAM, are shown side by side and not added."""
+    estimated = node(1, 50.0)
+    estimated = replace(estimated, energy=replace(estimated.energy, quality="estimated"))
+    (total,) = node_totals([node(0, 100.0), estimated])
+    assert total.total_j is None
+    (problem,) = total.problems
+    assert problem.startswith("the nodes did not measure the same: n0 100 J (counter of ")
+    assert ", n1 50 J (estimated of " in problem
+    with_dram = replace(estimated, energy=replace(estimated.energy, quality="counter", boundary="CPU packages + DRAM"))
+    (total,) = node_totals([node(0, 100.0), with_dram])
+    assert total.total_j is None
+    other_sockets = replace(node(1, 50.0), energy=replace(node(1, 50.0).energy, domains=()))
+    (total,) = node_totals([node(0, 100.0), other_sockets])
+    assert total.total_j == 150.0
+
+
 def test_one_machine_is_not_counted_twice(node):
     """Two nodes of a scheduler may be one machine, which each of them measures as a whole."""
     first, second = node(0, 100.0), node(1, 100.0)

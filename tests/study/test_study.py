@@ -234,6 +234,8 @@ def test_history_is_not_drawn_again(study, tmp_path):
     one = {**TINY, "mutate": ["epochs"], "runs_per_config": 2}
     read = study({"experiments": [one], "use_deduplication": True, "historical_csvs": ["old.csv"]})
     assert sorted(cell.values["epochs"] for cell in read.entries[0].mutations) == [29, 30]
+    (note,) = read.history_notes
+    assert note == "old.csv: 21 rows read, 1 skipped (1 that did not pass)"
     off = study({"experiments": [one], "global_settings": {"use_deduplication": False}, "historical_csvs": "old.csv"})
     assert off.entries[0].draw.known == frozenset()
 
