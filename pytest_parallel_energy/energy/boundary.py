@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..errors import ConfigError
 from ..records.energy_values import Quality
 from .sensor import SensorDescription
 
 __all__ = ["Layout", "boundary_words", "counted", "layout_of"]
+
+_GPU_KINDS = frozenset({"gpu", "gpu-memory", "module"})
 
 
 class Layout(NamedTuple):
@@ -20,11 +23,52 @@ class Layout(NamedTuple):
 
     counted: tuple[bool, ...]
     boundary: str
+    excluded: tuple[bool, ...] = ()
+    """Sensors of devices that the user left out; empty where none is."""
 
 
-def layout_of(sensors: Sequence[SensorDescription]) -> Layout:
-    """Return the layout of some sensors."""
-    return Layout(counted=counted(sensors), boundary=boundary_words(sensors))
+def layout_of(sensors: Sequence[SensorDescription], devices: str | None = None) -> Layout:
+    """Return the layout of some sensors.
+
+    Args:
+        sensors: their descriptions.
+        devices: the GPUs that count, as ``CUDA_VISIBLE_DEVICES`` writes them in PCI order; ``None`` counts all.
+
+    Raises:
+        ConfigError: a device that none of the sensors is of, although some are of GPUs.
+    """
+    if devices is None:
+        return Layout(counted=counted(sensors), boundary=boundary_words(sensors))
+    excluded = _excluded(sensors, devices)
+    kept = [about for about, is_out in zip(sensors, excluded, strict=True) if not is_out]
+    inside = iter(counted(kept))
+    return Layout(
+        counted=tuple(not is_out and next(inside) for is_out in excluded),
+        boundary=boundary_words(kept),
+        excluded=excluded,
+    )
+
+
+def _excluded(sensors: Sequence[SensorDescription], devices: str) -> tuple[bool, ...]:
+    """Return for each sensor whether it is of a GPU that is not among the devices."""
+    boards = [about for about in sensors if about.kind in _GPU_KINDS]
+    chosen: set[str | None] = set()
+    for name in filter(None, devices.split(",")):
+        found = {about.device for about in boards if _is_named(about, name)}
+        if boards and not found:
+            known = ", ".join(f"{about.name} ({about.device})" for about in boards if about.kind == "gpu")
+            raise ConfigError(
+                f"devices={devices!r}: no sensor measures the GPU {name!r}; those measured here are {known} "
+                "(CUDA_VISIBLE_DEVICES of this session hides others)"
+            )
+        chosen |= found
+    return tuple(about.kind in _GPU_KINDS and about.device not in chosen for about in sensors)
+
+
+def _is_named(about: SensorDescription, name: str) -> bool:
+    if name.isdecimal():
+        return about.name.rpartition("-")[2] == name
+    return any((text or "").startswith(name) for text in (about.device, *about.parts))
 
 
 def counted(sensors: Sequence[SensorDescription]) -> tuple[bool, ...]:

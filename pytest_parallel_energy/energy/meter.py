@@ -21,6 +21,7 @@ from ..errors import ParallelEnergyError
 from ..records.energy_values import Quality
 from ..units import NS_PER_S
 from .assemble import Measurement, Span, assemble
+from .boundary import Layout, layout_of
 from .column import Ends, SensorWindow
 from .ledger import Ledger, Snapshot
 from .sampler import Sampler
@@ -132,15 +133,21 @@ class EnergyMeter:
         """The back ends that cannot run here, each with the reason and the remedy."""
         return self._refused
 
-    def begin(self, name: str = "window", *, edges: bool = False) -> Window:
+    def begin(self, name: str = "window", *, edges: bool = False, devices: str | None = None) -> Window:
         """Open the meter if need be, and a window now. Close it with ``end()``.
 
         Args:
             name: name of the window in results.
             edges: wait at both ends until the counters change: milliseconds for RAPL, up to half a second for a GPU,
                 and the error no longer depends on how lazily they update.
+            devices: the GPUs that count in this window and its parts, as ``CUDA_VISIBLE_DEVICES`` writes them in PCI
+                order; the others are shown and not added. ``None`` counts all.
+
+        Raises:
+            ConfigError: a device that is not measured here.
         """
-        return Window(self, name, edges=edges).open()
+        layout_of(self.ledger().descriptions, devices)  # refuse an unknown device before anything is measured
+        return Window(self, name, edges=edges, devices=devices).open()
 
     def window(self, name: str = "window", *, edges: bool = False) -> Window:
         """Return a window as a context manager: it opens on entering and closes on leaving, then has a ``result``."""
@@ -213,6 +220,7 @@ class EnergyMeter:
         """Return the energy of a window between two snapshots of one ledger (windows call it)."""
         opened, closed = ends
         ledger, trace = opened.ledger, opened.trace
+        layout = ledger.layout if window.devices is None else layout_of(ledger.descriptions, window.devices)
         ends_ns = (opened.after_ns, closed.before_ns)
         measured = tuple(each.measurement() for each in window.inner)
         inner = tuple(each.energy for each in measured)
@@ -223,12 +231,12 @@ class EnergyMeter:
                 opened_ns=ends_ns[0],
                 closed_ns=ends_ns[1],
                 columns=_columns(ledger, ends, window.step_s or step_s(inner)),
-                layout=ledger.layout,
+                layout=layout,
                 trace=trace.points(*ends_ns),
                 windows=inner,
                 inner=window.parent is not None,
                 settled_inside=all(each.settled for each in measured),
-                idle_w=None if self.idle is None else self.idle.mean_w,
+                idle_w=_idle_w(self.idle, ledger, layout),
                 flags=closed.device_flags if ledger.sensors else self._why_nothing(),
                 sampler_cpu_s=trace.cpu_s(*ends_ns),
                 max_gap_s=trace.max_gap_s(*ends_ns),
@@ -261,6 +269,15 @@ class EnergyMeter:
 
     def _why_nothing(self) -> tuple[str, ...]:
         return ("no energy sensor was found", *(f"{each.name}: {each.reason}" for each in self._refused))
+
+
+def _idle_w(idle: IdleLeg | None, ledger: Ledger, layout: Layout) -> float | None:
+    """Return the idle power of the domains that count; ``None`` where it was not measured or a part is unknown."""
+    if idle is None or not any(layout.excluded):
+        return None if idle is None else idle.mean_w
+    names = [about.name for about, counts in zip(ledger.descriptions, layout.counted, strict=True) if counts]
+    known = [idle.domains_w[name] for name in names if name in idle.domains_w]
+    return sum(known) if known and len(known) == len(names) else None
 
 
 def _columns(ledger: Ledger, ends: tuple[Snapshot, Snapshot], step_s: float | None) -> tuple[SensorWindow, ...]:

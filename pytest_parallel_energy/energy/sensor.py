@@ -50,6 +50,8 @@ class SensorDescription:
     """The boundary in words, plural, without number: ``CPU packages``."""
     device: str | None = None
     """Socket number, GPU UUID."""
+    parts: tuple[str, ...] = ()
+    """Names of parts of the device under which a program may select it: the MIG instances of a GPU."""
     contains: frozenset[str] = frozenset()
     """Kinds whose joules are inside this sensor's too."""
     joules_per_count: float | None = None

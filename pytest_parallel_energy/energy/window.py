@@ -52,12 +52,14 @@ class Window:
     """
 
     __slots__ = (
-        "_closed", "_context", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent", "name",
-        "step_s",
+        "_closed", "_context", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent",
+        "devices", "name", "step_s",
     )  # fmt: skip
 
-    def __init__(self, meter: WindowOwner, name: str, *, edges: bool = False) -> None:
+    def __init__(self, meter: WindowOwner, name: str, *, edges: bool = False, devices: str | None = None) -> None:
         self.name = name
+        self.devices = devices
+        """The GPUs that count, as ``CUDA_VISIBLE_DEVICES`` has them; ``None``: those of the outer window, or all."""
         self.step_s: float | None = None
         """Time of one training step, where the user knows it: it reveals a sensor that always sees the same part of a
         step. Without it, ten or more inner windows of like length, up to a second, are taken for steps."""
@@ -83,6 +85,8 @@ class Window:
         ledger = self._meter.ledger()
         self._context = _open_here.get()
         self._parent = self._enclosing()
+        if self.devices is None and self._parent is not None:
+            self.devices = self._parent.devices
         self._meter.open_windows.append(self)
         _open_here.set(self)
         self._opened = ledger.begin(edges=self._edges)

@@ -25,9 +25,9 @@ from ..processes.child import Supervised, start_supervised
 from ..processes.command import Command, checked_words, command_name
 from ..processes.outcome import GuardStatus, Outcome
 from ..processes.rules import Supervision
+from ..processes.visible_devices import DEVICE_VARIABLES, device_environment
 from ..records.masking import mask_arguments
 from ..records.record import LoadReport
-from .gpu_choice import DEVICE_VARIABLES, device_environment
 from .gpu_memory import check_allocator, memory_environment
 from .request import DRIVER, LoadSettings
 from .rounds_seen import failed_rounds_only, rounds_in_words, spans_in_window, status_remarks

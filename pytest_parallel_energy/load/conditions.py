@@ -11,8 +11,8 @@ from typing import Any
 from ..errors import ConfigError, did_you_mean
 from ..processes.ranges import GRACE, PERCENT, SHARE, TIMEOUT, Range
 from ..processes.rules import Ready
+from ..processes.visible_devices import device_list
 from ..units import parse_seconds
-from .gpu_choice import device_list
 from .request import check_level, parse_ready
 
 __all__ = [

@@ -50,6 +50,14 @@ def _flag(given: object) -> bool:
     return text in _TRUE
 
 
+def _devices(given: Any) -> str:
+    from ..processes.visible_devices import device_list
+
+    if isinstance(given, bool) or not isinstance(given, str | int | list | tuple):
+        raise ConfigError(f"{given!r} names no GPUs: write an index, a UUID, or a list of them")
+    return device_list(given)
+
+
 def _folder(given: object) -> str:
     text = _text(given)
     if not text.strip():
@@ -190,6 +198,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "carbon": _carbon,
     "cool_down": _cool_down,
     "count": lambda given: _whole(given, least=0),
+    "devices": _devices,
     "file": lambda given: Path(_text(given)),
     "flag": _flag,
     "folder": _folder,

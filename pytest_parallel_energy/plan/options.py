@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 __all__ = ["MARKERS", "OPTIONS", "Option"]
 
 Kind = Literal[
-    "baseline", "carbon", "cool_down", "count", "file", "flag", "folder", "joules", "keep", "label",
+    "baseline", "carbon", "cool_down", "count", "devices", "file", "flag", "folder", "joules", "keep", "label",
     "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
     "report", "seconds", "shard", "shared_memory", "text", "threshold", "warn_or_fail", "whole",
 ]  # fmt: skip
@@ -169,6 +169,14 @@ OPTIONS: tuple[Option, ...] = (
         "CPU threads of the measured training, the same with and without a background load",
         "half of the cores",
         "N",
+    ),
+    Option(
+        "devices",
+        "devices",
+        "GPUs of the measured training, such as 0,1 or GPU-8a2c...: it sees these only (CUDA_VISIBLE_DEVICES, in PCI "
+        "order), and only they count; the joules of the others are listed as not counted (default: all)",
+        metavar="LIST",
+        marker=True,
     ),
     Option(
         "idle",

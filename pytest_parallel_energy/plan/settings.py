@@ -50,6 +50,8 @@ class Settings:
     strict_files: bool = False
     profile: str | None = None
     threads: int | None = None
+    devices: str | None = None
+    """As ``CUDA_VISIBLE_DEVICES`` writes them; ``None``: all, or those of the registry."""
     idle: float = 5.0
     """Seconds; 0 measures no idle power."""
     cooldown: CoolDown | None = None

@@ -56,6 +56,8 @@ class DomainEnergy:
     """``powercap``, ``perf``, ``nvml``, ``estimate`` or a plug-in's name."""
     counted: bool = True
     """Whether it is part of the total: each joule once, never psys and package together."""
+    excluded: bool = False
+    """Whether it is left out of the total because its device is not one of the training's."""
     mean_w: float | None = None
     peak_w: float | None = None
     update_interval_s: float | None = None

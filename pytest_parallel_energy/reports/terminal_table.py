@@ -10,6 +10,7 @@ from ..statistics.analysis import load_pairs
 from ..statistics.grouping import Cell, group_cells
 from ..statistics.ratios import ratios_to_best
 from ..units import format_joules, format_seconds
+from .board_lines import cell_left_out
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_ratio, format_share, shorten, wrap
 from .load_lines import render_loads
 from .notes import Notes
@@ -119,6 +120,9 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     metrics = [cell.metrics() for cell in cells]
     names = dict.fromkeys(name for found in metrics for name in found)
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
+    left_out = [cell_left_out(cell) for cell in cells]
+    if any(left_out):
+        columns.append(column("not counted", left_out, right=False))
     work = [cell_work(cell) for cell in cells]
     if any(work):
         columns.append(column("work", work, right=False))

@@ -189,7 +189,7 @@ class Attempt:
         """Open the window; the coverage of the loads counts from here."""
         self._thermal.open()
         self.loads.before_window()
-        self.window = self.run.open_meter().begin("test", edges=True)
+        self.window = self.run.open_meter().begin("test", edges=True, devices=self.cell.devices)
         self._held_end = HeldEnd(loads=self.loads, clock_ns=self.run.open_meter().clock_ns)
         self.loads.window_opened()
 
@@ -246,6 +246,7 @@ class Attempt:
             threads=self.run.threads,
             profile=self.cell.profile,
             timeout_s=timeout_s,
+            devices=self.cell.devices,
             shared_memory=self.cell.settings.shared_memory,
         )
         self.trained_in.append(workload.path)
@@ -311,7 +312,7 @@ class Attempt:
             parameters=dict(cell.param.parameters),
             values_id=values_id(cell.hyperparameters, cell.param.parameters),
             threads=self.run.threads,
-            devices=self.run.devices,
+            devices=self.run.devices if cell.devices is None else cell.devices,
             energy=energy,
             **self._progress(window),
             background=self.loads.parts(),

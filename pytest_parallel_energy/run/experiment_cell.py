@@ -91,6 +91,16 @@ class ExperimentCell:
         return profile_of(self.plan.workload.profile if self.plan.workload else None, self.settings)
 
     @cached_property
+    def devices(self) -> str | None:
+        """The GPUs that the training may use and that count; ``None``: all that the session may use.
+
+        Those of the marker, the command line, the environment or the ini file, else the workload's.
+        """
+        if self.settings.devices is not None:
+            return self.settings.devices
+        return None if self.workload is None else self.workload.devices
+
+    @cached_property
     def hyperparameters(self) -> Mapping[str, Any]:
         """The workload's values, with the fixed values of the marker and the mutated ones.
 
@@ -131,7 +141,7 @@ class ExperimentCell:
         setting: dict[str, Any] = {
             "schema": _IDENTITY_VERSION,
             "threads": self.facts.threads,
-            "devices": self.facts.devices,
+            "devices": self.facts.devices if self.devices is None else self.devices,
             "command": self._command,
         }
         if others := [training for training in trainings if training != self._command]:

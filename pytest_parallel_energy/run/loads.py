@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..plan.cells import profile_of
 from ..processes.command import Command
 from ..processes.rules import Ready
+from ..records.record import Attribution
 from .experiment_cell import ExperimentCell, registered_load
 from .legs import WindowNotes
 from .load_check import check_work, readiness_patterns
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..plan.markers import LoadRequest
     from ..plan.settings import Settings
     from ..records.energy_values import WindowResult
-    from ..records.record import Attribution, LoadReport
+    from ..records.record import LoadReport
     from ..training.workload import Workload
     from .session import Run
 
@@ -180,7 +181,12 @@ class ExperimentLoads:
         return tuple(background_part(started) for started in self.started)
 
     def attribution(self, result: WindowResult, work: str) -> Attribution:
-        """Return how the energy of the window is divided; ``work`` names the work of the test."""
+        """Return how the energy of the window is divided; ``work`` names the work of the test.
+
+        It is unknown where boards are left out of the total: the legs and shares of use are of all boards.
+        """
+        if any(domain.excluded for domain in result.domains):
+            return Attribution(flags=("not divided among owners, because the total leaves out GPUs (devices)",))
         return self._run.legs.attribute(result, work, self._notes, loaded=bool(self.started))
 
     def remember_alone(self, result: WindowResult, work: str) -> None:

@@ -14,6 +14,7 @@ from ..mutation.distributions import Value
 from ..processes.child import start_supervised
 from ..processes.command import Command
 from ..processes.rules import SharedMemory, Supervision
+from ..processes.visible_devices import device_environment
 from ..records.left_running import left_running_remarks
 from ..records.log_end import log_end, telling_line
 from .checkout_changes import checkout_remark
@@ -43,6 +44,7 @@ class Training:
         threads: the thread budget of the child, 1 or more.
         profile: the profile that the values came from: its arguments are added.
         timeout_s: seconds after which the child is stopped, above 0; ``None`` waits as long as it takes.
+        devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` writes them; ``None`` leaves them.
         shared_memory: as for :class:`~pytest_parallel_energy.processes.rules.Supervision`.
     """
 
@@ -51,6 +53,7 @@ class Training:
     threads: int
     profile: str | None = None
     timeout_s: float | None = None
+    devices: str | None = None
     shared_memory: SharedMemory | None = None
 
     def __post_init__(self) -> None:
@@ -151,6 +154,7 @@ def run_training(training: Training, folder: Path) -> EndedTraining:
     copied = workload.prepare(outputs, training.values, profile=training.profile)
     began_s = time.time()  # as the file system has it
     command = workload.command(training.values, output_dir=outputs, threads=training.threads, profile=training.profile)
+    command = replace(command, env={**command.env, **device_environment(training.devices)})
     times = folder / "training.times" if workload.epoch or workload.reach else None
     rules = Supervision(log=log, log_times=times, shared_memory=training.shared_memory)
     started_s = time.monotonic()

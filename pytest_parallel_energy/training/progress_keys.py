@@ -6,17 +6,32 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ..documents.node import Node, shown
+from ..errors import ConfigError
 from ..mutation.distributions import Value
+from ..processes.visible_devices import device_list
 from .hyperparameter import read_pattern
 from .log_marks import EpochMarks
 
-__all__ = ["WorkTerms", "amount_of", "epochs_in", "read_epoch", "read_reach", "read_work"]
+__all__ = ["WorkTerms", "amount_of", "epochs_in", "read_devices", "read_epoch", "read_reach", "read_work"]
 
 _EPOCHS = ("epochs", "num_epochs", "n_epochs", "max_epochs", "total_epochs")
 """Names of the hyperparameter that the length of a training is proportional to."""
 
 WorkTerms = tuple[str | float, ...]
 """Factors whose product is an amount of work: numbers, and names of metrics or hyperparameters."""
+
+
+def read_devices(node: Node) -> str:
+    """Return the GPUs of a training: an index, a text as ``CUDA_VISIBLE_DEVICES`` has it, or a list of them."""
+    names: list[str | int] = []
+    for item in node.array() if isinstance(node.value, list) else [node]:
+        if isinstance(item.value, bool) or not isinstance(item.value, str | int):
+            item.fail(f"{shown(item.value)} names no GPU", 'write [0, 1], or ["GPU-8a2c"]')
+        names.append(item.value)
+    try:
+        return device_list(names if isinstance(node.value, list) else names[0])
+    except ConfigError as problem:
+        node.fail(str(problem))
 
 
 def read_epoch(node: Node) -> EpochMarks:

@@ -23,7 +23,7 @@ from .entry_values import (
     texts,
 )
 from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
-from .progress_keys import read_epoch, read_reach, read_work
+from .progress_keys import read_devices, read_epoch, read_reach, read_work
 from .rank_launcher import RankLauncher
 from .reference import REFERENCE, registry_files
 from .sample_log import Sample, check_samples, sample_of
@@ -33,7 +33,7 @@ __all__ = ["Registry", "load_registry"]
 
 _ENTRY_KEYS = (
     *("path", "modules", "train_script", "command", "cwd", "config", "python", "models", "model_flag", "required_args"),
-    *("env", "output", "after", "launcher", "ranks", "epoch", "work", "reach"),
+    *("env", "output", "after", "launcher", "ranks", "devices", "epoch", "work", "reach"),
     *("supported_hyperparams", "model_overrides", "profiles", "performance_metrics", "required_metrics", "sample_log"),
 )
 _NEEDED = ("path", "models")
@@ -221,6 +221,7 @@ class _Common:
             required_metrics=self._required_metrics(model, [*patterns, *files]),
             after=fields["after"].text() if "after" in fields else None,
             better=better,
+            devices=read_devices(fields["devices"]) if "devices" in fields else None,
             epoch=read_epoch(fields["epoch"]) if "epoch" in fields else None,
             work=read_work(fields["work"], [*patterns, *files, *published]) if "work" in fields else {},
             reach=read_reach(fields["reach"], [*patterns]) if "reach" in fields else {},

@@ -113,6 +113,8 @@ class Workload:
     """``higher`` or ``lower`` by metric; a metric is absent where the registry does not say."""
     required_metrics: tuple[str, ...] | None = None
     """Metrics without which a run has failed; ``None``: at least one of those that are registered."""
+    devices: str | None = None
+    """GPUs that the training may use, as ``CUDA_VISIBLE_DEVICES`` writes them; ``None`` leaves them."""
     epoch: EpochMarks | None = None
     """The lines of the log that name an epoch; ``None`` where the registry does not say."""
     work: Mapping[str, WorkTerms] = field(default_factory=dict)

@@ -14,13 +14,13 @@ from polling import eventually
 from pytest_parallel_energy.errors import ConfigError, LoadError
 from pytest_parallel_energy.load.background import BackgroundLoad
 from pytest_parallel_energy.load.conditions import CONDITIONS, LoadConditions, read_count, split_conditions
-from pytest_parallel_energy.load.gpu_choice import device_environment, device_list
 from pytest_parallel_energy.load.gpu_memory import check_allocator, memory_environment
 from pytest_parallel_energy.load.request import AutoBatch, LoadSettings
 from pytest_parallel_energy.load.script import loop_script
 from pytest_parallel_energy.plan.options import MARKERS
 from pytest_parallel_energy.processes.command import Command
 from pytest_parallel_energy.processes.rules import Ready, Supervision
+from pytest_parallel_energy.processes.visible_devices import device_environment, device_list
 
 STARTED = Ready(kind="started")
 

@@ -188,6 +188,7 @@ def _capabilities(
         name=f"gpu-{gpu.index}",
         kind="gpu",
         device=gpu.uuid,
+        parts=gpu.mig_uuids,
         source="nvml",
         quality=Quality.COUNTER if has_counter else Quality.INTEGRATED,
         covers="GPU boards",

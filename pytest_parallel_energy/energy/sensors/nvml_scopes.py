@@ -37,6 +37,7 @@ class NvmlScopeSensor:
             name=f"{'module' if is_module else 'gpu-memory'}-{gpu.index}",
             kind="module" if is_module else "gpu-memory",
             device=gpu.uuid,
+            parts=gpu.mig_uuids,
             source="nvml",
             quality=Quality.INTEGRATED,
             covers="CPU-GPU modules" if is_module else "GPU memories",
