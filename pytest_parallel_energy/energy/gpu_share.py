@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from ..errors import ParallelEnergyError, SensorError
+from ..processes.guard.ring import RingSample, UtilisationRing
 from .sensor import Sensor
 from .shares import Shares, share_u95_ratio
 
-__all__ = ["GpuShareCounter", "GpuWatch", "Polled", "UtilisationSample", "Utilised"]
+__all__ = ["GpuShareCounter", "GpuWatch", "Polled", "Utilised"]
 
 _SAMPLE_US = 139_000
 _GAP_US = 2 * _SAMPLE_US
 _RING_US = 10_000_000
-_FULL = 100
-
-
-class UtilisationSample(NamedTuple):
-    """One entry of the ring."""
-
-    pid: int
-    sm_percent: int
-    at_us: int
 
 
 class GpuShareCounter:
@@ -38,11 +30,11 @@ class GpuShareCounter:
         owner_of: returns a process's owner: ``foreground``, ``background`` or another; called once per process.
     """
 
-    def __init__(self, fetch: Callable[[int], Sequence[UtilisationSample]], owner_of: Callable[[int], str]) -> None:
+    def __init__(self, fetch: Callable[[int], Sequence[RingSample]], owner_of: Callable[[int], str]) -> None:
         self._fetch = fetch
         self._owner_of = owner_of
         self._owners: dict[int, str] = {}
-        self._last_us = 0
+        self._ring = UtilisationRing()
         self._first_poll_us: int | None = None
         self._polled_us = 0
         self._use: dict[str, int] = {}
@@ -55,14 +47,12 @@ class GpuShareCounter:
         Args:
             now_us: monotonic microseconds; the samples' own time stamps are of another clock.
         """
+        before_us = self._ring.last_us
         try:
-            samples = sorted(self._fetch(self._last_us), key=lambda sample: sample.at_us)
+            fresh = self._ring.take(self._fetch(before_us))
         except SensorError:
-            samples = []  # an idle GPU answers so
-        fresh = [sample for sample in samples if sample.at_us > self._last_us and 0 <= sample.sm_percent <= _FULL]
+            fresh = []  # an idle GPU answers so
         gap_us, self._polled_us = now_us - self._polled_us, now_us
-        newest_us = max([self._last_us, *(sample.at_us for sample in fresh)])
-        before_us, self._last_us = self._last_us, newest_us
         if self._first_poll_us is None:
             # samples in the ring from before the first poll belong to no window
             self._first_poll_us = now_us
@@ -98,7 +88,7 @@ class GpuShareCounter:
 class Utilised(Protocol):
     """A sensor of a GPU that can tell which process used it."""
 
-    def utilisation(self, last_us: int) -> Sequence[UtilisationSample]:
+    def utilisation(self, last_us: int) -> Sequence[RingSample]:
         """Return the samples after a time stamp.
 
         Raises:

@@ -50,7 +50,7 @@ class GuardStatus:
     hung_s: float
     """Time during which a round ran and used next to nothing of a CPU or a GPU, unlike before."""
     memory_bytes: int | None
-    """Most resident memory seen, shared pages counted in each process; ``None`` before the first look (1 s), and for a
+    """Most memory seen, pages that its processes share counted once; ``None`` before the first look (1 s), and for a
     command that runs once."""
     gpu_memory_bytes: int | None
     """Most GPU memory that it held; ``None`` without an NVIDIA GPU, or before the first look."""

@@ -148,7 +148,7 @@ class LoadReport:
     """Seconds during which a round ran but used next to nothing of a CPU or a GPU, unlike before; not covered."""
     cpu_s: float | None = None
     memory_bytes: int | None = None
-    """Most resident memory seen; ``None`` before the first look (1 s)."""
+    """Most memory seen, pages that its processes share counted once; ``None`` before the first look (1 s)."""
     devices: str | None = None
     """``CUDA_VISIBLE_DEVICES`` as the load was given it."""
     gpu_memory_fraction: float | None = None
@@ -156,7 +156,7 @@ class LoadReport:
     gpu_memory_bytes: int | None = None
     """``None`` without an NVIDIA GPU."""
     gpu_percent: float | None = None
-    """Mean GPU utilisation of the load's own processes; ``None`` where the driver does not report it."""
+    """Mean GPU utilisation by all processes of the load together; ``None`` where the driver does not report it."""
     batch_sizes: tuple[int, ...] = ()
     """Where the batch was fitted to the memory: all its sizes, in order, each change once."""
     level: str | None = None

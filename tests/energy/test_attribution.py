@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_parallel_energy.energy.attribution import Leg, Legs, attribute_legs, interaction
-from pytest_parallel_energy.energy.gpu_share import GpuShareCounter, UtilisationSample
+from pytest_parallel_energy.energy.gpu_share import GpuShareCounter
 from pytest_parallel_energy.energy.shares import Resource, Shares, attribute_shares, share_range, share_u95_ratio
 from pytest_parallel_energy.errors import ProcessError, SensorError
+from pytest_parallel_energy.processes.guard.ring import RingSample
 
 CURVES = {
     "linear": lambda load: 50 + 100 * load,
@@ -180,9 +181,7 @@ class Ring:
     def until(self, now_us):
         numbers = range(max(0, now_us // 139_000 - 71), now_us // 139_000 + 1)
         return [
-            UtilisationSample(
-                pid=1 if (number * 0.618034) % 1 < self.share else 2, sm_percent=100, at_us=number * 139_000
-            )
+            RingSample(pid=1 if (number * 0.618034) % 1 < self.share else 2, sm_percent=100, at_us=number * 139_000)
             for number in numbers
         ]
 
@@ -220,7 +219,7 @@ def test_odd_samples_are_dropped():
     """Above 100 %, and not newer than the last: dropped; a GPU that refuses is idle."""
     answers = [
         [],
-        [UtilisationSample(pid=1, sm_percent=250, at_us=5), UtilisationSample(pid=1, sm_percent=50, at_us=6)],
+        [RingSample(pid=1, sm_percent=250, at_us=5), RingSample(pid=1, sm_percent=50, at_us=6)],
         None,
     ]
 
@@ -243,9 +242,7 @@ def test_an_owner_that_nobody_can_tell_is_a_loss():
     def nobody_knows(_pid):
         raise ProcessError("the guard has not answered")
 
-    counter = GpuShareCounter(
-        lambda last_us: [UtilisationSample(pid=7, sm_percent=50, at_us=last_us + 5)], nobody_knows
-    )
+    counter = GpuShareCounter(lambda last_us: [RingSample(pid=7, sm_percent=50, at_us=last_us + 5)], nobody_knows)
     for now_us in (10, 20):
         counter.poll(now_us)
     assert counter.lost

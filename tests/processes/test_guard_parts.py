@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_parallel_energy.processes.guard import cgroup
-from pytest_parallel_energy.processes.guard.batch import Batch, free_ram_bytes, ran_out_of_memory
+from pytest_parallel_energy.processes.guard.batch import Batch, ran_out_of_memory
 from pytest_parallel_energy.processes.guard.duty import Duty, LevelTally
 from pytest_parallel_energy.processes.guard.lines import LineReader, LineWriter
 from pytest_parallel_energy.processes.guard.logfile import RingLog
+from pytest_parallel_energy.processes.guard.memory import free_ram_bytes
 from pytest_parallel_energy.processes.guard.messages import LoopsInVain
 from pytest_parallel_energy.processes.guard.procfs import descendants
 from pytest_parallel_energy.processes.guard.rounds import Rounds
@@ -139,7 +140,7 @@ def test_out_of_memory_is_recognised(code, tail, out):
 def test_free_memory_is_read(tmp_path):
     """The kernel's estimate of available memory, in bytes; unknown where there is none."""
     (tmp_path / "meminfo").write_text("MemTotal:  10 kB\nMemAvailable:   7 kB\n")
-    assert free_ram_bytes(tmp_path / "meminfo") == 7 * 1024
+    assert free_ram_bytes(tmp_path / "meminfo", tmp_path / "none") == 7 * 1024
     assert free_ram_bytes(tmp_path / "nothing") is None
 
 

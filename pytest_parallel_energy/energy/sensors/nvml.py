@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import SensorError, SensorUnavailableError
+from ...processes.guard.ring import RingSample
 from ...records.energy_values import Quality
 from ...units import J_PER_MJ, W_PER_MW
-from ..gpu_share import UtilisationSample
 from ..sensor import Observation, Reading, Sensor, SensorDescription
 from .nvml_devices import GpuIdentity, visible_gpus
 from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary
@@ -86,16 +86,14 @@ class NvmlSensor:
             process_ids=tuple(sorted({process.pid for process in processes})),
         )
 
-    def utilisation(self, last_us: int) -> Sequence[UtilisationSample]:
+    def utilisation(self, last_us: int) -> Sequence[RingSample]:
         """Return the use by process since a time stamp of the driver (``nvmlDeviceGetProcessUtilization``).
 
         Raises:
             SensorError: no process used it, or the driver does not report it (under MIG, for example).
         """
         samples = self._library.call("nvmlDeviceGetProcessUtilization", self._handle, last_us)
-        return [
-            UtilisationSample(pid=sample.pid, sm_percent=sample.smUtil, at_us=sample.timeStamp) for sample in samples
-        ]
+        return [RingSample(pid=sample.pid, sm_percent=sample.smUtil, at_us=sample.timeStamp) for sample in samples]
 
     def close(self) -> None:
         """Release the library."""

@@ -8,9 +8,8 @@ up to the window, and only down after it: it is part of the measured condition.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-__all__ = ["Batch", "free_ram_bytes", "ran_out_of_memory"]
+__all__ = ["Batch", "ran_out_of_memory"]
 
 _SHARE = 0.9  # of what is free; the rest is for fragments and for what grows later
 _KILLED = 137  # as a shell tells SIGKILL: what the kernel does when memory runs out
@@ -87,12 +86,3 @@ class Batch:
 def ran_out_of_memory(code: int, tail: bytes) -> bool:
     """Return whether a round's exit code and the end of its log look like memory that ran out."""
     return code == _KILLED or (code != 0 and _WORDS.search(tail) is not None)
-
-
-def free_ram_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Return the memory that is free without swapping (proc(5), ``MemAvailable``); ``None`` when it cannot be read."""
-    try:
-        found = re.search(r"^MemAvailable:\s*(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
-    except OSError:
-        return None
-    return int(found[1]) * 1024 if found else None

@@ -95,9 +95,17 @@ class LevelTally:
         self._count = 0
         self._sum = 0.0
         self._squares = 0.0
+        self._products = 0.0
+        """Sum of the products of each reading with the one before it."""
+        self._first = self._last = 0.0
 
     def add(self, level: float) -> None:
         """Add a reading."""
+        if self._count:
+            self._products += level * self._last
+        else:
+            self._first = level
+        self._last = level
         self._count += 1
         self._sum += level
         self._squares += level * level
@@ -107,8 +115,19 @@ class LevelTally:
         return self._sum / self._count if self._count else None
 
     def u95(self) -> float | None:
-        """Return the half-width of the mean's 95 % interval, from the scatter of the readings; ``None`` below two."""
-        if self._count < 2:  # noqa: PLR2004 - a scatter needs two
+        """Return the half-width of the mean's 95 % interval, from the scatter of the readings; ``None`` below two.
+
+        Readings that follow each other resemble each other, because a level is steered: with a correlation of r between
+        neighbours, n readings count as n (1 - r) / (1 + r) (Bayley and Hammersley, J. R. Stat. Soc. Suppl. 8, 1946).
+        """
+        n = self._count
+        if n < 2:  # noqa: PLR2004 - a scatter needs two
             return None
-        variance = max(0.0, (self._squares - self._sum * self._sum / self._count) / (self._count - 1))
-        return 2.0 * math.sqrt(variance / self._count)
+        mean = self._sum / n
+        squares = max(0.0, self._squares - n * mean * mean)
+        if squares <= 1e-12 * self._squares:
+            return 0.0
+        products = self._products - mean * (2 * self._sum - self._first - self._last) + (n - 1) * mean * mean
+        r = products / squares
+        r = min(1 - 2 / n, max(0.0, r + (1 + 3 * r) / n))  # its bias in short series: Kendall, Biometrika 41, 1954
+        return 2.0 * math.sqrt(squares / (n - 1) / n * (1 + r) / (1 - r))

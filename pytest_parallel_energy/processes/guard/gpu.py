@@ -8,11 +8,13 @@ from __future__ import annotations
 import ctypes
 from typing import Any, NamedTuple
 
+from .ring import RingSample, UtilisationRing
+
 __all__ = ["Gpus", "open_gpus"]
 
 _LIBRARY = "libnvidia-ml.so.1"
 _MOST_PROCESSES = 256
-_SUCCESS, _INSUFFICIENT_SIZE, _FUNCTION_NOT_FOUND = 0, 7, 13
+_SUCCESS, _NOT_FOUND, _INSUFFICIENT_SIZE, _FUNCTION_NOT_FOUND = 0, 6, 7, 13
 _NO_VALUE = 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -51,7 +53,7 @@ class Gpus:
     def __init__(self, library: ctypes.CDLL, devices: list[ctypes.c_void_p]) -> None:
         self._library = library
         self._devices = devices
-        self._seen_us = [0] * len(devices)
+        self._rings = [UtilisationRing() for _ in devices]
 
     def _call(self, name: str, *arguments: Any) -> int:
         """Call a function of the library, and return its result; a driver may lack the function."""
@@ -81,8 +83,8 @@ class Gpus:
     def use(self, pids: set[int]) -> _Use:
         """Return what processes hold and use now.
 
-        ``percent`` is the mean utilisation of the newest samples that name them, per device; ``None`` when there was
-        no new sample (the driver keeps one per 139 ms or so, and each names one process).
+        ``percent`` is the utilisation by all of them together since the last call, on average over the devices;
+        ``None`` when no device has a new sample.
         """
         held = 0
         percents = []
@@ -103,19 +105,17 @@ class Gpus:
         return sum(int(process.used) for process in mine if process.used != _NO_VALUE)
 
     def _percent(self, number: int, device: ctypes.c_void_p, pids: set[int]) -> float | None:
+        ring = self._rings[number]
         count = ctypes.c_uint(_MOST_PROCESSES)
         found = (_Utilisation * _MOST_PROCESSES)()
-        since_us = ctypes.c_ulonglong(self._seen_us[number])
+        since_us = ctypes.c_ulonglong(ring.last_us)
         result = self._call("nvmlDeviceGetProcessUtilization", device, found, ctypes.byref(count), since_us)
+        if result == _NOT_FOUND:
+            return ring.note_idle()
         if result != _SUCCESS:
             return None
-        samples = found[: min(count.value, _MOST_PROCESSES)]
-        fresh = [sample for sample in samples if sample.at_us > self._seen_us[number]]
-        if not fresh:
-            return None
-        self._seen_us[number] = max(sample.at_us for sample in fresh)
-        mine = [sample.sm for sample in fresh if sample.pid in pids and sample.sm <= 100]  # noqa: PLR2004 - more is garbage
-        return sum(mine) / max(1, len(mine)) if mine else 0.0
+        entries = found[: min(count.value, _MOST_PROCESSES)]
+        return ring.percent((RingSample(entry.pid, entry.sm, entry.at_us) for entry in entries), pids)
 
 
 def open_gpus(visible: str | None, library: str = _LIBRARY) -> Gpus | None:

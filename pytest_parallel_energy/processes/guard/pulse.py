@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .activity import Activity
-from .batch import free_ram_bytes
 from .duty import LevelTally
 from .gpu import Gpus, open_gpus
-from .procfs import memory_bytes, read_stat
+from .memory import HeldMemory, free_ram_bytes
+from .procfs import read_stat
 
 __all__ = ["PULSE_S", "Pulse"]
 
@@ -29,12 +29,13 @@ class Pulse:
     def __init__(self, spec: dict[str, Any]) -> None:
         self._spec = spec
         self.round_bytes = 0
-        """Most memory held in the present round: of the GPUs where there are some, else resident."""
+        """Most memory held in the present round: of the GPUs where there are some, else of the machine's."""
         self._stalled_s = 0.0
         self._hung_s = 0.0
         self._activity = Activity()
         self._was_stopped = False
         self._memory_bytes = 0
+        self._held = HeldMemory()
         self._gpu_bytes: int | None = None
         self._gpu = LevelTally()
 
@@ -66,10 +67,10 @@ class Pulse:
         return percent
 
     def _measure(self, pids: list[int]) -> float | None:
-        resident = sum(map(memory_bytes, pids))
-        self._memory_bytes = max(self._memory_bytes, resident)
+        held = self._held.read_bytes(pids) or 0
+        self._memory_bytes = max(self._memory_bytes, held)
         if self.gpus is None:
-            self.round_bytes = max(self.round_bytes, resident)
+            self.round_bytes = max(self.round_bytes, held)
             return None
         use = self.gpus.use(set(pids))
         self._gpu_bytes = max(self._gpu_bytes or 0, use.memory_bytes)
