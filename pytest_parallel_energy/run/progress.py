@@ -96,7 +96,9 @@ class Progress:
         if reading.quality == "estimated" and (reading.watts, reading.joules) != (None, None):
             parts[-1] += " (estimated)"
         left_s = self.left_s(now_s)
-        return ", ".join(parts) + ("" if left_s is None else f"; about {format_seconds(left_s)} left")
+        if left_s is not None:
+            parts[-1] += f"; about {format_seconds(left_s)} left" if left_s else "; longer than the ones before"
+        return ", ".join(parts)
 
     def status(self, reading: LiveFigures, now_s: float, state: str) -> dict[str, Any]:
         """Return the content of ``status.json``: times in seconds, energy in joules, ``None`` if unknown."""

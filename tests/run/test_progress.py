@@ -44,3 +44,10 @@ def test_the_status_file_holds_numbers():
     assert (status["current"], status["current_elapsed_s"], status["current_w"]) == ("t.py::test_a", 3.25, 12.5)
     assert (status["current_j"], status["finished_j"], status["left_s"]) == (None, 0.0, None)
     assert run.line(LiveFigures(), 101.0).startswith("experiment 1 of ?: test_a")
+
+
+def test_the_last_experiment_that_takes_longer_than_the_others_has_no_time_left_to_print():
+    """The line does not say for minutes that 0 ms are left."""
+    progress = Progress(total=3, finished=2, current="t.py::test_a", spent_s=20.0)
+    assert progress.line(LiveFigures(), 9.0).endswith("; about 1.0 s left")
+    assert progress.line(LiveFigures(), 11.0).endswith("; longer than the ones before")
