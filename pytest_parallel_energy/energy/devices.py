@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from ..host.cpu_time import descends
+from ..host.cpu_time import descends, pid_is_meant
 from .sensor import Observation, Observer, Sensor
 
 __all__ = ["device_flags"]
@@ -36,10 +36,12 @@ def _flags(name: str, seen: Observation) -> Iterator[str]:
 
 
 def _foreign(pids: Sequence[int]) -> list[str]:
-    """Return the processes that are neither this one nor its descendants, with their names."""
-    if not pids:
-        return []
-    return [f"{pid} ({_program(pid)})" for pid in pids if not descends(pid, os.getpid())]
+    """Return the processes that are neither this one nor its descendants, with their names.
+
+    Pids of another PID namespace say nothing here and are left out.
+    """
+    known = [pid for pid in pids if pid_is_meant(pid)]
+    return [f"{pid} ({_program(pid)})" for pid in known if not descends(pid, os.getpid())]
 
 
 def _program(pid: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import SensorError
 from ..host.cpu_use import CpuUse
 from ..units import NS_PER_S
 
@@ -106,9 +107,15 @@ class WindowWatch:
         return {pid: owner for pid, owner in pids.items() if pid is not None}
 
     def _owner_of(self, pid: int) -> str:
-        """Return the owner of a process that uses a GPU."""
-        from ..host.cpu_time import descends
+        """Return the owner of a process that uses a GPU.
 
+        Raises:
+            SensorError: the driver's pid is of another PID namespace.
+        """
+        from ..host.cpu_time import descends, pid_is_meant
+
+        if not pid_is_meant(pid):
+            raise SensorError(f"the driver names process {pid}, which is not known in this container")
         if any(pid in load.pids for load in self._loads()):
             return "background"
         return "foreground" if descends(pid, os.getpid()) else "other"

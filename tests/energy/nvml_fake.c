@@ -98,7 +98,11 @@ static nvmlReturn_t load(const char *function) {
     if (gpu->lost_us && clock_us >= gpu->lost_us) return NVML_ERROR_GPU_IS_LOST
 static int is_mig(nvmlDevice_t device) { return (char *)device >= migs && (char *)device < migs + GPUS; }
 static long long shown_us(Gpu *gpu) { return clock_us / gpu->refresh_us * gpu->refresh_us; }
-static unsigned long long energy(Gpu *gpu) { return gpu->energy_mj + gpu->power_mw * shown_us(gpu) / 1000000; }
+/* On a Grace-Hopper the counter is that of the module. */
+static unsigned long long energy(Gpu *gpu) {
+    long long mw = strstr(gpu->name, "GH200") && gpu->module_mw ? gpu->module_mw : gpu->power_mw;
+    return gpu->energy_mj + mw * shown_us(gpu) / 1000000;
+}
 
 nvmlReturn_t nvmlInit_v2(void) { ENTER; return NVML_SUCCESS; }
 nvmlReturn_t nvmlInitWithFlags(unsigned int flags) { (void)flags; ENTER; return NVML_SUCCESS; }

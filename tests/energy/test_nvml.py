@@ -8,9 +8,11 @@ import pytest
 
 from pytest_parallel_energy.energy.gpu_share import GpuWatch
 from pytest_parallel_energy.energy.meter import EnergyMeter
+from pytest_parallel_energy.energy.sensor import SensorDescription
 from pytest_parallel_energy.energy.sensors.nvml import open_nvml
 from pytest_parallel_energy.errors import SensorUnavailableError
 from pytest_parallel_energy.records.energy_values import Quality
+from pytest_parallel_energy.testing import FakeSensor, PowerProfile
 
 
 def measured(nvml, seconds=10.0):
@@ -175,6 +177,32 @@ def test_a_module_holds_its_gpu_and_cpu(nvml, name, module_mw, total_j):
     result = measured(nvml).result
     assert result.gpu_j == pytest.approx(3000.0)
     assert result.total_j == pytest.approx(total_j)
+
+
+def test_the_counter_of_a_grace_hopper_is_its_module_s(nvml):
+    """Its energy counter holds CPU and memory: the module has it, and the GPU has its own power."""
+    nvml.gpu(name="GH200-480GB", module_mw=500_000)
+    result = measured(nvml).result
+    found = {domain.kind: (domain.joules, str(domain.quality), domain.counted) for domain in result.domains}
+    assert found["module"] == (pytest.approx(5000.0), "counter", True)
+    assert found["gpu"] == (pytest.approx(3000.0), "integrated", False)
+    assert result.boundary.startswith("CPU-GPU modules")
+
+
+def test_the_counter_of_a_module_is_not_added_to_its_cpu(nvml):
+    """With a sensor of the Grace CPU its parts are the total, and the module that contains both is not added."""
+    nvml.gpu(name="GH200-480GB", module_mw=500_000)
+    about = SensorDescription(
+        name="grace", kind="cpu", source="hwmon", quality=Quality.INTEGRATED, covers="CPU packages"
+    )
+    grace = FakeSensor(PowerProfile.constant(150.0), description=about, clock=nvml.now_ns)
+    with EnergyMeter([*open_nvml(), grace], clock_ns=nvml.now_ns, sleep=nvml.pass_time) as meter:
+        with meter.window() as window:
+            for _ in range(10):
+                nvml.pass_time(1.0)
+                meter.sample()
+        assert window.result.total_j == pytest.approx(4500.0)
+        assert {domain.kind for domain in window.result.domains if domain.counted} == {"cpu", "gpu"}
 
 
 def test_the_memory_is_shown_and_not_added(nvml):

@@ -113,6 +113,58 @@ def test_amd_visible_devices(amdsmi, value, names):
     assert amdsmi.open == 0
 
 
+class TwoDies(AmdSmi):
+    """An MI250X: the first GPU of a board measures both, and the second one's values stay at 0."""
+
+    def __init__(self, boards=1):
+        super().__init__(gpus=2 * boards)
+
+    def amdsmi_get_processor_handles(self):
+        return list(range(self.gpus))
+
+    def amdsmi_get_energy_count(self, handle):
+        return {**super().amdsmi_get_energy_count(handle), "energy_accumulator": 0 if handle % 2 else self.energy}
+
+    def amdsmi_get_power_info(self, handle):
+        return {"current_socket_power": 0 if handle % 2 else 250, "socket_power": 0, "average_socket_power": "N/A"}
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "words"),
+    [
+        (None, ["gpu-0", "gpu-2"], "gpu-1 reports no energy: it is measured by its sibling gpu-0"),
+        ("1", ["gpu-0"], "the energy of gpu-0, which is not visible here, is part of it"),
+        ("2,3", ["gpu-2"], "gpu-3 reports no energy: it is measured by its sibling gpu-2"),
+    ],
+)
+def test_amd_second_die_is_measured_by_its_sibling(monkeypatch, value, names, words):
+    """It is neither a GPU of 0 J nor a missing one: its sibling counts for both, and a remark says so."""
+    module = TwoDies(boards=2)
+    monkeypatch.setitem(sys.modules, "amdsmi", module)
+    clock = VirtualClock()
+    with EnergyMeter(open_amd({} if value is None else {"HIP_VISIBLE_DEVICES": value}), clock_ns=clock) as meter:
+        window = meter.begin()
+        clock.advance(1.0)
+        module.energy += 1_000_000
+        result = window.end()
+    assert [domain.name for domain in result.domains] == names
+    assert result.gpu_j == pytest.approx(15.3 * len(names))
+    assert any(words in flag for flag in window.flags)
+    assert module.open == 0
+
+
+def test_amd_gpu_without_any_value_is_missing(monkeypatch):
+    """A GPU at 0 W whose sibling is not known is missing, and not at 0 J."""
+    module = TwoDies()
+    monkeypatch.setattr(module, "amdsmi_get_processor_handles", lambda: [1])
+    monkeypatch.setitem(sys.modules, "amdsmi", module)
+    clock = VirtualClock()
+    with EnergyMeter(open_amd({}), clock_ns=clock) as meter:
+        window = meter.begin()
+        clock.advance(1.0)
+        assert window.end().gpu_j is None
+
+
 def test_amd_hidden_or_absent(amdsmi):
     """No GPU is a reason, and the library is given back."""
     with pytest.raises(SensorUnavailableError, match="hides"):

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from pytest_parallel_energy.host.cpu_time import descends, machine_busy_s
+from pytest_parallel_energy.host.cpu_time import descends, machine_busy_s, pid_is_meant
 
 
 def test_the_machine_s_time_is_that_of_psutil():
@@ -49,3 +49,23 @@ def test_descendants_are_found():
         child.wait(timeout=30)
         child.stdout.close()
     assert not descends(grandchild, os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("namespace", "opened", "meant"),
+    [
+        ("pid:[4026531836]", "/dev/null", True),
+        ("pid:[4026532567]", "/dev/null", False),
+        ("pid:[4026532567]", "/dev/nvidia0", True),
+        (None, "/dev/nvidia0", False),
+    ],
+)
+def test_pids_of_another_namespace_are_not_taken_for_ours(tmp_path, namespace, opened, meant):
+    """In a container a pid that the driver reports is known only where that process has the driver's device open."""
+    (tmp_path / "self/ns").mkdir(parents=True)
+    if namespace is not None:
+        (tmp_path / "self/ns/pid").symlink_to(namespace)
+    (tmp_path / "77/fd").mkdir(parents=True)
+    (tmp_path / "77/fd/3").symlink_to(opened)
+    assert pid_is_meant(77, tmp_path) is meant
+    assert pid_is_meant(78, tmp_path) is (namespace == "pid:[4026531836]")

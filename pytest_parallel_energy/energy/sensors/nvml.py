@@ -19,7 +19,7 @@ from ...units import J_PER_MJ, W_PER_MW
 from ..sensor import Observation, Reading, Sensor, SensorDescription
 from .nvml_devices import GpuIdentity, visible_gpus
 from .nvml_library import NVML_GAIN_RATIO, NVML_OFFSET_W, POWER_INSTANT_FIELD, NvmlLibrary
-from .nvml_scopes import find_scopes
+from .nvml_scopes import counts_module, find_scopes
 
 __all__ = ["NvmlSensor", "list_gpus", "open_nvml"]
 
@@ -171,6 +171,9 @@ def _capabilities(
         fields = {}
     timing = _timing(library, handle, gpu.name)
     counter_call = library.maybe("nvmlDeviceGetTotalEnergyConsumption", handle)
+    if counts_module(gpu):  # the counter is read as that of the module, which is a sensor of its own
+        fields = {field: value for field, value in fields.items() if field != _TOTAL_ENERGY}
+        counter_call = None
     if _TOTAL_ENERGY in fields:
         read = _field_reader(library, handle, counter=True)
     elif counter_call is not None:
