@@ -52,6 +52,8 @@ class Span(NamedTuple):
     flags: tuple[str, ...] = ()
     sampler_cpu_s: float | None = None
     max_gap_s: float | None = None
+    synchronised: tuple[str, ...] = ()
+    """Frameworks whose queued GPU work was waited for at the ends."""
 
     @property
     def window_s(self) -> float:
@@ -84,6 +86,7 @@ def assemble(span: Span) -> Measurement:
         above_idle_j=None if total_j is None or idle_j is None else total_j - idle_j,
         domains=domains,
         windows=span.windows,
+        synchronised=span.synchronised,
         flags=flags if span.inner else (),
     )
     settled = span.settled_inside and all(column.settled for column in span.columns)

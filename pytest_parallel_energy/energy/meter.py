@@ -149,9 +149,15 @@ class EnergyMeter:
         layout_of(self.ledger().descriptions, devices)  # refuse an unknown device before anything is measured
         return Window(self, name, edges=edges, devices=devices).open()
 
-    def window(self, name: str = "window", *, edges: bool = False) -> Window:
-        """Return a window as a context manager: it opens on entering and closes on leaving, then has a ``result``."""
-        return Window(self, name, edges=edges)
+    def window(self, name: str = "window", *, edges: bool = False, sync: bool = True) -> Window:
+        """Return a window as a context manager: it opens on entering and closes on leaving, then has a ``result``.
+
+        Args:
+            name: name of the window in results.
+            edges: as for :meth:`begin`.
+            sync: wait at both ends for the GPU work that PyTorch, JAX or CuPy have queued in this process.
+        """
+        return Window(self, name, edges=edges, sync=sync)
 
     def windows(self, name: str, items: Iterable[_Item]) -> Iterator[_Item]:
         """Measure each round of a loop in a window of its own: ``for epoch in meter.windows("epoch", range(5)): …``.
@@ -237,7 +243,8 @@ class EnergyMeter:
                 inner=window.parent is not None,
                 settled_inside=all(each.settled for each in measured),
                 idle_w=_idle_w(self.idle, ledger, layout),
-                flags=closed.device_flags if ledger.sensors else self._why_nothing(),
+                flags=(*window.waited.problems, *(closed.device_flags if ledger.sensors else self._why_nothing())),
+                synchronised=window.waited.frameworks,
                 sampler_cpu_s=trace.cpu_s(*ends_ns),
                 max_gap_s=trace.max_gap_s(*ends_ns),
             )

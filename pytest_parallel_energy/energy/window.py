@@ -11,6 +11,7 @@ from ..errors import ParallelEnergyError
 from ..records.energy_values import DomainEnergy, Quality, WindowResult
 from ..units import NS_PER_S
 from .assemble import Measurement
+from .frameworks import Waited, wait_for_gpus
 from .ledger import Ledger, Snapshot
 from .power_trace import TracePoint
 
@@ -52,12 +53,23 @@ class Window:
     """
 
     __slots__ = (
-        "_closed", "_context", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent",
-        "devices", "name", "step_s",
+        "_closed", "_context", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent", "_sync",
+        "devices", "name", "step_s", "waited",
     )  # fmt: skip
 
-    def __init__(self, meter: WindowOwner, name: str, *, edges: bool = False, devices: str | None = None) -> None:
+    def __init__(
+        self,
+        meter: WindowOwner,
+        name: str,
+        *,
+        edges: bool = False,
+        devices: str | None = None,
+        sync: bool = True,
+    ) -> None:
         self.name = name
+        self.waited = Waited()
+        """What was waited for on GPUs at the ends of the window."""
+        self._sync = sync
         self.devices = devices
         """The GPUs that count, as ``CUDA_VISIBLE_DEVICES`` has them; ``None``: those of the outer window, or all."""
         self.step_s: float | None = None
@@ -83,6 +95,7 @@ class Window:
         if self._opened is not None:
             raise ParallelEnergyError(f"window {self.name!r} was already opened; create a new one")
         ledger = self._meter.ledger()
+        self._wait()
         self._context = _open_here.get()
         self._parent = self._enclosing()
         if self.devices is None and self._parent is not None:
@@ -100,6 +113,7 @@ class Window:
         Raises:
             ParallelEnergyError: the window was never opened.
         """
+        self._wait()
         self._held = self.opened.ledger.hold(edges=self._edges)
 
     def close(self, *, at_hold: bool = False) -> None:
@@ -112,6 +126,8 @@ class Window:
             ParallelEnergyError: the window was never opened.
         """
         if self._closed is None:
+            if not at_hold or self._held is None:
+                self._wait()
             self._closed = self.opened.ledger.end(edges=self._edges, held=self._held if at_hold else None)
             self._meter.open_windows.remove(self)
             if _open_here.get() is self:
@@ -121,6 +137,15 @@ class Window:
                 parent = parent._parent  # noqa: SLF001
             if parent is not None:
                 parent._inner.append(self)  # noqa: SLF001
+
+    def _wait(self) -> None:
+        """Wait for the GPU work that this process has queued: it belongs to the time before."""
+        found = wait_for_gpus() if self._sync else Waited()
+        if found.frameworks or found.problems:
+            self.waited = Waited(
+                tuple(dict.fromkeys((*self.waited.frameworks, *found.frameworks))),
+                tuple(dict.fromkeys((*self.waited.problems, *found.problems))),
+            )
 
     def end(self, *, at_hold: bool = False) -> WindowResult:
         """Close the window and return its result; ``at_hold`` as for :meth:`close`.

@@ -141,9 +141,12 @@ class CallWindow(PartWindows, Window):
         return self._experiment.run.open_meter().window(name)
 
     @contextmanager
-    def window(self, name: str) -> Iterator[Window]:
-        """Measure a part of the test: ``with energy_meter.window("epoch-1") as epoch: …; epoch.total_j``."""
-        with self._experiment.named_window(name) as window:
+    def window(self, name: str, *, sync: bool = True) -> Iterator[Window]:
+        """Measure a part of the test: ``with energy_meter.window("epoch-1") as epoch: …; epoch.total_j``.
+
+        Both ends wait for the GPU work that PyTorch, JAX or CuPy have queued in this process; ``sync=False`` does not.
+        """
+        with self._experiment.named_window(name, sync=sync) as window:
             yield self if window is None else window
 
 
@@ -180,7 +183,7 @@ class UnmeasuredWindow:
         return self._number
 
     @contextmanager
-    def window(self, _name: str = "window") -> Iterator[UnmeasuredWindow]:
+    def window(self, _name: str = "window", *, sync: bool = True) -> Iterator[UnmeasuredWindow]:  # noqa: ARG002
         """Measure nothing."""
         yield self
 

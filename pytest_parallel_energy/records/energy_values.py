@@ -98,5 +98,7 @@ class WindowResult:
     """The windows that were opened and closed inside this one, in order of closing."""
     flags: tuple[str, ...] = ()
     """Remarks on an inner window, which a reader of its numbers must know; those of the outermost are in ``meter``."""
+    synchronised: tuple[str, ...] = ()
+    """Frameworks of the test's own process (``torch``, ``jax``, ``cupy``) whose GPU work was waited for at the ends."""
     trace: str | None = None
     """Path of ``trace.csv.gz``, relative to the run's folder; ``None`` where no trace was stored."""

@@ -212,12 +212,12 @@ class Attempt:
         return self.window.snapshot() if self.window is not None and self.result is None else self.result
 
     @contextmanager
-    def named_window(self, name: str) -> Iterator[Window | None]:
+    def named_window(self, name: str, *, sync: bool = True) -> Iterator[Window | None]:
         """Measure a part of the test; yield ``None`` during set-up and tear-down, which are not measured."""
         if not self.is_open:
             yield None
             return
-        with self.run.open_meter().window(name) as window:
+        with self.run.open_meter().window(name, sync=sync) as window:
             yield window
 
     def note_temperatures(self) -> None:

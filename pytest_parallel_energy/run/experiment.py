@@ -110,9 +110,9 @@ class Experiment:
         """Close the window if it is open."""
         self.attempt.close_window()
 
-    def named_window(self, name: str) -> AbstractContextManager[Window | None]:
+    def named_window(self, name: str, *, sync: bool = True) -> AbstractContextManager[Window | None]:
         """Measure a part of the test; ``None`` instead of a window during set-up and tear-down."""
-        return self.attempt.named_window(name)
+        return self.attempt.named_window(name, sync=sync)
 
     def check(self, limits: tuple[Limit, ...]) -> None:
         """Check that the closed window was measured under the conditions that the user and the test require.

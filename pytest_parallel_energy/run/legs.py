@@ -46,7 +46,7 @@ class WindowNotes:
         if self.watch is None or self.opened is None:
             return None
         found = self.opened.until(self.closed or self.watch.moment())
-        return None if found is None else found.within(window_s)
+        return None if found is None or window_s <= 0 else found.within(window_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,6 +108,10 @@ class LegBook:
             found = _by_legs(legs, result.window_s, self._alone.get(what), use)
             found = replace(found, flags=(*found.flags, *(notes.leg.flags() if notes.leg is not None else ())))
         return with_use(found, result, notes.watch, use)
+
+    def use_alone(self, result: WindowResult, notes: WindowNotes) -> Attribution:
+        """Return who used the CPU and the GPUs in a window whose joules cannot be divided."""
+        return with_use(Attribution(), result, notes.watch, notes.use(result.window_s or 0.0))
 
     def remember(self, result: WindowResult, what: str, notes: WindowNotes) -> None:
         """Keep the window of a test that passed without loads, as the foreground's leg of later tests with loads.

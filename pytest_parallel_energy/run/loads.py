@@ -186,7 +186,8 @@ class ExperimentLoads:
         It is unknown where boards are left out of the total: the legs and shares of use are of all boards.
         """
         if any(domain.excluded for domain in result.domains):
-            return Attribution(flags=("not divided among owners, because the total leaves out GPUs (devices)",))
+            flag = "not divided among owners, because the total leaves out GPUs (devices)"
+            return dataclasses.replace(self._run.legs.use_alone(result, self._notes), flags=(flag,))
         return self._run.legs.attribute(result, work, self._notes, loaded=bool(self.started))
 
     def remember_alone(self, result: WindowResult, work: str) -> None:
