@@ -77,9 +77,10 @@ def _rows(cells: Sequence[Cell], width: int, notes: Notes) -> Iterator[Line]:
             yield Line(text=shorten(name, width), severity=_severity(cell))
         texts = [(name if fits else "").ljust(name_width), *(c.cell(c.texts[index]) for c in kept)]
         yield Line(text="  ".join(texts).rstrip(), severity=_severity(cell))
-        details = [f"{c.head} {c.texts[index]}" for c in moved if c.texts[index]]
-        if details:
-            yield from (Line(text=f"      {part}") for part in wrap("; ".join(details), width - 6))
+        found = [(f"{c.head} {c.texts[index]}", c.below) for c in moved if c.texts[index]]
+        details = ["; ".join(text for text, below in found if not below), *(text for text, below in found if below)]
+        for text in filter(None, details):  # what always stands below has a line of its own
+            yield from (Line(text=f"      {part}") for part in wrap(text, width - 6))
 
 
 def _fitted(columns: Sequence[Column], longest: int, width: int) -> tuple[tuple[Column, ...], tuple[Column, ...], int]:
@@ -122,10 +123,10 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
     left_out = [cell_left_out(cell) for cell in cells]
     if any(left_out):
-        columns.append(column("not counted", left_out, right=False))
+        columns.append(column("not counted", left_out, right=False, below=True))
     work = [cell_work(cell) for cell in cells]
     if any(work):
-        columns.append(column("work", work, right=False))
+        columns.append(column("work", work, right=False, below=True))
     windows = [cell_windows(cell) for cell in cells]
     if any(windows):
         columns.append(column("windows", windows, right=False, below=True))

@@ -101,6 +101,7 @@ def _trained(environment):
     part = WorkloadPart(repository="r", model="m", hyperparameters={})
     result = TrainingResult(
         status="passed", reason=None, exit_code=0, train_s=1.0, metrics={}, applied={}, flags=(), log="x",
+        output_dir="o",
         command=("train", "--api-key", SECRET), environment=environment, cpu_s=1.0,
     )  # fmt: skip
     return trained_part(part, result, "train.log"), result
