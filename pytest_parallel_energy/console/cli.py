@@ -18,6 +18,8 @@ _SIGNAL_STATUS = 128  # a shell reports 128 + number for a program that a signal
 
 COMMANDS = {
     "init": ("starter", "write the files of a first experiment"),
+    "add-workload": ("add_workload_command", "propose a registry entry for a training script"),
+    "metrics": ("metrics_command", "read the metrics in a log as a registry describes them"),
     "doctor": ("doctor", "report which sensors work on this machine, why others do not, and how to fix them"),
     "list": ("listings", "list the registered workloads, the sensors, or the columns of summary.csv"),
     "measure": ("measure", "run a command and report the energy it used"),

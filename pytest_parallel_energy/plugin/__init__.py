@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..plan.options import MARKERS
-from .command_line import LIST_DEFAULT, LIST_FLAG, add_options, any_given, write_out_bare_options
+from .command_line import LIST_DEFAULT, LIST_FLAG, REREAD_FLAG, add_options, any_given, write_out_bare_options
 from .fixtures import (
     RUN,
     asks_for_energy,
@@ -82,6 +82,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="report which sensors work on this machine, why others do not, and how to fix them; exit with 0 or 1",
     )
+    group.addoption(
+        REREAD_FLAG,
+        nargs="?",
+        const="latest",
+        metavar="RUN",
+        help="read the logs of the latest run, or of --energy-reread=RUN, again with the patterns that the registries "
+        "have now, repair its records, and exit",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -92,8 +100,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer ``--energy-list`` and ``--energy-doctor`` instead of running tests."""
-    if not (config.option.energy_list or config.option.energy_doctor):
+    """Answer ``--energy-list``, ``--energy-doctor`` and ``--energy-reread`` instead of running tests."""
+    if not (config.option.energy_list or config.option.energy_doctor or config.option.energy_reread):
         return None
     if config.option.energy_list not in {None, *_LISTS}:
         raise pytest.UsageError(f"{LIST_FLAG}: invalid value {config.option.energy_list!r}; known: {', '.join(_LISTS)}")
@@ -107,6 +115,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
             diagnosis = diagnose(sysfs_root=Path(settings.sysfs_root), sensors=settings.sensors)
             lines, status = diagnosis.lines, diagnosis.exit_status
+        elif config.option.energy_reread:
+            from ..console.reread import reread
+
+            lines, status = tuple(reread(settings, config.rootpath, config.option.energy_reread)), 0
         else:
             from ..console.listings import listing
 

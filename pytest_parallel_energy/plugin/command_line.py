@@ -14,10 +14,11 @@ import pytest
 
 from ..plan.options import OPTIONS
 
-__all__ = ["LIST_DEFAULT", "LIST_FLAG", "add_options", "any_given", "write_out_bare_options"]
+__all__ = ["LIST_DEFAULT", "LIST_FLAG", "REREAD_FLAG", "add_options", "any_given", "write_out_bare_options"]
 
 LIST_FLAG, LIST_DEFAULT = "--energy-list", "workloads"
 """The option that prints a list and exits, and its value where it is given alone."""
+REREAD_FLAG, _LATEST = "--energy-reread", "latest"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -54,7 +55,8 @@ def write_out_bare_options(arguments: list[str], parser: pytest.Parser, known: a
         known: what pytest has parsed so far, from which it loads the first ``conftest.py`` files; its paths are
             corrected.
     """
-    bare = {option.flag: option.bare for option in OPTIONS if option.bare is not None} | {LIST_FLAG: LIST_DEFAULT}
+    bare = {option.flag: option.bare for option in OPTIONS if option.bare is not None}
+    bare |= {LIST_FLAG: LIST_DEFAULT, REREAD_FLAG: _LATEST}
     end = arguments.index("--") if "--" in arguments else len(arguments)
     written = [f"{word}={bare[word]}" if word in bare else word for word in arguments[:end]] + arguments[end:]
     if written != arguments:

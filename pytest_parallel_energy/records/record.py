@@ -100,6 +100,8 @@ class WorkloadPart:
     """Metrics that the training reported; ``None`` where it reported a value that is not finite (a diverged loss)."""
     full_epochs: float | None = None
     """Epochs of a full training: the published default, whatever the profile and the cell train."""
+    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """All values of a metric in its log, the first 1000, where the registry asks for them (``"pick": "each"``)."""
     better: Mapping[str, str] = field(default_factory=dict)
     """``higher`` or ``lower`` by metric, from the registry; a metric is absent where its entry does not say."""
     flags: tuple[str, ...] = ()

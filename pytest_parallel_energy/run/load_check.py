@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import LoadError
@@ -57,16 +56,10 @@ def check_work(started: StartedLoad) -> None:
 
 
 def _reading(started: StartedLoad, workload: Workload, number: int) -> LogReading:
-    from ..training.metric_files import read_metric_files
-    from ..training.metrics import read_log_file
+    from ..training.foreground import read_log
 
     load = started.load
-    known = workload.profile(started.profile).hyperparameters
     fitted = {} if load.settings.batch is None else {"batch_size": None}  # another one in each round
     values = {**started.hyperparameters, **fitted}
-    reading = read_log_file(load.log_dir / f"round-{number}.log", workload.patterns, known, values)
-    template = load.settings.template
-    if template is None or not workload.metric_files:
-        return reading
-    from_files, flags = read_metric_files(template.parent / f"round-{number}", workload.metric_files)
-    return replace(reading, metrics={**reading.metrics, **from_files}, flags=(*reading.flags, *flags))
+    outputs = (load.settings.template or load.log_dir / "outputs" / "template").parent / f"round-{number}"
+    return read_log(load.log_dir / f"round-{number}.log", outputs, workload, values, started.profile)

@@ -138,6 +138,7 @@ def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> Worklo
         cpu_s=result.cpu_s,
         flags=tuple(result.flags),
         metrics=finite_or_none(result.metrics),
+        series=dict(result.series),
     )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import RegistryError, did_you_mean
 from ..mutation.distributions import Value
+from .python_config import python_config, python_keys
 
-__all__ = ["SUFFIXES", "ConfigFile"]
+__all__ = ["SUFFIXES", "ConfigFile", "template_keys"]
 
-SUFFIXES = (".json", ".toml", ".yaml", ".yml")
+SUFFIXES = (".json", ".py", ".toml", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,9 @@ class ConfigFile:
             OSError: the copy cannot be written.
         """
         path = checkout / self.template
+        if path.suffix.lower() == ".py":
+            _write_python(path, self.copy_path(output_dir), values)
+            return
         try:
             document = _load(path)
         except (OSError, ValueError) as problem:
@@ -53,6 +57,44 @@ class ConfigFile:
         for key, value in values.items():
             _put(path, document, key, value)
         self.copy_path(output_dir).write_text(_dumped(path.suffix.lower(), document), encoding="utf-8")
+
+
+def template_keys(template: Path) -> dict[str, Value]:
+    """Return the keys of a config file with text, number or switch, dotted, in their order.
+
+    Raises:
+        RegistryError: it cannot be read.
+    """
+    if template.suffix.lower() not in SUFFIXES:
+        raise RegistryError(f"the config file {template} is not one of {', '.join(SUFFIXES)}")
+    try:
+        if template.suffix.lower() == ".py":
+            return python_keys(template.read_text(encoding="utf-8"))
+        return dict(_leaves(_load(template), ""))
+    except (OSError, SyntaxError, ValueError) as problem:
+        raise RegistryError(f"the config file {template} cannot be read: {problem}") from problem
+
+
+def _leaves(table: Any, above: str) -> Iterator[tuple[str, Value]]:
+    for key, value in table.items() if isinstance(table, dict) else ():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{key}.")
+        elif isinstance(value, str | int | float):
+            yield f"{above}{key}", value
+
+
+def _write_python(path: Path, copy: Path, values: Mapping[str, Value]) -> None:
+    text = ""
+    try:
+        text = path.read_text(encoding="utf-8")
+        copy.write_text(python_config(text, values), encoding="utf-8")
+    except KeyError as problem:
+        (key,) = problem.args
+        raise RegistryError(
+            f"the config template {path} does not assign {key!r}; {did_you_mean(key, [*python_keys(text)])}"
+        ) from problem
+    except (OSError, SyntaxError, ValueError) as problem:
+        raise RegistryError(f"the config template {path} cannot be read: {problem}") from problem
 
 
 def _load(path: Path) -> Any:

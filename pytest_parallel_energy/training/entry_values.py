@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..documents.node import Node, shown
 from ..errors import ConfigError
 from .command_words import placeholders
 from .config_file import SUFFIXES, ConfigFile
-from .hyperparameter import check_variable
-from .metric_files import PICKS, MetricFile
+from .hyperparameter import check_variable, read_pattern
+from .metric_files import PICKS, MetricFile, is_known_format, needs_key
 from .metric_files import SUFFIXES as METRIC_SUFFIXES
 from .rank_launcher import LAUNCHER_PLACEHOLDERS, RankLauncher, ranks_in
 from .workload import Output
 
 __all__ = [
+    "picked",
     "read_config",
     "read_environment",
     "read_launcher",
+    "read_log_pattern",
     "read_metric_file",
     "read_output",
     "read_path",
@@ -98,17 +102,48 @@ def read_config(node: Node) -> ConfigFile:
     return ConfigFile(template=template, flag=fields["flag"].text() if "flag" in fields else "")
 
 
+_LOG_PICKS = ("last", "first", "best", "min", "max", "mean", "each")
+
+
+def read_log_pattern(node: Node) -> tuple[re.Pattern[str], str]:
+    """Return the pattern of a metric, and which of its matches counts: the last one unless the entry says otherwise."""
+    if not isinstance(node.value, dict):
+        return read_pattern(node), "last"
+    fields = node.object(("pattern", "pick"))
+    if "pattern" not in fields:
+        node.fail('lacks "pattern"', 'for example {"pattern": "^accuracy: ([0-9.]+)$", "pick": "best"}')
+    return read_pattern(fields["pattern"]), fields["pick"].one_of(_LOG_PICKS) if "pick" in fields else "last"
+
+
+def picked(node: Node, pick: str, better: str | None) -> Any:
+    """Return the match that counts, with the best one as the least or the greatest.
+
+    Args:
+        node: the entry of the metric, for messages.
+        pick: as the entry says it.
+        better: ``higher`` or ``lower``; ``None`` where the registry does not say.
+    """
+    if pick != "best":
+        return pick
+    if better is None:
+        node.fail('the pick "best" needs a direction', 'say which values are better: "better": {"NAME": "higher"}')
+    return "max" if better == "higher" else "min"
+
+
 def read_metric_file(node: Node) -> MetricFile:
     """Return the place of a metric in a file of the output folder."""
     fields = node.object(("file", "key", "pick"))
     for name in ("file", "key"):
-        if name not in fields:
+        if name not in fields and (name == "file" or needs_key(fields["file"].text())):
             node.fail(f"lacks {shown(name)}", 'for example {"file": "results.json", "key": "eval.accuracy"}')
     file = _inside(fields["file"], "output folder")
-    if Path(file).suffix not in METRIC_SUFFIXES:
-        fields["file"].fail(f"{shown(file)} is not one of {', '.join(METRIC_SUFFIXES)}")
-    pick = fields["pick"].one_of(tuple(PICKS)) if "pick" in fields else "last"
-    return MetricFile(file=file, key=fields["key"].text(), pick=pick)  # type: ignore[arg-type]
+    if not is_known_format(file):
+        fields["file"].fail(
+            f"{shown(file)} is not one of {', '.join(METRIC_SUFFIXES)}; *tfevents* (TensorBoard) and metrics/NAME "
+            "(MLflow) are read too"
+        )
+    pick = fields["pick"].one_of((*PICKS, "best")) if "pick" in fields else "last"
+    return MetricFile(file=file, key=fields["key"].text() if "key" in fields else "", pick=pick)  # type: ignore[arg-type]
 
 
 def read_output(node: Node, *, in_command: bool) -> Output:

@@ -28,6 +28,7 @@ __all__ = [
     "Training",
     "TrainingResult",
     "missing_metrics",
+    "read_log",
     "read_training",
     "run_training",
     "train_once",
@@ -73,6 +74,8 @@ class TrainingResult:
     train_s: float
     """Seconds from start to exit."""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """All values of the metrics whose registry entry says ``"pick": "each"``."""
     applied: Mapping[str, Value] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     """Remarks for the reader: a value asked for and not applied, a metric that is not a number."""
@@ -185,10 +188,7 @@ def read_training(ended: EndedTraining) -> TrainingResult:
     The reading takes at most about a minute and uses the CPU: call it when no window measures.
     """
     training, log = ended.training, ended.log
-    known = training.workload.profile(training.profile).hyperparameters
-    reading = read_log_file(log, training.workload.patterns, known, training.values)
-    from_files, flags = read_metric_files(log.parent / "outputs", training.workload.metric_files)
-    reading = replace(reading, metrics={**reading.metrics, **from_files}, flags=(*reading.flags, *flags))
+    reading = read_log(log, log.parent / "outputs", training.workload, training.values, training.profile)
     left_files = checkout_remark(training.workload.path, ended.began_s, log.parent)
     marks = _read_marks(ended)
     status, reason = _judge(ended, reading)
@@ -198,6 +198,7 @@ def read_training(ended: EndedTraining) -> TrainingResult:
         exit_code=ended.exit_code,
         train_s=ended.seconds,
         metrics=reading.metrics,
+        series=reading.series,
         applied=reading.applied,
         flags=(*reading.flags, *marks.flags, *ended.flags, *(() if left_files is None else (left_files,))),
         log=log,
@@ -220,6 +221,24 @@ def _read_marks(ended: EndedTraining) -> LogMarks:
         lower=frozenset(name for name, better in workload.better.items() if better == "lower"),
     )
     return read_log_marks(marked, workload.epoch, targets)
+
+
+def read_log(
+    log: Path, outputs: Path, workload: Workload, values: Mapping[str, Value], profile: str | None = None
+) -> LogReading:
+    """Return what a log and the metric files of an output folder say, as the workload's registry describes them.
+
+    Args:
+        log: the log of a training.
+        outputs: its output folder, which need not exist.
+        workload: with patterns and metric files.
+        values: the requested values; ``None`` is not compared with the applied one.
+        profile: the profile of the values.
+    """
+    known = workload.profile(profile).hyperparameters
+    reading = read_log_file(log, workload.log_metrics, known, values)
+    from_files, flags = read_metric_files(outputs, workload.metric_files)
+    return replace(reading, metrics={**reading.metrics, **from_files}, flags=(*reading.flags, *flags))
 
 
 def _judge(ended: EndedTraining, reading: LogReading) -> tuple[Literal["passed", "failed", "timeout"], str | None]:

@@ -8,6 +8,7 @@ input and prints the matches as JSON. Memory is bounded by the size of one block
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import sys
@@ -33,6 +34,8 @@ LONGEST_LINE = 8192
 """Characters of a line that are searched: ``.*x`` needs time that grows with the square of a line's length."""
 MOST_BYTES = 64 * 1024 * 1024
 """Of a larger log the first and the last half of this are searched."""
+MOST_KEPT = 1000
+"""Numbers of one metric that are kept in a record, where the registry asks for all of them."""
 PATTERN_DEADLINE_S = 5.0
 """Seconds of search per pattern, for the whole log."""
 
@@ -90,34 +93,63 @@ def _shortened(raw: bytes) -> tuple[str, int]:
     return ("\n".join(line[:LONGEST_LINE] for line in lines) if long else text), long
 
 
+class Numbers:
+    """The finite numbers among the matches of one pattern: what can be told without keeping them all."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first = self.min = self.max = self.mean = 0.0
+        self.series: list[float] = []
+        """The first 1000."""
+
+    def add(self, text: str) -> None:
+        """Count a match, if it is a finite number."""
+        try:
+            number = float(text.strip())
+        except ValueError:
+            return
+        if not math.isfinite(number):
+            return
+        if self.count == 0:
+            self.first = self.min = self.max = number
+        self.count += 1
+        self.min, self.max = min(self.min, number), max(self.max, number)
+        self.mean += (number - self.mean) / self.count
+        if len(self.series) < MOST_KEPT:
+            self.series.append(number)
+
+
 def search(log: Path, first: dict[str, str], last: dict[str, str], deadline_s: float) -> dict[str, Any]:
     """Return the matches of all patterns; call this in the main thread of a process that nothing else uses.
 
     Args:
         log: the file.
         first: name to pattern, of which the first match counts.
-        last: name to pattern, of which the last match counts.
+        last: name to pattern, of which the last match counts, or what :class:`Numbers` makes of all matches.
         deadline_s: seconds per pattern.
 
     Returns:
-        ``first`` and ``last`` (name to the text of group 1), ``slow`` (patterns that were given up, as
-        ``[kind, name]``) and ``shortened`` (number of lines).
+        ``first`` and ``last`` (name to the text of group 1), ``numbers`` (name of a pattern in ``last`` to the fields
+        of :class:`Numbers`), ``slow`` (patterns that were given up, as ``[kind, name]``) and ``shortened`` (number of
+        lines).
     """
     signal.signal(signal.SIGALRM, _raise_deadline)
     wanted = {("first", name): re.compile(text, re.MULTILINE) for name, text in first.items()}
     wanted |= {("last", name): re.compile(text, re.MULTILINE) for name, text in last.items()}
     left_s = dict.fromkeys(wanted, deadline_s)
     found: dict[tuple[str, str], str] = {}
+    numbers = {name: Numbers() for name in last}
     slow, shortened = [], 0
     for text, long in blocks(log):
         shortened += long
         for key in list(left_s):
             started = time.monotonic()
             try:
-                match = _match(wanted[key], text, left_s[key], first=key[0] == "first")
+                match = _match(wanted[key], text, left_s[key], None if key[0] == "first" else numbers[key[1]])
             except _DeadlineError:
                 slow.append(list(key))
                 found.pop(key, None)
+                numbers.pop(key[1] if key[0] == "last" else "", None)
                 del left_s[key]
                 continue
             left_s[key] = max(left_s[key] - (time.monotonic() - started), 0.001)
@@ -128,6 +160,7 @@ def search(log: Path, first: dict[str, str], last: dict[str, str], deadline_s: f
     return {
         "first": {name: text for (kind, name), text in found.items() if kind == "first"},
         "last": {name: text for (kind, name), text in found.items() if kind == "last"},
+        "numbers": {name: vars(those) for name, those in numbers.items() if those.count},
         "slow": slow,
         "shortened": shortened,
     }
@@ -235,15 +268,15 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _match(pattern: re.Pattern[str], text: str, seconds: float, *, first: bool) -> re.Match[str] | None:
+def _match(pattern: re.Pattern[str], text: str, seconds: float, numbers: Numbers | None) -> re.Match[str] | None:
     # The regular-expression engine looks for signals while it backtracks, so an alarm ends it.
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        if first:
+        if numbers is None:
             return pattern.search(text)
         match = None
-        for match in pattern.finditer(text):  # noqa: B007 - the last one is wanted
-            pass
+        for match in pattern.finditer(text):
+            numbers.add(match.group(1) or "")
         return match
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from ..errors import ConfigError
 from ..mutation.distributions import Value
 from . import log_search
 from .hyperparameter import Hyperparameter
 
-__all__ = ["LogReading", "read_log_file", "run_search"]
+__all__ = ["LogMetric", "LogReading", "read_log_file", "run_search"]
 
 _WHOLE_DEADLINE_S = 60.0
 """Seconds after which the reading of a log is given up, whatever it is busy with."""
@@ -28,24 +28,36 @@ _DIGITS_ENOUGH = 3
 """A log that shows so many significant digits of a value shows that value; fewer only show something near it."""
 
 
+class LogMetric(NamedTuple):
+    """A metric of the log: its pattern, and which of the matches counts.
+
+    ``each`` keeps them all in the record; the last one is the metric.
+    """
+
+    pattern: re.Pattern[str]
+    pick: Literal["last", "first", "min", "max", "mean", "each"] = "last"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogReading:
     """The findings in one log.
 
     Args:
-        metrics: the last match of each pattern, as a finite number.
+        metrics: the last match of each pattern as a finite number, or what its ``pick`` says.
+        series: all numbers of the metrics whose pick is ``each``, the first 1000.
         applied: the first match of each hyperparameter's *applied* pattern.
         flags: remarks for the reader: a value that was asked for and not applied, a metric that is not a number.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
+    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     applied: Mapping[str, Value] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
 
 def read_log_file(
     log: Path,
-    patterns: Mapping[str, re.Pattern[str]],
+    patterns: Mapping[str, re.Pattern[str] | LogMetric],
     hyperparameters: Mapping[str, Hyperparameter],
     values: Mapping[str, Value],
     *,
@@ -53,7 +65,8 @@ def read_log_file(
 ) -> LogReading:
     """Return what a log says. The search runs in a child process and ends within a minute.
 
-    A metric is the *last* match of its pattern, because trainings print it again in each epoch. An applied value is
+    A metric is the *last* match of its pattern unless its ``pick`` says otherwise, because trainings print it again in
+    each epoch. An applied value is
     the *first* match, because a schedule changes it afterwards. A flag names a pattern that ran out of time, lines
     that were shortened, and a log of which only both ends were read.
 
@@ -64,25 +77,27 @@ def read_log_file(
         values: the requested values; ``None`` was left to the training, and is not compared.
         deadline_s: seconds of search per pattern.
     """
+    wanted = {name: LogMetric(some) if isinstance(some, re.Pattern) else some for name, some in patterns.items()}
     compared = {name: some for name, some in hyperparameters.items() if some.applied is not None}
     job = {
         "log": str(log.absolute()),
         "first": {name: some.applied.pattern for name, some in compared.items() if some.applied},
-        "last": {name: pattern.pattern for name, pattern in patterns.items()},
+        "last": {name: metric.pattern.pattern for name, metric in wanted.items()},
         "deadline_s": deadline_s,
     }
     try:
         status = log.stat()
         if not stat.S_ISREG(status.st_mode):
             return LogReading(flags=(f"the log cannot be read: {log} is not a plain file",))
-        nothing: dict[str, Any] = {"first": {}, "last": {}, "slow": [], "shortened": 0}
+        nothing: dict[str, Any] = {"first": {}, "last": {}, "numbers": {}, "slow": [], "shortened": 0}
         found: dict[str, Any] = run_search(job) if job["first"] or job["last"] else nothing
     except (OSError, ValueError, subprocess.SubprocessError) as problem:
         return LogReading(flags=(f"the log cannot be read: {problem}",))
     flags = _search_flags(found, status.st_size, deadline_s)
     metrics: dict[str, float] = {}
     for name, text in found["last"].items():
-        number = _number(text)
+        pick, numbers = wanted[name].pick, found["numbers"].get(name)
+        number = _number(text) if pick in {"last", "each"} or numbers is None else numbers[pick]
         if number is None:
             flags.append(f"{name}: the log shows {text!r}, which is not a finite number")
         else:
@@ -91,7 +106,8 @@ def read_log_file(
     for name, hyperparameter in compared.items():
         if ["first", name] not in found["slow"]:
             flags.extend(_compare(hyperparameter, found["first"].get(name), values.get(name), applied))
-    return LogReading(metrics=metrics, applied=applied, flags=tuple(flags))
+    series = {name: tuple(those["series"]) for name, those in found["numbers"].items() if wanted[name].pick == "each"}
+    return LogReading(metrics=metrics, series=series, applied=applied, flags=tuple(flags))
 
 
 def run_search(job: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..documents.node import Node, shown
@@ -11,9 +11,11 @@ from ..documents.readers import included_file, read_document
 from ..errors import RegistryError, did_you_mean
 from .command_words import OWN_PLACEHOLDERS
 from .entry_values import (
+    picked,
     read_config,
     read_environment,
     read_launcher,
+    read_log_pattern,
     read_metric_file,
     read_modules,
     read_output,
@@ -22,7 +24,7 @@ from .entry_values import (
     read_words,
     texts,
 )
-from .hyperparameter import Hyperparameter, read_hyperparameter, read_pattern
+from .hyperparameter import Hyperparameter, read_hyperparameter
 from .progress_keys import read_devices, read_epoch, read_reach, read_work
 from .rank_launcher import RankLauncher
 from .reference import REFERENCE, registry_files
@@ -187,16 +189,23 @@ class _Common:
         described = _overlay(self.hyperparameters, overrides.entries() if overrides else {})
         published = self._build(described)
         self._refuse_unknown_placeholders(published)
-        patterns, files, better = {}, {}, {}
+        patterns, picks, files, better = {}, {}, {}, {}
         if "performance_metrics" in fields:
             metrics = fields["performance_metrics"].object(("log_patterns", "files", "better"))
             files = {name: read_metric_file(place) for name, place in _members(metrics, "files").items()}
             for name in files:
                 if name in _members(metrics, "log_patterns"):
                     metrics["files"].child(name, None).fail("the metric has a log pattern too", "remove one of them")
-            patterns = {name: read_pattern(node) for name, node in _members(metrics, "log_patterns").items()}
+            shaped = {name: read_log_pattern(node) for name, node in _members(metrics, "log_patterns").items()}
+            patterns = {name: pattern for name, (pattern, _) in shaped.items()}
             directions = metrics["better"].object((*patterns, *files)) if "better" in metrics else {}
             better = {name: node.one_of(("higher", "lower")) for name, node in directions.items()}
+            places = {**_members(metrics, "log_patterns"), **_members(metrics, "files")}
+            picks = {name: picked(places[name], pick, better.get(name)) for name, (_, pick) in shaped.items()}
+            files = {
+                name: replace(file, pick=picked(places[name], file.pick, better.get(name)))
+                for name, file in files.items()
+            }
         environment = read_environment(fields["env"]) if "env" in fields else {}
         profiles = {name: self._profile(node, model, described) for name, node in _members(fields, "profiles").items()}
         return Workload(
@@ -217,6 +226,7 @@ class _Common:
             published=Profile(hyperparameters=published),
             profiles=profiles,
             patterns=patterns,
+            picks=picks,
             metric_files=files,
             required_metrics=self._required_metrics(model, [*patterns, *files]),
             after=fields["after"].text() if "after" in fields else None,

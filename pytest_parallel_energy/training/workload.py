@@ -20,6 +20,7 @@ from .config_file import ConfigFile
 from .hyperparameter import Hyperparameter, text_of
 from .log_marks import EpochMarks
 from .metric_files import MetricFile
+from .metrics import LogMetric
 from .progress_keys import WorkTerms
 from .rank_launcher import RankLauncher
 
@@ -107,6 +108,8 @@ class Workload:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
     """Metric patterns."""
+    picks: Mapping[str, str] = field(default_factory=dict)
+    """Which match of a metric's pattern counts; ``last`` where a metric is absent."""
     metric_files: Mapping[str, MetricFile] = field(default_factory=dict)
     """Metrics that are read from files in the output folder."""
     better: Mapping[str, str] = field(default_factory=dict)
@@ -264,6 +267,11 @@ class Workload:
                 f"{self.registry}: {self.name}: the program {program!r} of the command is not found or not executable;"
                 " install it, or write its path (relative paths start at the working directory)"
             )
+
+    @property
+    def log_metrics(self) -> dict[str, LogMetric]:
+        """The metrics of the log, each with the match that counts."""
+        return {name: LogMetric(pattern, self.picks.get(name, "last")) for name, pattern in self.patterns.items()}  # type: ignore[arg-type]
 
     @property
     def writes_into_checkout(self) -> bool:

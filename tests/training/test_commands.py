@@ -16,6 +16,7 @@ from pytest_parallel_energy.errors import ConfigError, RegistryError
 from pytest_parallel_energy.plan.cells import CellParam
 from pytest_parallel_energy.run.record_parts import workload_part
 from pytest_parallel_energy.training.foreground import Training, train_once
+from pytest_parallel_energy.training.metric_files import read_metric_files
 from pytest_parallel_energy.training.registry import load_registry
 
 SHOW = """
@@ -207,7 +208,7 @@ def test_a_command_trains_as_the_foreground(registered, tmp_path):
         ({"env": {"PARALLEL_ENERGY_TOKEN": "x"}}, "is reserved"),
         ({"output": {"copy": True, "share": ["../.."]}}, "is not a path inside the checkout"),
         ({"output": {"flag": "-o", "file": "../x"}}, "is not the name of a file"),
-        ({"config": {"template": "base.ini"}}, "is not one of .json, .toml, .yaml, .yml"),
+        ({"config": {"template": "base.ini"}}, "is not one of .json, .py, .toml, .yaml, .yml"),
         ({"cwd": "nowhere"}, 'correct "cwd"'),
         ({"python": "./no-python"}, "which cannot be run"),
         ({"sample_log": "/dev/zero"}, "is not a plain file"),
@@ -292,3 +293,69 @@ def test_every_reference_training_names_its_repository():
     """All six are own implementations, and their registry says after what."""
     registry = load_registry([Path(__file__).parents[2] / "experiments" / "workloads.json"])
     assert all(registry.get(name).after for name in registry.names())
+
+
+PYTHON_CONFIG = """\
+# nur ein Kommentar: é
+from math import pi
+lr = 0.5; name = "theirs"  # both on one line
+optim = dict(betas=(0.9, 0.999), inner={"decay": 1e-4})
+width: int = 64
+
+class Model:
+    depth = 3
+"""
+
+
+def test_values_in_a_python_config_file(registered, tmp_path):
+    """Assignments, keywords of dict(), keys of dictionaries and class attributes; everything else stays."""
+    file = tmp_path / "checkout" / "base.py"
+    file.write_text(PYTHON_CONFIG)
+    keys = {"lr": ("lr", "float"), "name": ("name", "str"), "decay": ("optim.inner.decay", "float")}
+    keys |= {"width": ("width", "int"), "depth": ("Model.depth", "int")}
+    described = {name: {"config": key, "type": kind} for name, (key, kind) in keys.items()}
+    workload = registered(config={"template": "base.py", "flag": "--config"}, supported_hyperparams=described)
+    nasty = "a'b\"\n{x} é"
+    shown_by(workload, tmp_path / "out", lr=1e-05, name=nasty, decay=0.25, width=128, depth=9)
+    seen: dict = {}
+    exec(compile((tmp_path / "out" / "base.py").read_text(), "base.py", "exec"), seen)
+    assert (seen["lr"], seen["name"], seen["width"], seen["Model"].depth) == (1e-05, nasty, 128, 9)
+    assert seen["optim"] == {"betas": (0.9, 0.999), "inner": {"decay": 0.25}}
+    assert "# nur ein Kommentar: é" in (tmp_path / "out" / "base.py").read_text()
+    assert file.read_text() == PYTHON_CONFIG
+
+
+def test_a_name_that_a_python_config_lacks_is_refused(registered, tmp_path):
+    """With the name that was meant; the file is never executed."""
+    (tmp_path / "checkout" / "base.py").write_text("learning_rate = 1\nraise SystemExit\n")
+    described = {"lr": {"config": "lerning_rate", "type": "float", "default": 0.1}}
+    workload = registered(config={"template": "base.py", "flag": "-c"}, supported_hyperparams=described)
+    with pytest.raises(RegistryError, match=r"does not assign 'lerning_rate'; did you mean 'learning_rate'"):
+        workload.prepare(tmp_path / "out", workload.values())
+
+
+def test_metrics_of_tensorboard_mlflow_and_the_newest_of_several_files(registered, tmp_path):
+    """Scalars of event files with a tag, a file of MLflow's store, and the newest match of a pattern."""
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out = tmp_path / "run" / "outputs"
+    for version, accuracy in enumerate((0.1, 0.7)):
+        folder = out / "lightning_logs" / f"version_{version}"
+        folder.mkdir(parents=True)
+        (folder / "metrics.csv").write_text(f"epoch,val_acc\n0,0.05\n1,{accuracy}\n")
+        os.utime(folder / "metrics.csv", (version + 1, version + 1))
+    store = out / "mlruns" / "0" / "abc" / "metrics"
+    store.mkdir(parents=True)
+    (store / "loss").write_text("1700000000000 2.5 0\n1700000000001 1.5 1\n")
+    with tensorboard.SummaryWriter(str(out / "tb")) as writer:
+        for step, value in enumerate((0.5, 0.9, 0.8)):
+            writer.add_scalar("val/accuracy", value, step)
+    files = {
+        "csv": {"file": "lightning_logs/version_*/metrics.csv", "key": "val_acc"},
+        "mlflow": {"file": "mlruns/*/*/metrics/loss", "pick": "min"},
+        "event": {"file": "tb/events.out.tfevents.*", "key": "val/accuracy", "pick": "best"},
+    }
+    workload = registered(performance_metrics={"files": files, "better": {"event": "higher"}})
+    metrics, flags = read_metric_files(out, workload.metric_files)
+    assert flags == []
+    assert metrics == pytest.approx({"csv": 0.7, "mlflow": 1.5, "event": 0.9})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_parallel_energy.training.hyperparameter import Hyperparameter
-from pytest_parallel_energy.training.metrics import read_log_file
+from pytest_parallel_energy.training.metrics import LogMetric, read_log_file
 
 ACCURACY = {"accuracy": re.compile(r"^accuracy: (\S+)$", re.MULTILINE)}
 
@@ -171,3 +171,18 @@ def test_a_match_across_the_border_of_two_blocks_is_found(tmp_path):
 def test_a_log_that_is_not_a_file_is_a_flag(tmp_path):
     """A device or a folder is named; it is never read."""
     assert "is not a plain file" in read_log_file(Path("/dev/zero"), ACCURACY, {}, {}).flags[0]
+
+
+@pytest.mark.parametrize(
+    ("pick", "expected"),
+    [("last", 2.0), ("first", 1.0), ("min", -3.0), ("max", 4.0), ("mean", 1.0), ("each", 2.0)],
+)
+def test_which_match_counts(tmp_path, pick, expected):
+    """Of all matches that are finite numbers; ``each`` keeps them all beside the last."""
+    log = tmp_path / "training.log"
+    log.write_text("".join(f"loss: {value}\n" for value in (1, 4, "nan", -3, 2)))
+    metric = LogMetric(re.compile("^loss: (\\S+)$", re.MULTILINE), pick)
+    reading = read_log_file(log, {"loss": metric}, {}, {})
+    assert reading.metrics == {"loss": expected}
+    assert reading.series == ({"loss": (1.0, 4.0, -3.0, 2.0)} if pick == "each" else {})
+    assert reading.flags == ()
