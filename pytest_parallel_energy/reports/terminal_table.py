@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..records.record import Record
-from ..statistics.analysis import load_pairs
 from ..statistics.grouping import Cell, group_cells
-from ..statistics.ratios import ratios_to_best
 from ..units import format_joules, format_seconds
 from .board_lines import cell_left_out
-from .layout import Column, Line, fit_columns, format_interval, format_number, format_ratio, format_share, shorten, wrap
+from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
 from .load_lines import render_loads
 from .notes import Notes
+from .ratio_columns import ratio_columns
 from .remarks import cell_remarks, origins
 from .window_lines import cell_windows
 from .work_lines import cell_work, projection_sentences
@@ -110,8 +109,7 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
         column("energy ± 95 %", (format_interval(*energy, "J") for energy in energies), optional=False),
         column("quality", (cell.quality for cell in cells), optional=False, right=False),
     ]
-    for head, texts in ratio_columns(cells):
-        columns.append(column(head, texts, wanted=True))
+    columns += [column(ratio.head, ratio.texts, wanted=True) for ratio in ratio_columns(cells)]
     if any(record.background for cell in cells for record in cell.sample):
         columns.append(column("load ran", (_load(cell) for cell in cells), wanted=True))
     for part in _PARTS:
@@ -168,17 +166,6 @@ def _load(cell: Cell) -> str:
     loads = [load for record in cell.sample for load in record.background]
     known = [load.coverage_ratio for load in loads if load.coverage_ratio is not None]
     return format_share(min(known) if len(known) == len(loads) else None) if loads else ""
-
-
-def ratio_columns(cells: Sequence[Cell]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the head and the texts of the columns that set energies in relation: to the same alone, and to the best."""
-    inflations = {id(pair.beside): pair.inflation for pair in load_pairs(cells)}
-    if any(inflations.values()):
-        found = [inflations.get(id(cell)) for cell in cells]
-        yield "× alone", [format_ratio(ratio.value) if ratio else "" for ratio in found]
-    to_best = ratios_to_best(cells)
-    if any(to_best):
-        yield "× best", [format_ratio(value) for value in to_best]
 
 
 def _severity(cell: Cell) -> str:

@@ -15,6 +15,7 @@ import pytest
 from pytest_parallel_energy.records.record import (
     Attribution,
     HostPart,
+    JobPart,
     LoadReport,
     MeterPart,
     Status,
@@ -201,6 +202,67 @@ def test_charts_are_saved(tmp_path, browser, study, number, kind):
     assert browser.evaluate(f"{link}.href").startswith((kind, "blob:"))
     assert browser.evaluate(f"{link}.download").startswith("Energy-per-cell")
     assert browser.errors == []
+
+
+def test_a_picture_says_what_it_is_of(tmp_path, browser, study):
+    """The drawn chart, which is what gets saved, holds its title, quality, interval, n and run."""
+    named = replace(study, info=RunInfo(run_id="run-7", started_at="2026-01-02"))
+    _open(browser, tmp_path / "r.html", named)
+    browser.wait_for("document.getElementById('trace-power').dataset.drawn === 'yes'")
+    for chart in ("chart-energy", "chart-load", "chart-pareto-0", "trace-power"):
+        text = browser.evaluate(
+            f"[...document.querySelectorAll('#{chart} svg .role-title text')].map(t => t.textContent).join(' ')"
+        )
+        assert "run run-7" in text
+        assert "counter" in text
+        assert re.search(r"n = [0-9]", text)
+        assert "95 % interval" in text or chart == "trace-power"
+
+
+def test_charts_are_sorted_on_demand(tmp_path, browser, study):
+    """The order of the rows is the reader's choice: as run, by energy either way, by name."""
+    _open(browser, tmp_path / "r.html", study)
+    texts = "[...document.querySelectorAll('#chart-energy .role-axis-label text')].map(t => t.textContent)"
+    rows = f"{texts}.filter(t => t.includes('lr='))"
+    found = {}
+    for order in ("run", "rising", "falling"):
+        browser.evaluate(
+            f"(() => {{ const box = document.querySelector('[data-order=energy]'); box.value = '{order}'; "
+            "document.getElementById('chart-energy').dataset.drawn = ''; box.dispatchEvent(new Event('change')); })()"
+        )
+        browser.wait_for(_DRAWN)
+        found[order] = browser.evaluate(rows)
+    assert found["rising"] == found["falling"][::-1]
+    assert sorted(found["run"]) == sorted(found["rising"])
+    assert found["run"] != found["rising"]
+    assert browser.errors == []
+
+
+def test_labels_are_complete_on_a_phone(tmp_path, browser, study):
+    """A label of several parts stands in several lines; no part is cut."""
+    _open(browser, tmp_path / "r.html", study, width=390)
+    lines = "[...document.querySelectorAll('#chart-energy .role-axis-label tspan')].map(t => t.textContent)"
+    texts = browser.evaluate(lines)
+    assert "bg=VulBERTa/mlp" in texts
+    assert not any("…" in text for text in texts)
+
+
+def test_jobs_of_several_nodes_are_summed(make_record):
+    """A test that ran on two nodes has a row with the sum; without such a test the page has no such section."""
+    parts = [
+        make_record(
+            100.0,
+            nodeid="t.py::test_a",
+            job=JobPart(launcher="slurm", key="job-9", rank=rank, size=2, local_size=1, nodes=2),
+            host=HostPart(machine_id=f"m{rank}", hostname=f"node{rank}"),
+        )
+        for rank in range(2)
+    ]
+    text = html_report(Report(records=tuple(parts)))
+    assert "Jobs of several nodes" in text
+    assert "job-9" in text
+    assert "200" in text.partition('id="nodes"')[2].partition("</table>")[0]
+    assert "Jobs of several nodes" not in html_report(Report(records=(make_record(),)))
 
 
 def test_the_theme_can_be_switched(tmp_path, browser, study):

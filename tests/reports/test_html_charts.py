@@ -7,12 +7,12 @@ import random
 import pytest
 
 from pytest_parallel_energy.records.record import WindowResult, WorkloadPart
-from pytest_parallel_energy.reports.html.cell_labels import cell_labels
+from pytest_parallel_energy.reports.html.cell_labels import cell_labels, shared_label
 from pytest_parallel_energy.statistics.grouping import group_cells
 
 pytest.importorskip("altair", reason="the extra report is not installed")
 
-from pytest_parallel_energy.reports.html import axes, charts
+from pytest_parallel_energy.reports.html import axes, charts, study_charts
 
 
 def _cells(make_record, energies, *, name="lr", values=None, accuracies=None, repeats=3):
@@ -59,6 +59,10 @@ def test_labels_say_what_differs(make_record):
     """What all cells share is left out of their labels; two cells never have one label."""
     cells = _cells(make_record, [1.0, 2.0])
     assert cell_labels(cells) == ["lr=0", "lr=1"]
+    assert shared_label(cells) == "test_a, same=1"
+    assert charts.energy_chart(cells, cell_labels(cells), shared_label(cells)).caption.startswith(
+        "Energy (test_a, same=1)"
+    )
     assert cell_labels(cells[:1]) == ["lr=0, same=1"]
     two = group_cells([make_record(cell="a", nodeid="t.py::a[x=1]"), make_record(cell="b", nodeid="t.py::a[x=1]")])
     assert cell_labels(two) == ["x=1 (a)", "x=1 (b)"]
@@ -68,7 +72,7 @@ def test_labels_say_what_differs(make_record):
 
 def _x(make_record, values):
     cells = _cells(make_record, [100.0 + 10 * i for i in range(len(values))], name="h", values=values)
-    (chart,) = charts.hyperparameter_charts(cells)
+    (chart,) = study_charts.hyperparameter_charts(cells)
     return _layers(chart, "point")[0]["encoding"]["x"]
 
 
@@ -106,8 +110,46 @@ def test_a_front_needs_a_difference(make_record, differ):
     energies = [100.0, 120.0, 140.0] if differ else [100.0, 100.1, 100.2]
     accuracies = [0.5, 0.6, 0.7] if differ else [0.5, 0.5001, 0.5002]
     cells = _cells(make_record, energies, accuracies=accuracies)
-    (chart,) = charts.pareto_charts(cells, cell_labels(cells))
+    (chart,) = study_charts.pareto_charts(cells, cell_labels(cells))
     rows = _layers(chart, "errorbar")[0].get("data", chart.spec.get("data"))["values"]
     assert any(row["front"] for row in rows) == differ
     assert ("do not differ" in chart.caption) != differ
     assert len(_layers(chart, "errorbar")) == 2
+
+
+def test_a_chart_says_what_it_is_of(make_record):
+    """Quality, intervals and n stand below the title, so that a saved picture keeps them."""
+    cells = _cells(make_record, [100.0, 200.0, 300.0])
+    (effect,) = study_charts.hyperparameter_charts(cells)
+    for chart in (charts.energy_chart(cells, cell_labels(cells)), effect):
+        assert chart.footnote == "joules: counter · mean and 95 % interval of n = 3 per cell · 3 cells"
+    uneven = [*_cells(make_record, [100.0]), *_cells(make_record, [100.0], repeats=1)]
+    assert "n = 1 to 3" in charts.energy_chart(uneven, ["a", "b"]).footnote
+
+
+def test_no_whisker_ends_below_0(make_record):
+    """An energy is not below 0: the interval of two attempts that differ much is cut there, and so is the axis."""
+    energy = [WindowResult(total_j=joules, total_u95_j=1.0, quality="estimated") for joules in (10.0, 90.0)]
+    cells = group_cells([make_record(energy=one, repetition=n) for n, one in enumerate(energy)])
+    chart = charts.energy_chart(cells, ["a"])
+    (whiskers,) = _layers(chart, "errorbar")
+    assert whiskers["data"]["values"][0]["low"] == 0.0
+    (points,) = _layers(chart, "point")
+    assert points["encoding"]["x"]["scale"]["domain"][0] == 0.0
+
+
+def test_a_single_load_has_no_legend(make_record):
+    """A legend stands where there is something to tell apart."""
+    cells = _cells(make_record, [100.0, 200.0, 300.0])
+    (points,) = _layers(charts.energy_chart(cells, cell_labels(cells)), "point")
+    assert points["encoding"]["color"]["legend"] is None
+    loaded = group_cells([make_record(), make_record(load=True)])
+    (points,) = _layers(charts.energy_chart(loaded, ["a", "b"]), "point")
+    assert points["encoding"]["color"]["legend"]["values"] == ["alone", "VulBERTa/mlp"]
+
+
+def test_many_points_are_pale(make_record):
+    """Two hundred whiskers do not hide the points."""
+    (few,) = study_charts.hyperparameter_charts(_cells(make_record, [100.0 + n for n in range(10)]))
+    (many,) = study_charts.hyperparameter_charts(_cells(make_record, [100.0 + n for n in range(100)]))
+    assert [_layers(chart, "errorbar")[0]["mark"]["opacity"] for chart in (few, many)] == [1.0, 0.25]

@@ -13,7 +13,7 @@ __all__ = [
     "finished",
     "is_logarithmic",
     "load_colour",
-    "load_scale",
+    "load_shape",
     "log_ticks",
     "unit_of",
 ]
@@ -82,10 +82,25 @@ def load_colour(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return the colour of the load, with its legend above the chart."""
     import altair as alt
 
-    return alt.Color("load:N", title="load", scale=load_scale(rows), legend=alt.Legend(orient="top", columns=4))
+    return alt.Color("load:N", title="load", scale=_load_scale(rows), legend=_load_legend(rows))
 
 
-def load_scale(rows: Sequence[Mapping[str, Any]]) -> Any:
+def load_shape(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the shape of the load, which shares the legend of its colour."""
+    import altair as alt
+
+    return alt.Shape("load:N", title="load", scale=_load_scale(rows), legend=_load_legend(rows))
+
+
+def _load_legend(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the legend of the loads that a chart shows; none for a single one, which its title names."""
+    import altair as alt
+
+    shown = sorted({row["load"] for row in rows}, key=lambda name: (name != "alone", name))
+    return alt.Legend(orient="top", columns=4, values=shown) if len(shown) > 1 else None
+
+
+def _load_scale(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return the scale of colours or shapes in which ``alone`` is the same in each chart."""
     import altair as alt
 

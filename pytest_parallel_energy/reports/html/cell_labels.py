@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ...statistics.grouping import Cell
 
-__all__ = ["cell_labels"]
+__all__ = ["cell_labels", "shared_label"]
 
 _PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
 """The border between two parameters in a test's id; the minus in ``1e-05`` is none."""
@@ -29,6 +29,15 @@ def cell_labels(cells: Sequence[Cell]) -> list[str]:
         names.append(("" if one_file or not file else f"{file}::") + ", ".join(kept) or cell.name)
     counts = Counter(names)
     return [name if counts[name] == 1 else f"{name} ({cell.cell})" for name, cell in zip(names, cells, strict=True)]
+
+
+def shared_label(cells: Sequence[Cell]) -> str:
+    """Return what all cells have in common and their labels leave out, for titles; empty for a single cell."""
+    if len(cells) < 2:  # noqa: PLR2004 - the label of a single cell says everything
+        return ""
+    parts = [_parts(cell.name) for cell in cells]
+    shared = set(parts[0]).intersection(*parts[1:])
+    return ", ".join(part for part in parts[0][1:] if part in shared)
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -8,19 +8,19 @@ from typing import Any
 from ...statistics.grouping import Cell
 from ...statistics.work_units import epoch_energies
 from .axes import chart_data, finished, unit_of
-from .charts import Chart
+from .chart_rows import Chart, footnote
 
 __all__ = ["epoch_chart"]
 
 _MOST_POINTS = 4000
-_MOST_CELLS = 10
-"""Colours that a reader can tell apart."""
+_MOST_CELLS = 6
+"""Colours of the page: a seventh cell would look like the first."""
 
 
 def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
     """Return the energy of each epoch with its 95 % interval, a line per attempt; ``None`` without epochs.
 
-    The first ten cells with epochs are drawn, and of each attempt the first epochs, 4000 points in all.
+    The first six cells with epochs are drawn, and of each attempt the first epochs, 4000 points in all.
     """
     import altair as alt
 
@@ -30,7 +30,9 @@ def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         for record in cell.sample
         if epoch_energies(record)
     ]
-    kept = list(dict.fromkeys(label for label, _, _ in drawn))[:_MOST_CELLS]
+    names = list(dict.fromkeys(label for label, _, _ in drawn))
+    kept = names[:_MOST_CELLS]
+    left_out = f"; the first {_MOST_CELLS} of {len(names)} cells" if len(names) > _MOST_CELLS else ""
     drawn = [(label, record, epochs) for label, record, epochs in drawn if label in kept]
     known = [epoch.joules for _, _, epochs in drawn for epoch in epochs if epoch.joules is not None]
     if not known:
@@ -63,7 +65,8 @@ def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
     return Chart(
         key="epochs",
         title="Energy per epoch",
-        caption="Energy of each epoch with its 95 % interval; the first one holds the start of the training",
+        caption="Energy of each epoch with its 95 % interval; the first one holds the start of the training" + left_out,
         description=f"Line chart of the energy of {len(rows)} epochs in {len(drawn)} attempts, with 95 % intervals",
         spec=finished((whiskers + lines).properties(width="container", height=260)),
+        footnote=footnote([cell for cell, label in zip(cells, labels, strict=True) if label in kept]),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,15 +12,17 @@ from ...statistics.compare import Comparison
 from ...statistics.grouping import Cell, group_cells, worst_quality
 from ...units import format_joules, format_seconds
 from ..costs import cost_sentences
+from ..notes import merged_counts
 from ..remarks import remarks
 from ..report import Report
 from ..terminal_table import provenance
 from ..work_lines import projection_sentences
-from . import charts, tables
-from .cell_labels import cell_labels
-from .charts import Chart
+from . import charts, study_charts, tables, trace_charts
+from .cell_labels import cell_labels, shared_label
+from .chart_rows import Chart
 from .epoch_chart import epoch_chart
 from .hosts_table import hosts_table
+from .nodes_table import nodes_table
 
 __all__ = ["have_charts", "page_content"]
 
@@ -58,7 +59,8 @@ def page_content(report: Report) -> dict[str, Any]:
         "tiles": list(_tiles(report, every)),
         "facts": _facts(report, every),
         "problems": report.problems,
-        "remarks": Counter(text for record in report.records for text in remarks(record)).most_common(),
+        "remarks": merged_counts(text for record in report.records for text in remarks(record)),
+        "node_table": nodes_table(report.records),
         "left_out": list(_left_out(len(every), len(cells))),
         "comparison": report.comparison and _comparison(report.comparison, names),
         "hints": [_NO_CHARTS] if not drawn and not have_charts() else [],
@@ -68,7 +70,7 @@ def page_content(report: Report) -> dict[str, Any]:
         **_attempts(cells, labels),
         **_environment(report),
         "host_table": hosts_table(report),
-        "data": {"charts": {chart.key: _chart_data(chart) for chart in drawn}, "footnote": _footnote(report), **traces},
+        "data": {"charts": {chart.key: _chart_data(chart, report) for chart in drawn}, **traces},
     }
 
 
@@ -81,36 +83,45 @@ def _charts(cells: Sequence[Cell], labels: Sequence[str]) -> list[Chart]:
     if not cells or not have_charts():
         return []
     found = [
-        charts.energy_chart(cells, labels),
-        charts.load_chart(cells, labels),
+        charts.energy_chart(cells, labels, shared_label(cells)),
+        charts.load_chart(cells, labels, shared_label(cells)),
         epoch_chart(cells, labels),
-        *charts.hyperparameter_charts(cells),
-        *charts.pareto_charts(cells, labels),
+        *study_charts.hyperparameter_charts(cells),
+        *study_charts.pareto_charts(cells, labels),
     ]
     return [chart for chart in found if chart is not None]
 
 
-def _chart_data(chart: Chart) -> dict[str, Any]:
-    return {"spec": chart.spec, "title": chart.title, "description": chart.description}
+def _chart_data(chart: Chart, report: Report) -> dict[str, Any]:
+    return {
+        "spec": chart.spec,
+        "title": chart.title,
+        "caption": chart.caption or chart.title,
+        "description": chart.description,
+        "footnote": f"{chart.footnote} · {_run(report)}",
+    }
 
 
-def _footnote(report: Report) -> str:
-    """Return what a saved chart must say of itself: the quality of its joules, the intervals, and the run."""
-    quality = worst_quality(record.energy for record in report.records)
-    run = report.info.run_id if report.info else report.title
-    return f"worst quality: {quality} · 95 % intervals · run {run}"
+def _run(report: Report) -> str:
+    return f"run {report.info.run_id if report.info else report.title}"
 
 
 def _traces(report: Report, names: Mapping[str, str]) -> dict[str, Any]:
     if not report.traces or not have_charts():
         return {"traces": {}}
+    shown = [record for record in report.records if record.record_id in report.traces and record.cell in names]
     titles = {
         record.record_id: f"{names[record.cell]}, repetition {record.repetition}"
         + (f", attempt {record.attempt}" if record.attempt > 1 else "")
-        for record in report.records
-        if record.record_id in report.traces and record.cell in names
+        for record in shown
     }
-    return {"traces": charts.trace_data(report), "traceTitles": titles, "traceSpecs": charts.trace_specs()}
+    footnotes = {record.record_id: f"readings: {record.energy.quality} · n = 1 · {_run(report)}" for record in shown}
+    return {
+        "traces": trace_charts.trace_data(report),
+        "traceTitles": titles,
+        "traceFootnotes": footnotes,
+        "traceSpecs": trace_charts.trace_specs(),
+    }
 
 
 def _subtitle(report: Report) -> Iterator[str]:

@@ -15,30 +15,72 @@
       axis: { labelColor: ink, titleColor: soft, gridColor: line, domainColor: line, tickColor: line,
               titleFontWeight: 500, labelLimit: narrow() ? 110 : 320 },
       legend: { labelColor: ink, titleColor: soft, labelLimit: narrow() ? 280 : 400 },
-      rule: { color: ink }, errorbar: { color: ink }, text: { color: soft }, line: { color: soft }, bar: { color: colour("--data-1") }, point: { color: colour("--data-2") },
+      rule: { color: ink }, errorbar: { color: ink, ticks: { color: ink, size: 8 } }, text: { color: soft }, line: { color: soft }, bar: { color: colour("--data-1") }, point: { color: colour("--data-2") },
     };
   }
 
-  function draw(id, spec, name, description, footnote) {
+  function wrapped(text, most) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const line = lines.at(-1);
+      if (line && line.length + word.length + 1 > most) { lines.push(word); } else { lines[lines.length - 1] = line ? line + " " + word : word; }
+    }
+    return lines;
+  }
+
+  // The title and what a reader of a saved picture must know are parts of the picture. Widths are those of the system
+  // font, roughly: 7.4 pixels for each character of the title, 5.4 for each of the line below it.
+  function titled(chart, width) {
+    const room = Math.max(width, 200);
+    return { text: wrapped(chart.caption, Math.floor((room - 44) / 7.4)), subtitle: wrapped(chart.footnote, Math.floor(room / 5.4)),
+             anchor: "start", frame: "bounds", fontSize: 13, fontWeight: 600, subtitleFontSize: 10, offset: 10, lineHeight: 17,
+             color: colour("--ink"), subtitleColor: colour("--soft"), limit: 0 };
+  }
+
+  const LABEL_LINE = 21;
+  // On a phone a row's label stands in several lines, one for each of its parts, instead of being cut.
+  function narrowed(spec) {
+    const layers = [spec, ...(spec.layer || [])];
+    for (const layer of layers) {
+      for (const channel of ["color", "shape"]) {
+        if (layer.encoding?.[channel]?.legend) { layer.encoding[channel].legend.columns = 1; }
+      }
+      if (layer.encoding?.text?.field === "ratio") { layer.encoding.text.field = "short"; }
+    }
+    const names = new Set(layers.flatMap((layer) => (layer.data?.values || []).map((row) => row.name)));
+    const axes = layers.map((layer) => layer.encoding?.y).filter((y) => y?.field === "name");
+    if (!axes.length) { return; }
+    const chopped = (part) => part.match(new RegExp(".{1," + LABEL_LINE + "}", "g")) || [""];
+    // a value that does not fit behind its name stands below it: a number is not cut
+    const fitted = (part) => part.length <= LABEL_LINE ? [part] : part.split(/(?<==)/).flatMap(chopped);
+    const pieces = (name) => name.split(", ").flatMap(fitted);
+    const longest = Math.max(...[...names].map((name) => pieces(name).length));
+    const cut = Object.fromEntries([...names].map((name) => [name, pieces(name)]));
+    for (const y of axes) { y.axis = { ...y.axis, labelLimit: 140, labelLineHeight: 11, labelExpr: JSON.stringify(cut) + "[datum.label]" }; }
+    spec.height = names.size * Math.max(24, 11 * longest + 10) + 8;
+  }
+
+  function ordered(spec, order) {
+    const layers = spec.layer || [spec];
+    const rows = layers.flatMap((layer) => layer.data?.values || []).concat(spec.data?.values || []);
+    const means = new Map();
+    for (const row of rows) { if ("mean" in row) { means.set(row.name, Math.max(row.mean, means.get(row.name) ?? 0)); } }
+    const names = [...means.keys()];
+    if (order === "name") { names.sort((a, b) => a.localeCompare(b, undefined, { numeric: true })); }
+    if (order === "rising") { names.sort((a, b) => means.get(a) - means.get(b)); }
+    if (order === "falling") { names.sort((a, b) => means.get(b) - means.get(a)); }
+    for (const layer of [spec, ...layers]) { if (layer.encoding?.y?.field === "name") { layer.encoding.y.sort = names; } }
+  }
+
+  function draw(id, spec, chart) {
     const place = document.getElementById(id);
     const copy = structuredClone(spec);
-    copy.description = description;
-    if (footnote) {
-      copy.title = { text: footnote, orient: "bottom", anchor: "start", fontSize: 10, fontWeight: "normal", offset: 8, color: colour("--soft"),
-                     limit: Math.max(place.clientWidth - 20, 100) };
-    }
-    if (narrow()) {
-      for (const layer of [copy, ...(copy.layer || [])]) {
-        for (const channel of ["color", "shape"]) {
-          if (layer.encoding?.[channel]?.legend) { layer.encoding[channel].legend.columns = 1; }
-        }
-        const axis = layer.encoding?.y?.axis;
-        if (axis && axis.labelLimit && !axis.minExtent) {
-          axis.labelLimit = 140;
-          axis.labelExpr = "length(datum.label) > 21 ? slice(datum.label, 0, 10) + '…' + slice(datum.label, -10) : datum.label";
-        }
-      }
-    }
+    copy.description = chart.description;
+    copy.title = titled(chart, place.clientWidth);
+    const order = document.querySelector('[data-order="' + place.dataset.chart + '"]');
+    if (order) { ordered(copy, order.value); }
+    if (narrow()) { narrowed(copy); }
+    const name = chart.title.replace(/[^A-Za-z0-9._-]+/g, "-");
     const actions = { export: { svg: true, png: true }, source: false, compiled: false, editor: false };
     return vegaEmbed(place, copy, { renderer: "svg", actions, config: config(), downloadFileName: name, scaleFactor: { png: 2 },
       // The page's policy allows no evaluated code and no style but its own.
@@ -50,8 +92,15 @@
   function drawCharts() {
     for (const place of document.querySelectorAll("[data-chart]")) {
       const chart = data.charts[place.dataset.chart];
-      draw(place.id, chart.spec, chart.title.replace(/[^A-Za-z0-9._-]+/g, "-"), chart.description, data.footnote);
+      draw(place.id, chart.spec, chart);
     }
+  }
+
+  for (const box of document.querySelectorAll("[data-order]")) {
+    box.addEventListener("change", () => {
+      const chart = data.charts[box.dataset.order];
+      draw("chart-" + box.dataset.order, chart.spec, chart);
+    });
   }
 
   const choice = document.getElementById("trace-choice");
@@ -81,7 +130,8 @@
       spec.datasets = { rows: values };
       if (kind === "spans") { spec.height = 22 * new Set(values.map((span) => span.row)).size; }
       spec.encoding.x.scale = { domain: [0, end], nice: false, clamp: true };
-      draw(place.id, spec, kind, words[kind] + ", " + title);
+      draw(place.id, spec, { title: kind, caption: words[kind] + ": " + title, description: words[kind] + ", " + title,
+                             footnote: data.traceFootnotes[choice.value] });
     }
   }
 

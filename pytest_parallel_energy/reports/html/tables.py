@@ -15,7 +15,9 @@ from ...units import format_joules, format_seconds
 from ..compare_text import change_text, format_mean, interval_text
 from ..layout import format_interval, format_number, format_share
 from ..load_lines import exit_codes, interval_words, level
+from ..ratio_columns import ratio_columns
 from ..remarks import remarks
+from ..window_lines import cell_windows
 
 __all__ = [
     "Table",
@@ -112,21 +114,26 @@ def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
     metrics = list(dict.fromkeys(name for cell in cells for name in cell.metrics()))
     parts = [part for part in _PARTS if any(cell.part_j(part) is not None for cell in cells)]
     rows = []
-    for cell, label in zip(cells, labels, strict=True):
+    ratios = list(ratio_columns(cells))
+    windows = [cell_windows(cell) for cell in cells]
+    for index, (cell, label) in enumerate(zip(cells, labels, strict=True)):
         mean, found = cell.energy(), cell.metrics()
-        state = "bad" if cell.n == 0 else "warn" if cell.failed else ""
+        state = "" if not cell.failed else "bad" if cell.n == 0 else "warn"
         row = [
             Value(text=label, sort=label, link=f"attempts-{cell.cell}", anchor=f"cell-{cell.cell}", title=cell.name),
             _number(cell.n, f"{cell.n} of {len(cell.records)}" if cell.n != len(cell.records) else str(cell.n), state),
             _number(cell.mean_s(), format_seconds(cell.mean_s())),
             _number(mean.value, format_interval(mean.value, mean.u95, "J")),
             quality_value(cell.quality),
+            *(_number(column.values[index], column.texts[index]) for column in ratios),
             *(_number(cell.part_j(part), format_joules(cell.part_j(part))) for part in parts),
             _coverage(cell),
             *(_number(found[name], format_number(found[name])) if name in found else _NONE for name in metrics),
+            *([_plain(windows[index], "wide")] if any(windows) else []),
         ]
         rows.append(tuple(row))
-    heads = ("experiment", "n", "time", "energy ± 95 %", "quality", *parts, "load", *metrics)
+    heads: tuple[str, ...] = ("experiment", "n", "time", "energy ± 95 %", "quality")
+    heads += (*(column.head for column in ratios), *parts, "load", *metrics, *(["windows"] if any(windows) else []))
     return Table(key="cells", caption="Cells", heads=heads, rows=tuple(rows))
 
 

@@ -1,0 +1,87 @@
+"""A chart of the report, and what the rows and footnotes of several charts share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...statistics.grouping import Cell, worst_quality
+from ...statistics.like_cells import load_names
+from ...units import count_of
+
+__all__ = ["CAPS", "Chart", "density", "ends_of", "energy_axis", "footnote", "mean_row"]
+
+CAPS = {"size": 8}
+"""Whiskers end in caps, so that an end that is not drawn cannot be taken for one."""
+_MANY_POINTS = 40
+"""Points above which whiskers and marks are pale, because they cover each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One chart and the sentence that says what it shows: its accessible name."""
+
+    key: str
+    """Identifier in the page, unique among charts."""
+    title: str
+    caption: str = ""
+    """The line above the chart; empty is the title."""
+    description: str
+    spec: dict[str, Any]
+    footnote: str = ""
+    """What a saved picture must say of itself besides the run: quality, intervals, number of attempts."""
+    sortable: bool = False
+    """Whether its rows are cells, which a reader may sort by energy or name."""
+
+
+def footnote(cells: Sequence[Cell]) -> str:
+    """Return what a saved chart of these cells must say of itself: the quality of its joules, intervals and n."""
+    quality = worst_quality(record.energy for cell in cells for record in cell.sample)
+    counts = sorted({cell.n for cell in cells})
+    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"joules: {quality} · mean and 95 % interval of n = {n} per cell · {count_of(len(cells), 'cell')}"
+
+
+def density(rows: Sequence[Any]) -> dict[str, float]:
+    """Return the opacity of whiskers and of marks for so many rows."""
+    many = len(rows) > _MANY_POINTS
+    return {"whiskers": 0.25 if many else 1.0, "marks": 0.55 if many else 0.9}
+
+
+def mean_row(cell: Cell, factor: float) -> dict[str, Any]:
+    """Return the mean of a cell and the ends of its interval, which are the mean itself where none is known.
+
+    An energy is not below 0, and neither is the end of a whisker.
+    """
+    mean = cell.energy()
+    value, u95 = mean.value or 0.0, mean.u95 or 0.0
+    most = max(record.energy.total_j or value for record in cell.sample)
+    return {
+        "mean": value / factor, "low": max(value - u95, 0.0) / factor, "high": (value + u95) / factor,
+        "right": max(value + u95, most) / factor, "n": cell.n, "count": f"n = {cell.n}" if cell.n else "none passed",
+        "quality": cell.quality, "load": load_names(cell),
+    }  # fmt: skip
+
+
+def ends_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Return the ends of an axis of energy for rows of :func:`mean_row`: all whiskers and points, and never below 0."""
+    low, high = min(row["low"] for row in rows), max(row["right"] for row in rows)
+    span = (high - low) or high or 1.0
+    return max(low - 0.05 * span, 0.0), high + 0.05 * span
+
+
+_TEXT_RATIO = 0.15
+"""Part of a chart's width that the texts right of its points take."""
+
+
+def energy_axis(channel: str, field: str, title: str, ends: tuple[float, float]) -> Any:
+    """Return the channel ``x`` or ``y`` of an energy between two ends; ``x`` has room for texts at the right."""
+    import altair as alt
+
+    low, high = ends
+    if channel == "y":
+        return alt.Y(field, title=title, scale=alt.Scale(domain=[low, high], nice=False))
+    axis = alt.Axis(tickCount=alt.ExprRef("ceil(width / 90)"), labelOverlap="greedy", labelSeparation=6)
+    end = high + _TEXT_RATIO * (high - low)
+    return alt.X(field, title=title, axis=axis, scale=alt.Scale(domain=[low, end], nice=False))
