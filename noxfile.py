@@ -47,6 +47,7 @@ def wheel(session: nox.Session) -> None:
     (empty / "test_wheel.py").write_text("def test_measured(energy_meter):\n    sum(range(10**6))\n", encoding="utf-8")
     session.chdir(empty)
     session.run("pytest-parallel-energy", "--version", env={"PYTHONPATH": ""})
+    session.run("pytest-parallel-energy", "list", env={"PYTHONPATH": ""})
     session.run("pytest", "-p", "no:cacheprovider", "--energy-idle=0", "test_wheel.py", env={"PYTHONPATH": ""})
 
 
@@ -76,6 +77,13 @@ def sbom(session: nox.Session) -> None:
     target = ROOT / "build" / "sbom.cdx.json"
     target.parent.mkdir(exist_ok=True)
     session.run("cyclonedx-py", "environment", python, "--output-file", str(target))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of the documentation into site/, with broken links as errors."""
+    session.install("-e", ".[docs,report]")
+    session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
 @nox.session
