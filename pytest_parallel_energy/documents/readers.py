@@ -168,9 +168,7 @@ def _pyyaml(file: Path, error: type[ConfigError]) -> Any:
     try:
         return importlib.import_module("yaml")
     except ImportError as problem:
-        raise error(
-            f"{file}: reading YAML needs PyYAML; pip install 'pytest-parallel-energy[yaml]', or write JSON or TOML"
-        ) from problem
+        raise error(f"{file}: reading YAML needs PyYAML; pip install pyyaml, or write JSON or TOML") from problem
 
 
 def _yaml_loader(yaml: Any) -> Any:

@@ -72,7 +72,7 @@ def _refuse_newer(version: int) -> None:
     if version > SCHEMA_VERSION:
         raise NewerRecordError(
             f"the record has schema version {version}, this version of pytest-parallel-energy reads up to "
-            f"{SCHEMA_VERSION}: upgrade it with 'pip install --upgrade pytest-parallel-energy'"
+            f"{SCHEMA_VERSION}: install a newer version of the package"
         )
 
 

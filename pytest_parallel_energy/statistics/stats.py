@@ -33,7 +33,7 @@ __all__ = [
 
 ALPHA = 0.05
 """Level of the tests, after Holm's correction."""
-INSTALL_HINT = "tests and intervals need SciPy: pip install 'pytest-parallel-energy[report]'"
+INSTALL_HINT = "tests and intervals need SciPy: pip install scipy"
 _RESAMPLES = 2000
 _MOST_RESAMPLED = 200
 """Values above which the normal approximation stands in for resampling: the same to two digits, at linear cost."""

@@ -95,3 +95,24 @@ def test_a_block_that_is_not_run_says_why():
     assert not [_place(block) for block in programs if not block.reason and not block.note.startswith("file ")]
     silent = [block for block in BLOCKS if block.language == "console" and not block.reason and "$ " not in block.text]
     assert not [_place(block) for block in silent]
+
+
+def test_the_chinese_readme_has_the_blocks_and_headings_of_the_english_one():
+    """Its code is not run a second time, because it is the same."""
+    english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
+    code = [
+        [(block.language, block.text) for block in blocks_of(page) if block.language != "setup"]
+        for page in (english, chinese)
+    ]
+    assert code[0] == code[1]
+    headings = [re.findall(r"^#+ ", page.read_text(encoding="utf-8"), re.MULTILINE) for page in (english, chinese)]
+    links = [
+        set(re.findall(r"\]\((?!README)([^)]+)\)", page.read_text(encoding="utf-8"))) for page in (english, chinese)
+    ]
+    assert headings[0] == headings[1]
+    assert links[0] == links[1]
+
+
+def test_the_readme_stays_short():
+    """150 lines: what is longer belongs into the documentation."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

@@ -24,8 +24,8 @@ __all__ = ["html_report"]
 _HERE = Path(__file__).parent
 _GLOBALS = "window.vegaEmbed = vegaEmbed;"
 _NO_TEMPLATES = (
-    "This is the plain form of the report. Tables that sort, and charts, need the extra report: "
-    "pip install 'pytest-parallel-energy[report]'"
+    "This is the plain form of the report. Tables that sort, and charts, need libraries: "
+    "pip install jinja2 altair vl-convert-python"
 )
 
 

@@ -31,7 +31,7 @@ _MOST_DRAWN = 200
 _MOST_ATTEMPTS = 2000
 """Bounds of a page that a browser can still open without a delay."""
 
-_NO_CHARTS = "Charts need Altair and its offline bundle: pip install 'pytest-parallel-energy[report]'"
+_NO_CHARTS = "Charts need Altair and its offline bundle: pip install altair vl-convert-python"
 
 
 class _Tile(NamedTuple):
