@@ -32,14 +32,14 @@ def record() -> str:
         "version of the schema.\n",
     ]
     package = griffe.load("pytest_parallel_energy", search_paths=[ROOT])
-    for path in _RECORD_PARTS:
-        for cls in package[path].classes.values():
-            if cls.is_alias or not (fields := dict(_fields(cls))):
-                continue
-            parts += [f"## {cls.name}\n", as_markdown(cls.docstring).partition("\nArgs:")[0]]
-            parts.append(
-                table(("field", "type", "meaning"), [(f"`{n}`", f"`{t}`", text) for n, (t, text) in fields.items()])
-            )
+    classes = [cls for path in _RECORD_PARTS for cls in package[path].classes.values() if not cls.is_alias]
+    for cls in sorted(classes, key=lambda cls: str(cls.name) != "Record"):  # the whole before its parts
+        parts += [f"## {cls.name}\n", as_markdown(cls.docstring).partition("\nArgs:")[0]]
+        if any("Enum" in str(base) for base in cls.bases):
+            parts.append(table(("value", "meaning"), [(f"`{kind[1:-1]}`", text) for _, (kind, text) in _fields(cls)]))
+        else:
+            rows = [(f"`{name}`", f"`{kind}`", text) for name, (kind, text) in _fields(cls)]
+            parts.append(table(("field", "type", "meaning"), rows))
     return "\n".join(parts)
 
 
