@@ -128,7 +128,7 @@ class Running:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note how each phase ended; the report of the tear-down carries the records."""
         report = yield
@@ -137,7 +137,7 @@ class Running:
             return report
         self._note(experiment, report, call)
         if self._untold is not None and report.when == "setup":
-            self._tell_controller(report, self._untold)
+            self._tell_controller(report, self._untold, item.session.items)
         if report.when == "teardown":
             self._experiment = None
             try:
@@ -160,7 +160,7 @@ class Running:
         with contextlib.suppress(ParallelEnergyError):  # a full disk: the records still reach the controller
             WorkerFile(self._collection.session.run_folder, worker).append(records)
 
-    def _tell_controller(self, report: pytest.TestReport, experiments: int) -> None:
+    def _tell_controller(self, report: pytest.TestReport, experiments: int, items: Sequence[pytest.Item]) -> None:
         """Send what a session without xdist prints before its experiments."""
         from ..console.session_header import header_lines
 
@@ -169,7 +169,7 @@ class Running:
         with contextlib.suppress(ParallelEnergyError):  # the experiments themselves report it
             header = header_lines(self._collection.session, quiet=quiet)
             if sweeping := self._collection.config.pluginmanager.get_plugin("parallel_energy_sweeping"):
-                header += sweeping.pytest_report_collectionfinish()
+                header += sweeping.pytest_report_collectionfinish(items)
             attach_facts(report, SessionFacts(header=tuple(header), experiments=experiments))
 
     def _reports_leave_process(self) -> bool:
