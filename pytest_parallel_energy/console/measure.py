@@ -121,7 +121,11 @@ def _render_runs(runs: Sequence[Measured]) -> list[str]:
 def render_result(measured: Measured) -> list[str]:
     """Return the result as plain lines: the total with its interval and boundary, each domain, and the flags."""
     result = measured.result
-    total = "missing" if result.total_j is None else _plus_minus(result.total_j, result.total_u95_j)
+    total = (
+        "missing"
+        if result.total_j is None
+        else _plus_minus(result.total_j, result.total_u95_j, (result.total_low_j, result.total_high_j))
+    )
     return [
         f"{total}  in {format_seconds(result.window_s)}, {format_watts(result.mean_w)} mean  [{result.quality}]",
         f"boundary: {result.boundary}",
@@ -145,10 +149,16 @@ def _own_lines(measured: Measured) -> list[str]:
 
 
 def _domain_line(domain: DomainEnergy) -> str:
-    value = "missing: " + (domain.reason or "") if domain.joules is None else _plus_minus(domain.joules, domain.u95_j)
+    value = (
+        "missing: " + (domain.reason or "")
+        if domain.joules is None
+        else _plus_minus(domain.joules, domain.u95_j, (domain.low_j, domain.high_j))
+    )
     apart = "" if domain.counted else "  (not in the total)"
     return f"  {domain.name}: {value}  [{domain.source}, {domain.quality}]{apart}"
 
 
-def _plus_minus(joules: float, u95_j: float | None) -> str:
+def _plus_minus(joules: float, u95_j: float | None, ends_j: tuple[float | None, float | None]) -> str:
+    if None not in ends_j:
+        return f"{format_joules(joules)} ({format_joules(ends_j[0])} to {format_joules(ends_j[1])})"
     return f"{format_joules(joules)} ± {format_joules(u95_j)}"

@@ -69,12 +69,15 @@ def assemble(span: Span) -> Measurement:
     total_j = _sum(total)
     idle_j = None if span.idle_w is None else span.idle_w * span.window_s
     flags = _flags(span, domains)
+    ends_j = None if total_j is None else _total_ends(span.columns, domains, total_j)
     energy = WindowResult(
         name=span.name,
         start_s=span.start_s,
         window_s=span.window_s,
         total_j=total_j,
         total_u95_j=None if total_j is None else _total_u95(span.columns, domains),
+        total_low_j=None if ends_j is None else ends_j[0],
+        total_high_j=None if ends_j is None else ends_j[1],
         quality=max((domain.quality for domain in total), key=Quality.rank, default=Quality.MISSING),
         boundary=span.layout.boundary,
         cpu_j=_sum(domain for domain in domains if domain.kind == "cpu"),
@@ -97,12 +100,15 @@ def _domain(span: Span, number: int, *, counts: bool) -> DomainEnergy:
     column = span.columns[number]
     about, reason = column.about, column.reason
     joules = None if reason else column.joules
+    ends_j = None if reason else column.interval_j
     return DomainEnergy(
         name=about.name,
         kind=about.kind,
         device=about.device,
         joules=joules,
         u95_j=None if reason else column.budget.u95_j,
+        low_j=None if ends_j is None else ends_j[0],
+        high_j=None if ends_j is None else ends_j[1],
         quality=about.quality if reason is None else Quality.MISSING,
         source=about.source,
         counted=counts,
@@ -130,6 +136,21 @@ def _total_u95(columns: Sequence[SensorWindow], domains: Sequence[DomainEnergy])
         for column, domain in zip(columns, domains, strict=True)
         if domain.counted and domain.u95_j is not None
     )
+
+
+def _total_ends(
+    columns: Sequence[SensorWindow], domains: Sequence[DomainEnergy], total_j: float
+) -> tuple[float, float] | None:
+    """Return the ends of the total's interval where one of its parts has an asymmetric one; ``None`` elsewhere."""
+    counted = [pair for pair in zip(columns, domains, strict=True) if pair[1].counted and pair[1].joules is not None]
+    if all(domain.low_j is None for _, domain in counted):
+        return None
+    down, up = [], []
+    for column, domain in counted:
+        joules, u95_j = domain.joules or 0.0, domain.u95_j or 0.0
+        down.append((column.about.gain_group, u95_j if domain.low_j is None else joules - domain.low_j))
+        up.append((column.about.gain_group, u95_j if domain.high_j is None else domain.high_j - joules))
+    return max(0.0, total_j - combine_u95(down)), total_j + combine_u95(up)
 
 
 def _peak_w(trace: Sequence[TracePoint], columns: Sequence[int]) -> float | None:

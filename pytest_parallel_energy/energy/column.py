@@ -11,7 +11,7 @@ from ..units import NS_PER_S, format_joules, format_seconds
 from .assumptions import LEAST_POWER_W, SLOWEST_UPDATE_S, STILL_UPDATES
 from .edges import waits_for_edges
 from .ends import CounterEnds, CounterWindow
-from .part_time import Sight, is_part_time, sight_of, sight_of_spread, step_coverage_ratio
+from .part_time import HIDDEN_DOWN_RATIO, Sight, is_part_time, sight_of, sight_of_spread, step_coverage_ratio
 from .sensor import SensorDescription
 from .track import Account, power_between
 from .uncertainty import ErrorBudget, WindowErrors, budget
@@ -25,6 +25,7 @@ _MATTERS_RATIO = 0.5
 _CROSS_CHECK_RATIO = 0.05
 _CROSS_CHECK_LEAST = 10
 """Counter and integral agree within 1 % (Zeus issue 12), and were seen 1.7 times apart (181): flagged above 5 %."""
+_FEW_THREADS_RATIO = 0.1
 _INTERVAL_OFF_RATIO = 1.5
 _INTERVAL_MATTERS_S = 0.005
 """The interval of a quicker counter is not reported."""
@@ -99,11 +100,26 @@ class SensorWindow:
         mean_w = self.joules / self.window_s if self.window_s > 0 else 0.0
         return budget(self.about, WindowErrors(self.window_s, mean_w, self._ends_j, self._sight))
 
+    @property
+    def interval_j(self) -> tuple[float, float] | None:
+        """The ends of the 95 % interval where it is not symmetric, joules; ``None`` elsewhere."""
+        parts = self.budget
+        if self.about.model is not None:
+            low_j, high_j = self.about.model.interval_j(self.joules, self.window_s)
+            down_j, up_j = self.joules - low_j, high_j - self.joules
+        elif self._sight is not None and self._sight.hidden_ratio > 0:
+            down_j, up_j = HIDDEN_DOWN_RATIO * self._sight.hidden_ratio * self.joules, parts.alias_j
+        else:
+            return None
+        others_j = parts._replace(alias_j=0.0, gain_j=0.0 if self.about.model is not None else parts.gain_j).u95_j
+        return max(0.0, self.joules - math.hypot(down_j, others_j)), self.joules + math.hypot(up_j, others_j)
+
     def flags(self) -> Iterator[str]:
         """Yield the remarks that a reader of an available number must know."""
         yield from self._reading_flags()
         yield from self._ending_flags()
         yield from self._sight_flags()
+        yield from self._model_flags()
         yield from self._cross_check()
 
     def _usual_update_s(self) -> float | None:
@@ -249,6 +265,18 @@ class SensorWindow:
             f"{name} sees {seen}: a load that repeats in step with that may be hidden, and the time of a step is not "
             "known; measure steps as inner windows, or set step_s of the window, to narrow the interval"
         )
+
+    def _model_flags(self) -> Iterator[str]:
+        model = self.about.model
+        if model is None or (model.threads_per_core or 1) == 1:
+            return
+        load = model.load_ratio(self.joules, self.window_s)
+        if _FEW_THREADS_RATIO < load < 1 - _FEW_THREADS_RATIO:
+            yield (
+                f"{self.about.name}: {load:.0%} of the hardware threads were at work, and a core has "
+                f"{model.threads_per_core} of them: a core whose second thread idles takes more than half of the "
+                "power, so that the estimate may be too low"
+            )
 
     def _cross_check(self) -> Iterator[str]:
         """Compare the counter with the integrated power where a sensor gives both, often enough and without holes."""

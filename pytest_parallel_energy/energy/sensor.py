@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ConfigError
 from ..records.energy_values import Quality
+from .model import ModelBounds
 
 __all__ = ["KINDS", "Observation", "Observer", "Reading", "Sensor", "SensorDescription"]
 
@@ -72,6 +73,8 @@ class SensorDescription:
     """Sensors of one group share their gain error: their errors add up instead of averaging out."""
     idle_w: float | None = None
     """The part of every reading that a model adds for an idle machine, watts; ``None`` for a sensor that measures."""
+    model: ModelBounds | None = None
+    """The interval of a modelled energy, in place of gain and offset; ``None`` for a measurement."""
     max_w: float | None = None
     """A power above 1.2 times this is rejected; ``None`` when no limit is known."""
     notes: tuple[str, ...] = ()

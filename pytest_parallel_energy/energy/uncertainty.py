@@ -66,8 +66,12 @@ class ErrorBudget(NamedTuple):
 def budget(about: SensorDescription, errors: WindowErrors) -> ErrorBudget:
     """Return the budget of one domain, from its sensor's description and the readings of the window."""
     joules, sight = errors.mean_w * errors.window_s, errors.sight
+    gain_j = K95 * about.gain_ratio * joules
+    if about.model is not None:
+        low_j, high_j = about.model.interval_j(joules, errors.window_s)
+        gain_j = max(joules - low_j, high_j - joules)
     return ErrorBudget(
-        gain_j=K95 * about.gain_ratio * joules,
+        gain_j=gain_j,
         offset_j=K95 * about.offset_w * errors.window_s,
         window_j=errors.ends_j,
         quantum_j=about.quantum_j,

@@ -41,6 +41,8 @@ class CpuInfo(NamedTuple):
     name: str = ""
     sockets: int | None = None
     """Processor packages; ``None`` where the kernel does not number them (Arm)."""
+    threads_per_core: int | None = None
+    """Hardware threads of a core that are in use; ``None`` where the kernel does not say."""
     hypervisor: bool | None = None
     """Set by hypervisors for their guests: CPUID leaf 1, ECX bit 31, "hypervisor" among the flags (Linux
     ``arch/x86/include/asm/cpufeatures.h``); ``None`` where processors have no such flags (Arm)."""
@@ -72,6 +74,7 @@ def read_cpu_info(proc_root: Path = Path("/proc")) -> CpuInfo:
         stepping=_int(fields.get("stepping")),
         name=min(names, default=""),
         sockets=len(packages) or None,
+        threads_per_core=_threads_per_core(fields),
         hypervisor="hypervisor" in fields["flags"].split() if "flags" in fields else None,
     )
 
@@ -122,6 +125,11 @@ def _epyc(family: int | None, model: int) -> str | None:
         (0x1A, range(0x20), "EPYC 5"),
     )
     return next((name for number, models, name in generations if family == number and model in models), None)
+
+
+def _threads_per_core(fields: dict[str, str]) -> int | None:
+    siblings, cores = _int(fields.get("siblings")), _int(fields.get("cpu cores"))
+    return siblings // cores if siblings and cores else None
 
 
 def _int(text: str | None) -> int | None:

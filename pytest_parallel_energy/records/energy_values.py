@@ -51,6 +51,10 @@ class DomainEnergy:
     """Socket number or GPU UUID."""
     joules: float | None = None
     u95_j: float | None = None
+    low_j: float | None = None
+    """Ends of the 95 % interval where it is not symmetric (an estimate is known to a factor): ``u95_j`` is then the
+    longer side. ``None`` where ``joules`` ± ``u95_j`` is the interval."""
+    high_j: float | None = None
     quality: Quality = Quality.MISSING
     source: str = ""
     """``powercap``, ``perf``, ``nvml``, ``estimate`` or a plug-in's name."""
@@ -82,6 +86,9 @@ class WindowResult:
     """Length of the window, seconds; ``None`` where no window was opened."""
     total_j: float | None = None
     total_u95_j: float | None = None
+    total_low_j: float | None = None
+    """Ends of the 95 % interval where a part has one that is not symmetric; ``None`` where ± ``total_u95_j`` is it."""
+    total_high_j: float | None = None
     quality: Quality = Quality.MISSING
     boundary: str = ""
     """Parts inside the total, in words: ``"GPU boards + CPU packages; without DRAM, board, power supply"``."""

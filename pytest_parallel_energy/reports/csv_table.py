@@ -23,7 +23,7 @@ _RECORD_FIELDS = (
 )  # fmt: skip
 _ENERGY_FIELDS = (
     "window_s", "total_j", "total_u95_j", "quality", "boundary", "cpu_j", "gpu_j", "dram_j", "mean_w", "peak_w",
-    "idle_j", "above_idle_j",
+    "idle_j", "above_idle_j", "total_low_j", "total_high_j",
 )  # fmt: skip
 _ATTRIBUTION_FIELDS = (
     "foreground_j", "background_j", "other_j", "low_j", "high_j", "method", "other_cpu_ratio", "other_gpu_ratio",

@@ -113,6 +113,8 @@ _DOMAIN_NAMES = (
     "device",
     "joules",
     "u95_j",
+    "low_j",
+    "high_j",
     "quality",
     "source",
     "counted",

@@ -135,16 +135,23 @@ def format_ratio(value: float | None) -> str:
     return f"× {value:.2f}" if 0.1 <= value < 9.995 else f"× {value:.3g}"  # noqa: PLR2004 - three digits either way
 
 
-def format_interval(value: float | None, u95: float | None, unit: str) -> str:
+def format_interval(
+    value: float | None, u95: float | None, unit: str, ends: tuple[float | None, float | None] | None = None
+) -> str:
     """Return a value with the half-width of its 95 % interval, both with the same prefix and decimals.
 
-    The half-width keeps two significant digits and the value the same decimals (JCGM 100:2008, 7.2.6).
+    The half-width keeps two significant digits and the value the same decimals (JCGM 100:2008, 7.2.6). An interval
+    that is not symmetric is written with its ends, two significant digits each.
 
     >>> format_interval(1234.5, 41.3, "J"), format_interval(0.5, None, "J"), format_interval(None, None, "J")
     ('1.234 ± 0.041 kJ', '500 mJ ± –', '–')
+    >>> format_interval(43.21, 48.0, "J", (20.3, 91.2))
+    '43 (20 to 91) J'
     """
     if value is None:
         return _DASH
+    if ends is not None and None not in ends:
+        return _with_ends((value, ends[0] or 0.0, ends[1] or 0.0), unit)
     size = max(abs(value), abs(u95 or 0.0))
     prefix, factor = next(((p, f) for p, f in _PREFIXES if size >= f * 0.9995), _PREFIXES[-1] if size else ("", 1.0))
     if u95 is None:
@@ -155,6 +162,12 @@ def format_interval(value: float | None, u95: float | None, unit: str) -> str:
     if value and not text.strip("-0."):  # far below its own interval, but not 0
         text = f"{value / factor:.1g}"
     return f"{text} ± {scaled:.{decimals}f} {prefix}{unit}"
+
+
+def _with_ends(numbers: tuple[float, float, float], unit: str) -> str:
+    prefix, factor = next(((p, f) for p, f in _PREFIXES if max(numbers) >= f * 0.9995), _PREFIXES[-1])
+    value, low, high = (f"{float(f'{number / factor:.2g}'):g}" for number in numbers)
+    return f"{value} ({low} to {high}) {prefix}{unit}"
 
 
 def format_share(ratio: float | None) -> str:

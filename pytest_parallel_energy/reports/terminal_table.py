@@ -102,11 +102,11 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     def column(head: str, texts: Iterable[str], *, optional: bool = True, right: bool = True, **more: bool) -> Column:
         return Column(head=head, texts=tuple(texts), optional=optional, right=right, **more)
 
-    energies = [(mean.value, mean.u95) for mean in (cell.energy() for cell in cells)]
+    energies = [cell.energy() for cell in cells]
     columns = [
         column("n", (str(cell.n) for cell in cells), optional=False),
         column("time", (format_seconds(cell.mean_s()) for cell in cells), optional=False),
-        column("energy ± 95 %", (format_interval(*energy, "J") for energy in energies), optional=False),
+        column("energy ± 95 %", (format_interval(e.value, e.u95, "J", e.ends) for e in energies), optional=False),
         column("quality", (cell.quality for cell in cells), optional=False, right=False),
     ]
     columns += [column(ratio.head, ratio.texts, wanted=True) for ratio in ratio_columns(cells)]

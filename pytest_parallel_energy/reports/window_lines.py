@@ -37,7 +37,9 @@ def _words(share: WindowShare) -> str:
 def scope_sentences(scopes: Iterable[WindowResult]) -> Sequence[str]:
     """Return one sentence per module or session whose energy a fixture measured."""
     return [
-        f"{scope.name}: {format_interval(scope.total_j, scope.total_u95_j, 'J')} in {format_seconds(scope.window_s)} "
+        f"{scope.name}: "
+        f"{format_interval(scope.total_j, scope.total_u95_j, 'J', (scope.total_low_j, scope.total_high_j))} "
+        f"in {format_seconds(scope.window_s)} "
         f"({scope.quality}), cool-downs and waiting between its tests included"
         for scope in scopes
     ]

@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..records.record import Phase, Record, Status, WindowResult, all_metrics
@@ -44,6 +44,8 @@ class Mean:
     u95: float | None
     n: int
     """Number of values that it is the mean of."""
+    ends: tuple[float, float] | None = None
+    """The ends of the interval where it is not symmetric (``u95`` is then the longer side), else ``None``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,19 @@ class Cell:
 
     def energy(self) -> Mean:
         """Return the mean joules of the total."""
-        return mean_of([(r.energy.total_j, r.energy.total_u95_j) for r in self.sample])
+        mean = mean_of([(r.energy.total_j, r.energy.total_u95_j) for r in self.sample])
+        low_j = _mean_or_none([r.energy.total_low_j for r in self.sample])
+        high_j = _mean_or_none([r.energy.total_high_j for r in self.sample])
+        if mean.value is None or mean.u95 is None or low_j is None or high_j is None:
+            return mean
+        # what the mean's half-width has beyond the meter's is the spread of the repeats, which is symmetric
+        meter_j = statistics.fmean([r.energy.total_u95_j or 0.0 for r in self.sample])
+        spread_j = math.sqrt(max(0.0, mean.u95**2 - meter_j**2))
+        ends = (
+            mean.value - math.hypot(mean.value - low_j, spread_j),
+            mean.value + math.hypot(high_j - mean.value, spread_j),
+        )
+        return replace(mean, ends=(max(0.0, ends[0]), ends[1]))
 
     def part_j(self, name: str) -> float | None:
         """Return the mean joules of ``cpu``, ``gpu`` or ``dram``; ``None`` unless each record of the sample has it."""

@@ -49,8 +49,9 @@ def test_unknown_family_has_the_widest_interval():
     """Relative to its median, no known family is wider."""
     unknown = coefficients_of(None)
     assert unknown.servers == 593
-    assert all(row.full_sigma_ratio <= unknown.full_sigma_ratio for row in FAMILIES.values())
-    assert all(row.idle_sigma_w <= unknown.idle_sigma_w for row in FAMILIES.values())
+    for known, widest in ("idle_factors",) * 2, ("full_factors",) * 2:
+        low, high = getattr(unknown, widest)
+        assert all(high / low >= getattr(row, known)[1] / getattr(row, known)[0] for row in FAMILIES.values())
 
 
 def estimated(tmp_path, busy_ticks, seconds=100.0, cpu=SPR, family="Sapphire Rapids"):
@@ -76,9 +77,39 @@ def test_label_boundary_and_interval(tmp_path):
     result = window.result
     assert result.quality is Quality.ESTIMATED
     assert "whole server at the wall" in result.boundary
-    assert 0.5 < result.total_u95_j / result.total_j < 0.65
+    assert result.total_low_j / result.total_j == pytest.approx(0.67, abs=0.05)
+    assert result.total_high_j / result.total_j == pytest.approx(1.36, abs=0.05)
+    assert result.total_u95_j == pytest.approx(result.total_high_j - result.total_j)
     assert (result.cpu_j, result.gpu_j) == (None, None)
     assert any("estimated" in flag for flag in window.flags)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("busy_ticks", "load"), [(0, "idle"), (40_000, "full")])
+def test_the_interval_holds_the_familys_own_percentiles(tmp_path, family, busy_ticks, load):
+    """80 % of the servers of a family lie between its 10th and 90th percentile: the 95 % interval holds both."""
+    result = estimated(tmp_path, busy_ticks, family=family).result
+    spread = getattr(FAMILIES[family], load)
+    assert result.total_low_j < 4 * 100 * spread.p10_w * 1.01
+    assert result.total_high_j > 4 * 100 * spread.p90_w * 0.99
+    assert result.total_low_j > 0
+
+
+def test_work_on_one_thread_per_core_is_flagged(tmp_path):
+    """Half of the hyper-threads at work: a core whose second thread idles takes more than half of the power."""
+    cpu = CpuInfo(threads=4, vendor="GenuineIntel", family=6, model=143, threads_per_core=2)
+    flags = estimated(tmp_path, 20_000, cpu=cpu).flags
+    assert any("50% of the hardware threads were at work, and a core has 2 of them" in flag for flag in flags)
+    assert not any("a core has" in flag for flag in estimated(tmp_path, 40_000, cpu=cpu).flags)
+    assert not any("a core has" in flag for flag in estimated(tmp_path, 20_000).flags)
+
+
+def test_a_quota_is_flagged(tmp_path):
+    """A container that may use two of four threads gets an estimate of all four, and is told."""
+    (tmp_path / "stat").write_text("cpu  1000 0 0 9000 0 0 0 500 0 0\n")
+    sensor = EstimateSensor(SPR, coefficients_of("Sapphire Rapids"), stat=tmp_path / "stat", usable=2.0)
+    assert any("may use 2 of the machine's 4 hardware threads" in note for note in sensor.description.notes)
+    sensor.close()
 
 
 def test_unknown_cpu_says_so(tmp_path):

@@ -1,24 +1,21 @@
 """Watts of a server by CPU family: the model behind the estimate.
 
 Median watts per hardware thread of the whole server at the wall, from SPECpower_ssj2008 results (dump of 2026-03-09),
-with the 10th and 90th percentile. Leaving one out over 616 servers, 90 % of the errors of the medians lie within
-64/45/45 % at idle, half and full load; interpolating linearly is 10–13 % off in the middle.
+with the 10th and 90th percentile. Interpolating linearly is 10–13 % off in the middle.
 (Cloud Carbon Footprint's published row for the fifth EPYC is a parsing fault and is not used.)
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-__all__ = ["FAMILIES", "Coefficients", "Percentiles", "coefficients_of"]
+__all__ = ["FAMILIES", "Coefficients", "Percentiles", "coefficients_of", "student_975"]
 
-_K90 = 1.645
-"""Standard deviations that hold 90 % of a Gaussian."""
-_K80 = 1.282
-"""Standard deviations from the median to the 10th or 90th percentile of a Gaussian."""
-_IDLE_ERROR_RATIO = 0.64
-_FULL_ERROR_RATIO = 0.45
-"""90 % of the leave-one-out errors of the medians lie within these."""
+_Z90, _Z975 = 1.281552, 1.959964
+"""Quantiles of the standard normal distribution: 90 % and 97.5 %."""
+_LEAST_FACTOR = 1.1
+"""Percentiles of few servers may coincide; two servers of one model differ by some percent (a convention)."""
 
 
 class Percentiles(NamedTuple):
@@ -27,6 +24,17 @@ class Percentiles(NamedTuple):
     p10_w: float
     p50_w: float
     p90_w: float
+
+    def factors(self, servers: int) -> tuple[float, float]:
+        """Return the ends of the 95 % interval for one more server of this family, over the median.
+
+        The logarithm of the power is taken as normal on each side of the median, with the spread that the percentile of
+        that side shows; for few servers with Student's t and the error of the median (the prediction interval of a
+        normal sample, Hahn and Meeker, Statistical Intervals, 2017, 4.7).
+        """
+        stretch = student_975(servers - 1) * math.sqrt(1 + 1 / servers) / _Z90
+        low, high = (self.p10_w / self.p50_w) ** stretch, (self.p90_w / self.p50_w) ** stretch
+        return min(low, 1 / _LEAST_FACTOR), max(high, _LEAST_FACTOR)
 
 
 class Coefficients(NamedTuple):
@@ -39,20 +47,35 @@ class Coefficients(NamedTuple):
     full: Percentiles
 
     @property
-    def idle_sigma_w(self) -> float:
-        """Standard deviation of the idle power per thread."""
-        return _sigma_w(self.idle, _IDLE_ERROR_RATIO, known=self.family != "unknown")
+    def idle_factors(self) -> tuple[float, float]:
+        """The ends of the 95 % interval of the idle power, over its median."""
+        return self._factors([(row.servers, row.idle) for row in FAMILIES.values()], self.idle)
 
     @property
-    def full_sigma_ratio(self) -> float:
-        """Standard deviation of the power under load, relative."""
-        return _sigma_w(self.full, _FULL_ERROR_RATIO, known=self.family != "unknown") / self.full.p50_w
+    def full_factors(self) -> tuple[float, float]:
+        """The ends of the 95 % interval of the power under full load, over its median."""
+        return self._factors([(row.servers, row.full) for row in FAMILIES.values()], self.full)
+
+    def _factors(self, rows: list[tuple[int, Percentiles]], own: Percentiles) -> tuple[float, float]:
+        if self.family != "unknown":
+            return own.factors(self.servers)
+        # any of the families may be the one: from the lowest end of one to the highest end of another
+        ends = [(spread.p50_w * low, spread.p50_w * high) for n, spread in rows for low, high in [spread.factors(n)]]
+        return min(low for low, _ in ends) / own.p50_w, max(high for _, high in ends) / own.p50_w
 
 
-def _sigma_w(spread: Percentiles, error_ratio: float, *, known: bool) -> float:
-    if known:
-        return spread.p50_w * error_ratio / _K90
-    return max(spread.p90_w - spread.p50_w, spread.p50_w - spread.p10_w) / _K80
+def student_975(degrees: int) -> float:
+    """Return the 97.5 % quantile of Student's t for two or more degrees of freedom, at most 3 % too low.
+
+    Abramowitz and Stegun, 26.7.5, four terms.
+
+    >>> round(student_975(8), 2), round(student_975(125), 2)
+    (2.31, 1.98)
+    """
+    z = _Z975
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + (first + (second + third / degrees) / degrees) / degrees
 
 
 _TABLE = """

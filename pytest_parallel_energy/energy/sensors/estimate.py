@@ -14,8 +14,10 @@ from pathlib import Path
 
 from ...errors import SensorError, SensorUnavailableError
 from ...host.cpu_info import BUSY_FIELDS, TICK_S, CpuInfo, family_of, read_cpu_info
+from ...host.cpu_quota import usable_threads
 from ...records.energy_values import Quality
 from ...units import NS_PER_S
+from ..model import ModelBounds
 from ..sensor import Reading, Sensor, SensorDescription
 from .coefficients import Coefficients, coefficients_of
 
@@ -34,6 +36,7 @@ class EstimateSensor:
         coefficients: watts per thread.
         stat: the file with the CPU times.
         clock_ns: monotonic nanoseconds.
+        usable: hardware threads that this process may use, where that is fewer; ``None`` where unknown.
     """
 
     def __init__(
@@ -43,12 +46,13 @@ class EstimateSensor:
         *,
         stat: Path = Path("/proc/stat"),
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        usable: float | None = None,
     ) -> None:
         self._idle_w = cpu.threads * coefficients.idle.p50_w
         self._busy_w = coefficients.full.p50_w - coefficients.idle.p50_w
         self._stat = stat
         self._clock_ns = clock_ns
-        self._description = _describe(cpu, coefficients)
+        self._description = _describe(cpu, coefficients, usable)
         self._fd = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
         self._start_ns = clock_ns()
         self._start_busy_s = self._busy_s()
@@ -92,17 +96,22 @@ def open_estimate(proc_root: Path = Path("/proc")) -> tuple[Sensor, ...]:
     """
     try:
         cpu = read_cpu_info(proc_root)
-        return (EstimateSensor(cpu, coefficients_of(family_of(cpu)), stat=proc_root / "stat"),)
+        return (EstimateSensor(cpu, coefficients_of(family_of(cpu)), stat=proc_root / "stat", usable=usable_threads()),)
     except (OSError, SensorError) as error:
         raise SensorUnavailableError(f"the processors cannot be read from {proc_root}: {error}") from error
 
 
-def _describe(cpu: CpuInfo, coefficients: Coefficients) -> SensorDescription:
+def _describe(cpu: CpuInfo, coefficients: Coefficients, usable: float | None) -> SensorDescription:
     known = coefficients.family != "unknown"
     model = f"{coefficients.servers} {coefficients.family} servers" if known else "servers of every CPU family"
     notes = [f"the energy is estimated from CPU time and published figures of {model}, not measured"]
     if not known:
         notes.append(f"the CPU ({cpu.name or cpu.vendor or 'unnamed'}) is not in the table: the interval is the widest")
+    if usable is not None and usable < cpu.threads:
+        notes.append(
+            f"this process may use {usable:.3g} of the machine's {cpu.threads} hardware threads (CPU affinity, or the "
+            "quota of its cgroup): the estimate is of all of them, and of the CPU time of all programs"
+        )
     return SensorDescription(
         name="server-estimate",
         kind="server",
@@ -116,8 +125,13 @@ def _describe(cpu: CpuInfo, coefficients: Coefficients) -> SensorDescription:
             2 * TICK_S * cpu.threads * (coefficients.full.p50_w - coefficients.idle.p50_w) * _COUNTS_PER_J
         ),
         update_interval_s=TICK_S,
-        gain_ratio=coefficients.full_sigma_ratio,
-        offset_w=cpu.threads * coefficients.idle_sigma_w,
+        model=ModelBounds(
+            idle_w=cpu.threads * coefficients.idle.p50_w,
+            full_w=cpu.threads * coefficients.full.p50_w,
+            idle_factors=coefficients.idle_factors,
+            full_factors=coefficients.full_factors,
+            threads_per_core=cpu.threads_per_core,
+        ),
         idle_w=cpu.threads * coefficients.idle.p50_w,
         notes=tuple(notes),
     )

@@ -56,10 +56,11 @@ def mean_row(cell: Cell, factor: float) -> dict[str, Any]:
     """
     mean = cell.energy()
     value, u95 = mean.value or 0.0, mean.u95 or 0.0
+    low, high = mean.ends or (max(value - u95, 0.0), value + u95)
     most = max(record.energy.total_j or value for record in cell.sample)
     return {
-        "mean": value / factor, "low": max(value - u95, 0.0) / factor, "high": (value + u95) / factor,
-        "right": max(value + u95, most) / factor, "n": cell.n, "count": f"n = {cell.n}" if cell.n else "none passed",
+        "mean": value / factor, "low": low / factor, "high": high / factor,
+        "right": max(high, most) / factor, "n": cell.n, "count": f"n = {cell.n}" if cell.n else "none passed",
         "quality": cell.quality, "load": load_names(cell),
     }  # fmt: skip
 

@@ -123,7 +123,7 @@ def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
             Value(text=label, sort=label, link=f"attempts-{cell.cell}", anchor=f"cell-{cell.cell}", title=cell.name),
             _number(cell.n, f"{cell.n} of {len(cell.records)}" if cell.n != len(cell.records) else str(cell.n), state),
             _number(cell.mean_s(), format_seconds(cell.mean_s())),
-            _number(mean.value, format_interval(mean.value, mean.u95, "J")),
+            _number(mean.value, format_interval(mean.value, mean.u95, "J", mean.ends)),
             quality_value(cell.quality),
             *(_number(column.values[index], column.texts[index]) for column in ratios),
             *(_number(cell.part_j(part), format_joules(cell.part_j(part))) for part in parts),
@@ -171,13 +171,14 @@ def attempts_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
 
 def _attempt(record: Record) -> tuple[Value, ...]:
     energy = record.energy
+    ends = (energy.total_low_j, energy.total_high_j)
     return (
         _number(record.repetition, str(record.repetition)),
         _number(record.attempt, str(record.attempt)),
         _plain(record.phase),
         _plain(record.status, {"passed": "good", "xfailed": ""}.get(record.status, "bad")),
         _number(record.duration_s, format_seconds(record.duration_s)),
-        _number(energy.total_j, format_interval(energy.total_j, energy.total_u95_j, "J")),
+        _number(energy.total_j, format_interval(energy.total_j, energy.total_u95_j, "J", ends)),
         _number(energy.mean_w, format_interval(energy.mean_w, None, "W").removesuffix(" ± –")),
         _plain("; ".join(remarks(record)), "wide"),
         _plain(record.folder or ""),
@@ -214,8 +215,8 @@ def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
         rows.append((
             Value(text=names[pair.beside.cell], sort=names[pair.beside.cell], link=f"cell-{pair.beside.cell}"),
             _plain(pair.load),
-            _number(alone.value, format_interval(alone.value, alone.u95, "J")),
-            _number(beside.value, format_interval(beside.value, beside.u95, "J")),
+            _number(alone.value, format_interval(alone.value, alone.u95, "J", alone.ends)),
+            _number(beside.value, format_interval(beside.value, beside.u95, "J", beside.ends)),
             _ratio(pair.slowdown),
             _ratio(pair.inflation),
             _number(pair.foreground_j, format_joules(pair.foreground_j)),
