@@ -15,7 +15,16 @@ from ..statistics.ratios import Ratio
 from ..units import format_joules, format_seconds
 from .layout import Line, format_number, format_ratio, format_share, wrap
 
-__all__ = ["exit_codes", "failed_rounds", "interval_words", "level", "load_facts", "neighbour", "render_loads"]
+__all__ = [
+    "ESTIMATED_PAIR",
+    "exit_codes",
+    "failed_rounds",
+    "interval_words",
+    "level",
+    "load_facts",
+    "neighbour",
+    "render_loads",
+]
 
 _MOST_CELLS = 40
 _LOW_RATIO = 0.9
@@ -28,7 +37,7 @@ _WHOLE_IS_SPLIT = (
     "the idle power was not measured, so the whole energy is split: a part is not what the training caused, which may "
     "be several times less (--energy-idle measures the idle power)"
 )
-_ESTIMATED = "an estimate from CPU time cannot show what a load changes in energy"
+ESTIMATED_PAIR = "the energy is estimated, linear in CPU time: it cannot show what a load changes"
 
 
 def render_loads(cells: Sequence[Cell], names: Mapping[int, str], *, width: int) -> list[Line]:
@@ -181,7 +190,7 @@ def _verdicts(pair: LoadPair) -> Iterator[str]:
         words = {1: "slower", -1: "faster", 0: "no slowdown shown"}
         yield words.get(slowdown.direction, "") if slowdown.direction is not None else _single(pair)
     if "estimated" in {pair.alone.quality, pair.beside.quality}:
-        yield _ESTIMATED
+        yield ESTIMATED_PAIR
     elif inflation is not None and inflation.direction is not None:
         yield {1: "more energy", -1: "less energy", 0: "no change of energy shown"}[inflation.direction]
 

@@ -116,7 +116,7 @@ def test_an_estimate_shows_no_change_of_energy(make_record):
     records = [make_record(energy=estimated, repetition=n) for n in range(3)]
     records += [make_record(energy=estimated, repetition=n, load=True) for n in range(3)]
     (pair,) = load_pairs(group_cells(records))
-    assert neighbour(pair.beside, pair).endswith("an estimate from CPU time cannot show what a load changes in energy")
+    assert neighbour(pair.beside, pair).endswith("linear in CPU time: it cannot show what a load changes")
 
 
 def test_without_a_partner_the_way_to_one_is_named(make_record):

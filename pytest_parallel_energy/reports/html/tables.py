@@ -14,7 +14,7 @@ from ...statistics.ratios import Ratio
 from ...units import format_joules, format_seconds
 from ..compare_text import change_text, format_mean, interval_text
 from ..layout import format_interval, format_number, format_share
-from ..load_lines import exit_codes, interval_words, level
+from ..load_lines import ESTIMATED_PAIR, exit_codes, interval_words, level
 from ..ratio_columns import ratio_columns
 from ..remarks import remarks
 from ..window_lines import cell_windows
@@ -232,7 +232,9 @@ def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
         "foreground's share",
         "interference",
     )
-    return Table(key="pairs", caption="Alone against co-running", heads=heads, rows=tuple(rows))
+    estimated = any("estimated" in {pair.alone.quality, pair.beside.quality} for pair in load_pairs(cells))
+    caption = f"Alone against co-running ({ESTIMATED_PAIR})" if estimated else "Alone against co-running"
+    return Table(key="pairs", caption=caption, heads=heads, rows=tuple(rows))
 
 
 def correlation_table(cells: Sequence[Cell]) -> Table:
