@@ -1,7 +1,7 @@
 """Measure how often the printed 95 % interval holds the true energy, on simulated sensors and known power.
 
-    python benchmarks/coverage.py                  # the table of docs/accuracy.md, about 5 minutes
-    python benchmarks/coverage.py --windows 20     # a smaller sample, below a minute
+    python benchmarks/coverage.py                          # the table of docs/accuracy.md, about 10 minutes
+    python benchmarks/coverage.py --windows 20 --cells     # a smaller sample, cell by cell
 
 Per cell: the share of windows whose interval holds the truth, the median half-width over the needed one (the 95 %
 quantile of the errors of the same windows), and the share of windows that are flagged or refused. A cell passes when at
@@ -23,7 +23,9 @@ from pytest_parallel_energy.energy.sensor import SensorDescription
 from pytest_parallel_energy.energy.window import Window
 from pytest_parallel_energy.records.energy_values import Quality
 from pytest_parallel_energy.testing import FakeSensor, PowerProfile, Traits, VirtualClock
+from pytest_parallel_energy.units import format_seconds
 
+KINDS = ("test", "step", "part-time")
 LEAST_COVERED_RATIO = 0.93
 MOST_WIDTH_RATIO = 1.5
 TOLD_RATIO = 0.95
@@ -84,6 +86,11 @@ class Case:
     gain: bool = False
     """Whether the sensor has the gain and offset errors of an NVIDIA board, and says so."""
 
+    @property
+    def sort(self) -> str:
+        """The kind of the window and of the sensor, in words."""
+        return f"{self.kind}, sees {self.averaging_s * 1e3:g} ms" if self.averaging_s else self.kind
+
 
 @dataclass(slots=True)
 class Tally:
@@ -111,6 +118,11 @@ class Tally:
     def width_ratio(self) -> float:
         """The median half-width over the needed one."""
         return statistics.median(self.u95_j) / self.needed_j if self.errors_j else 0.0
+
+    @property
+    def half_width_ratio(self) -> float:
+        """The median half-width over the median energy."""
+        return statistics.median(self.u95_j) / statistics.median(self.truths_j) if self.errors_j else 0.0
 
     @property
     def flagged_ratio(self) -> float:
@@ -212,7 +224,7 @@ def _steps(bench: _Bench) -> Iterator[tuple[Window, float]]:
     yield from found
 
 
-def cells(kinds: Sequence[str] = ("test", "step", "part-time")) -> Iterator[Case]:
+def cells(kinds: Sequence[str] = KINDS) -> Iterator[Case]:
     """Yield the cells of the table."""
     for shape in SHAPES:
         if "test" in kinds:
@@ -227,29 +239,45 @@ def cells(kinds: Sequence[str] = ("test", "step", "part-time")) -> Iterator[Case
 
 
 def main() -> None:
-    """Simulate and print one line per cell."""
+    """Simulate, and print one line per sort of window over all shapes of power, or one per cell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--windows", type=int, default=100, help="windows per cell (default: 100)")
-    parser.add_argument("--kind", action="append", choices=("test", "step", "part-time"))
-    parser.add_argument("--failing", action="store_true", help="print only the cells that do not pass")
+    parser.add_argument("--windows", type=int, default=60, help="windows per cell (default: 60)")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="only these (default: all)")
+    parser.add_argument("--cells", action="store_true", help="one line per cell instead of one per sort of window")
     options = parser.parse_args()
-    print("| windows | length | update | power | held | width / needed | flagged | passes |")
-    print("|---|---|---|---|---|---|---|---|")
-    passed = total = 0
-    for case in cells(options.kind or ("test", "step", "part-time")):
+    found: dict[tuple[str, float, float], list[Tally]] = {}
+    if options.cells:
+        print("| windows | length | update | power | held | width / needed | flagged | passes |")
+        print("|---|---|---|---|---|---|---|---|")
+    for case in cells(options.kind or KINDS):
         tally = simulate(case, options.windows)
-        total += 1
-        passed += tally.passes
-        if options.failing and tally.passes:
-            continue
-        seen = "" if case.averaging_s is None else f" (sees {case.averaging_s * 1e3:g} ms)"
+        found.setdefault((case.sort, case.window_s, case.update_s), []).append(tally)
+        if options.cells:
+            print(
+                f"| {case.sort} | {case.window_s * 1e3:g} ms | {case.update_s * 1e3:g} ms | {case.shape} "
+                f"| {tally.covered_ratio:.0%} | {tally.width_ratio:.2f} | {tally.flagged_ratio:.0%} "
+                f"| {'yes' if tally.passes else 'NO'} |",
+                flush=True,
+            )
+    if not options.cells:
+        _print_summary(found)
+    tallies = [tally for group in found.values() for tally in group]
+    print(f"\n{sum(tally.passes for tally in tallies)} of {len(tallies)} cells pass")
+
+
+def _print_summary(found: dict[tuple[str, float, float], list[Tally]]) -> None:
+    print("| windows | length | update | held, mean (lowest shape) | median half-width | flagged | passing shapes |")
+    print("|---|---|---|---|---|---|---|")
+    for (sort, window_s, update_s), tallies in sorted(found.items()):
+        held = [tally.covered_ratio for tally in tallies]
+        widths = [tally.half_width_ratio for tally in tallies]
+        flagged = [tally.flagged_ratio for tally in tallies]
+        passing = sum(tally.passes for tally in tallies)
         print(
-            f"| {case.kind} | {case.window_s * 1e3:g} ms | {case.update_s * 1e3:g} ms{seen} | {case.shape} "
-            f"| {tally.covered_ratio:.0%} | {tally.width_ratio:.2f} | {tally.flagged_ratio:.0%} "
-            f"| {'yes' if tally.passes else 'NO'} |",
-            flush=True,
+            f"| {sort} | {format_seconds(window_s)} | {update_s * 1e3:g} ms "
+            f"| {statistics.fmean(held):.0%} ({min(held):.0%}) | ± {100 * statistics.median(widths):.2g} % "
+            f"| {statistics.fmean(flagged):.0%} | {passing} of {len(tallies)} |"
         )
-    print(f"\n{passed} of {total} cells pass")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from ..records.energy_values import DomainEnergy, Quality, WindowResult
 from ..units import NS_PER_S
 from .boundary import Layout
 from .column import SensorWindow
+from .part_time import is_part_time
 from .power_trace import TracePoint
 from .uncertainty import combine_u95
 
@@ -166,6 +167,12 @@ def _peak_w(trace: Sequence[TracePoint], columns: Sequence[int]) -> float | None
 
 def _flags(span: Span, domains: Sequence[DomainEnergy]) -> tuple[str, ...]:
     flags = [] if span.inner else [*span.flags, *(note for column in span.columns for note in column.about.notes)]
+    part_time = [column.about.name for column in span.columns if is_part_time(column.about)]
+    if part_time and not span.inner and span.sampler_cpu_s:
+        flags.append(
+            f"{', '.join(part_time)}: read at every update, because a part of the time is not seen; the sampler took "
+            f"{span.sampler_cpu_s / span.window_s:.2%} of a core"
+        )
     for column, domain in zip(span.columns, domains, strict=True):
         if domain.reason is None:
             flags.extend(column.flags())

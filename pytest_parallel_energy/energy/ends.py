@@ -22,6 +22,7 @@ convention, which holds loads that are at work for a third of the time or more."
 _FINE_RATIO = 0.2
 """A counter whose step is above this share of the energy of an update does not change with every update."""
 _LEAST_APART_RATIO = 0.8
+_LOOSE_RATIO = 0.25
 _MOST_POWERS = 4096
 _RECTANGLE = 2 / math.sqrt(3)
 """Two standard deviations of an error that is equally likely within its bounds, over the bound (GUM, 4.3.7)."""
@@ -164,9 +165,11 @@ class CounterWindow:
     def _grown(self, number: int) -> tuple[float, float]:
         """Return the joules and the seconds from a point to the next."""
         before, after = self._point(number), self._point(number + 1)
-        # two updates are about one interval apart, whatever their bounds allow
-        least_ns = round(_LEAST_APART_RATIO * self._update_ns) if self._fine else 1
-        span_s = max(after.at_ns - before.at_ns, least_ns) / NS_PER_S
+        span_ns, doubt_ns = after.at_ns - before.at_ns, before.doubt_ns + after.doubt_ns
+        if self._fine and doubt_ns > _LOOSE_RATIO * span_ns:
+            # two updates are about one interval apart, whatever their bounds allow
+            span_ns = max(span_ns, round(_LEAST_APART_RATIO * self._update_ns))
+        span_s = max(span_ns, 1) / NS_PER_S
         return (after.counts - before.counts) * self._per_count, span_s
 
     def _power_w(self, number: int) -> float | None:

@@ -50,6 +50,7 @@ def test_the_cost_of_the_readings_is_in_the_record():
             time.sleep(0.01)
     costs_s = window.measurement().sampler_cpu_s
     assert costs_s > 60 * 2e-6, "a reading and its bookkeeping take more than two microseconds"
+    assert any("read at every update" in flag and "% of a core" in flag for flag in window.flags)
 
 
 def test_steady_readings_may_hide_a_load_in_step_with_the_sensor():
