@@ -7,6 +7,7 @@ from typing import Any
 from ..records.codec import encode_value
 from ..statistics import stats
 from ..statistics.grouping import Cell, group_cells
+from ..statistics.node_totals import node_totals
 from ..statistics.projection import project_cell
 from ..statistics.quantities import known_quantities, unit_of, value_of
 from ..units import format_seconds
@@ -34,6 +35,7 @@ def json_report(report: Report) -> str:
             "price": cost.price,
         },
         "cells": [_cell(cell) for cell in group_cells(report.records)],
+        "nodes": node_totals(report.records),
         "comparison": report.comparison,
         "problems": report.problems,
     }

@@ -9,6 +9,7 @@ from ..records.record import HostPart
 from ..statistics.grouping import Cell, group_cells
 from ..statistics.host_overview import host_overview
 from ..units import count_of, format_joules
+from .board_lines import node_table
 from .compare_text import comparison_markdown, escape
 from .costs import cost_sentences
 from .notes import Notes
@@ -29,6 +30,8 @@ def markdown_report(report: Report, *, most_cells: int | None = None) -> str:
         lines += [*heading, *markdown_table(members), ""]
     if cells and most_cells is not None and len(cells) > most_cells:
         lines += [f"… and {len(cells) - most_cells} more cells; all are in the run's folder.", ""]
+    if nodes := list(node_table(report.records)):
+        lines += ["### Nodes", "", *nodes, ""]
     if report.comparison is not None:
         lines += [comparison_markdown(report.comparison)]
     if report.problems:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..records.record import Record
 from ..statistics.grouping import Cell, group_cells
 from ..units import format_joules, format_seconds
-from .board_lines import cell_left_out
+from .board_lines import cell_boards, cell_left_out, node_sentences
 from .layout import Column, Line, fit_columns, format_interval, format_number, format_share, shorten, wrap
 from .load_lines import render_loads
 from .notes import Notes
@@ -42,7 +42,7 @@ def render_table(records: Sequence[Record], *, width: int) -> list[Line]:
     lines = [*_rows(cells, width, notes), Line(text="")]
     for number, text in enumerate(notes.sentences, 1):
         lines += [Line(text=part, severity="warn") for part in wrap(f"[{number}] {text}", width, indent="    ")]
-    for text in (*projection_sentences(cells), provenance(cells), *origins(cells)):
+    for text in (*projection_sentences(cells), *node_sentences(records), provenance(cells), *origins(cells)):
         lines += [Line(text=part) for part in wrap(text, width, indent="    ")]
     if any(cell.n == 1 for cell in cells):
         lines += [Line(text=part) for part in wrap(_SINGLE, width, indent="    ")]
@@ -119,19 +119,23 @@ def cell_columns(cells: Sequence[Cell], notes: Notes) -> list[Column]:
     metrics = [cell.metrics() for cell in cells]
     names = dict.fromkeys(name for found in metrics for name in found)
     columns += [column(name, (format_number(f[name]) if name in f else "" for f in metrics)) for name in names]
-    left_out = [cell_left_out(cell) for cell in cells]
-    if any(left_out):
-        columns.append(column("not counted", left_out, right=False, below=True))
-    work = [cell_work(cell) for cell in cells]
-    if any(work):
-        columns.append(column("work", work, right=False, below=True))
-    windows = [cell_windows(cell) for cell in cells]
-    if any(windows):
-        columns.append(column("windows", windows, right=False, below=True))
+    for head, words in _BELOW.items():
+        texts = [words(cell) for cell in cells]
+        if any(texts):
+            columns.append(column(head, texts, right=False, below=True))
     numbers = [notes.refer(cell_remarks(cell)) for cell in cells]
     if any(numbers):
         columns.append(column("notes", (f"[{text}]" if text else "" for text in numbers), optional=False, right=False))
     return columns
+
+
+_BELOW: Mapping[str, Callable[[Cell], str]] = {
+    "GPUs": cell_boards,
+    "not counted": cell_left_out,
+    "work": cell_work,
+    "windows": cell_windows,
+}
+"""Columns whose texts are too long for a table: in a terminal they stand below their row."""
 
 
 def _names(cells: Sequence[Cell]) -> list[tuple[str, str]]:

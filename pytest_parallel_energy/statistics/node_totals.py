@@ -10,7 +10,19 @@ from ..records.job_part import JobPart
 from ..records.record import Record, Status
 from .measured_as import measured_as
 
-__all__ = ["NodeTotal", "node_totals"]
+__all__ = ["NodeShare", "NodeTotal", "node_totals"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeShare:
+    """One node's part of a total; ``None`` where it is unknown."""
+
+    host: str
+    rank: int
+    """Of the process that measured it."""
+    total_j: float | None
+    u95_j: float | None
+    window_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +42,8 @@ class NodeTotal:
     """The longest window of the nodes, seconds."""
     problems: tuple[str, ...] = ()
     """The reasons why there is no total."""
+    members: tuple[NodeShare, ...] = ()
+    """The nodes that have a record, by rank."""
 
     def __str__(self) -> str:
         of = "" if self.nodes is None else f" of {self.nodes}"
@@ -78,6 +92,17 @@ def _total(key: str, nodeid: str, members: Sequence[tuple[JobPart, Record]]) -> 
         u95_j=None if problems else _combined_u95_j(records),
         window_s=max(windows_s, default=None),
         problems=problems,
+        members=tuple(_share(job, record) for _, (job, record) in sorted(by_rank.items())),
+    )
+
+
+def _share(job: JobPart, record: Record) -> NodeShare:
+    return NodeShare(
+        host=record.host.hostname or "unknown host",
+        rank=job.rank,
+        total_j=record.energy.total_j,
+        u95_j=record.energy.total_u95_j,
+        window_s=record.energy.window_s,
     )
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from pytest_parallel_energy.console.cli import main
+from pytest_parallel_energy.records.energy_values import DomainEnergy, WindowResult
 from pytest_parallel_energy.records.record import HostPart, JobPart, Status
 from pytest_parallel_energy.records.store import RunStore
+from pytest_parallel_energy.reports.board_lines import cell_boards, node_sentences, node_table
+from pytest_parallel_energy.reports.json_report import json_report
+from pytest_parallel_energy.reports.markdown import markdown_report
+from pytest_parallel_energy.reports.report import Report
+from pytest_parallel_energy.statistics.grouping import group_cells
 from pytest_parallel_energy.statistics.node_totals import node_totals
 
 
@@ -104,3 +111,34 @@ def test_merge_prints_the_total(node, tmp_path, capsys, monkeypatch):
     assert "2 of 2 nodes: 150 J" in "".join(capsys.readouterr())
     assert main(["merge", "n1", "-o", "half"]) == 0
     assert "the total is incomplete" in "".join(capsys.readouterr())
+
+
+def test_reports_show_each_node(node):
+    """Markdown has a row per node and one for the total; the terminal has a sentence; a lost node is no smaller sum."""
+    records = [node(0, 100.0, window_s=10.0), node(1, 50.0, window_s=12.0)]
+    rows = list(node_table(records))
+    assert [row.split("|")[2].strip() for row in rows[2:]] == ["n0 (rank 0)", "n1 (rank 2)", "**2 of 2 nodes**"]
+    assert "150.0 ± 8.0 J" in rows[-1]
+    assert "incomplete: the records cover 2 of 4 ranks" in list(node_table(records[:1]))[-1]
+    (sentence,) = node_sentences(records)
+    assert "n0 100.0 ± 4.0 J in 10.0 s; n1 50.0 ± 4.0 J in 12.0 s" in sentence
+    text = markdown_report(Report(records=tuple(records)))
+    assert "### Nodes" in text
+    (total,) = json.loads(json_report(Report(records=tuple(records))))["nodes"]
+    assert [part["host"] for part in total["members"]] == ["n0", "n1"]
+
+
+def test_boards_stand_side_by_side(make_record):
+    """Two counted boards are shown with their joules, so that a straggler is seen; one board is not."""
+
+    def record(*boards):
+        domains = tuple(
+            DomainEnergy(name=f"gpu-{n}", kind="gpu", joules=joules, quality="counter")
+            for n, joules in enumerate(boards)
+        )
+        return make_record(energy=WindowResult(total_j=sum(boards), quality="counter", domains=domains))
+
+    (cell,) = group_cells([record(100.0, 60.0), record(120.0, 60.0)])
+    assert cell_boards(cell) == "gpu-0 110 J, gpu-1 60.0 J"
+    (cell,) = group_cells([record(100.0)])
+    assert cell_boards(cell) == ""

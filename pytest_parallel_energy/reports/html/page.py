@@ -11,6 +11,7 @@ from ...records.record import HostPart, Record, Status
 from ...statistics.compare import Comparison
 from ...statistics.grouping import Cell, group_cells, worst_quality
 from ...units import format_joules, format_seconds
+from ..board_lines import node_sentences
 from ..costs import cost_sentences
 from ..notes import merged_counts
 from ..remarks import remarks
@@ -152,7 +153,7 @@ def _tiles(report: Report, cells: Sequence[Cell]) -> Iterator[_Tile]:
 
 def _facts(report: Report, cells: Sequence[Cell]) -> list[str]:
     known_j, known = report.known_j
-    sentences = [provenance(cells), *projection_sentences(cells)] if cells else []
+    sentences = [provenance(cells), *projection_sentences(cells), *node_sentences(report.records)] if cells else []
     if known < len(report.records):
         sentences.append(
             f"{known} of {len(report.records)} attempts have a known energy: {format_joules(known_j)} together"
