@@ -34,6 +34,9 @@ _SEVERITIES = {
     Verdict.NOT_TESTED: "warn",
 }
 
+_VERDICT_WIDTH = 14
+"""Characters that are kept for the verdict and its gap."""
+
 
 def format_change(ratio: float | None) -> str:
     """Return a relative change in percent with its sign; 0 only for exactly no change.
@@ -63,46 +66,61 @@ def comparison_lines(comparison: Comparison, *, width: int) -> list[Line]:
     return [*lines, _verdict_line(rows)]
 
 
-def _table(rows: Sequence[Row], width: int) -> list[Line]:
-    columns = [
-        _column("quantity", rows, lambda row: row.quantity, right=False, optional=len({r.quantity for r in rows}) == 1)
-    ]
-    columns += [
-        _column("old", rows, lambda row: format_mean(row.old_mean, row.quantity)),
-        _column("new", rows, lambda row: format_mean(row.new_mean, row.quantity)),
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    """Return all columns but the name and the verdict."""
+    one_quantity = len({row.quantity for row in rows}) == 1
+    return [
+        _column("quantity", rows, lambda row: row.quantity, right=False, optional=one_quantity),
+        _column("old", rows, lambda row: format_mean(row.old_mean, row.quantity), wanted=True),
+        _column("new", rows, lambda row: format_mean(row.new_mean, row.quantity), wanted=True),
         _column("change", rows, change_text, optional=False),
         _column("quality", rows, lambda row: row.quality, right=False, optional=False),
         _column("95 % interval", rows, interval_text),
         _column("n", rows, lambda row: f"{len(row.old_values)}+{len(row.new_values)}"),
         _column("p", rows, lambda row: format_number(row.p, 2)),
     ]
-    verdicts = _column("verdict", rows, _verdict_text, right=False, optional=False)
+
+
+def _table(rows: Sequence[Row], width: int) -> list[Line]:
+    columns = _columns(rows)
     longest = max(len(row.name) for row in rows)
-    kept, _ = fit_columns(columns, width - min(longest, 28) - 14)
-    name_width = max(min(longest, width - sum(column.width + 2 for column in kept) - 14), 16)
-    head = "  ".join(["experiment".ljust(name_width), *(c.cell(c.head) for c in kept), verdicts.head])
-    lines = [Line(text=head, severity="head")]
-    names = shorten_apart([row.name for row in rows], name_width)
+    kept, moved = fit_columns(columns, width - min(longest, 28) - _VERDICT_WIDTH)
+    name_width = max(min(longest, width - sum(column.width + 2 for column in kept) - _VERDICT_WIDTH), 16)
+    stacked = any(column.wanted for column in moved)
+    if stacked:  # the name in a line of its own leaves room for what a reader compares
+        kept, moved = fit_columns(columns, width - 2 - _VERDICT_WIDTH)
+        name_width = 2
+    corner = "" if stacked else "experiment"
+    lines = [
+        Line(text="  ".join([corner.ljust(name_width), *(c.cell(c.head) for c in kept), "verdict"]), severity="head")
+    ]
+    names = [shorten(row.name, width) for row in rows] if stacked else shorten_apart([r.name for r in rows], name_width)
+    shown = ""
     for index, row in enumerate(rows):
-        text = "  ".join([names[index].ljust(name_width), *(c.cell(c.texts[index]) for c in kept)])
-        lines += _with_verdict(text, row, width)
+        if stacked and names[index] != shown:
+            lines.append(Line(text=names[index]))
+        shown = names[index]
+        first = "" if stacked else names[index]
+        text = "  ".join([first.ljust(name_width), *(c.cell(c.texts[index]) for c in kept)])
+        more = [f"{c.head} {c.texts[index]}" for c in moved if stacked and c.texts[index] not in {"", "–"}]
+        lines += _with_verdict(text, row, width, "; ".join(more))
     return lines
 
 
-def _with_verdict(text: str, row: Row, width: int) -> list[Line]:
-    """Return the row with its verdict, and the reason on lines below where it does not fit."""
+def _with_verdict(text: str, row: Row, width: int, more: str) -> list[Line]:
+    """Return the row with its verdict, and on lines below the reason where it does not fit, and what has no column."""
     severity = _SEVERITIES.get(row.verdict, "plain")
     whole = f"{text}  {_verdict_text(row)}"
-    if len(whole) <= width:
-        return [Line(text=whole, severity=severity)]
-    below = [Line(text=f"      {part}", severity=severity) for part in wrap(row.reason, width - 6)]
-    return [Line(text=f"{text}  {row.verdict}", severity=severity), *below]
+    fits = len(whole) <= width
+    below = "; ".join(filter(None, [more, "" if fits else row.reason]))
+    lines = [Line(text=f"      {part}", severity=severity) for part in (wrap(below, width - 6) if below else [])]
+    return [Line(text=whole if fits else f"{text}  {row.verdict}", severity=severity), *lines]
 
 
 def _column(
-    head: str, rows: Sequence[Row], text: Callable[[Row], str], *, right: bool = True, optional: bool = True
+    head: str, rows: Sequence[Row], text: Callable[[Row], str], *, optional: bool = True, **more: bool
 ) -> Column:
-    return Column(head=head, texts=tuple(text(row) for row in rows), right=right, optional=optional)
+    return Column(head=head, texts=tuple(text(row) for row in rows), optional=optional, **more)
 
 
 def format_mean(value: float | None, quantity: str) -> str:
