@@ -97,7 +97,7 @@ def _load_legend(rows: Sequence[Mapping[str, Any]]) -> Any:
     import altair as alt
 
     shown = sorted({row["load"] for row in rows}, key=lambda name: (name != "alone", name))
-    return alt.Legend(orient="top", columns=4, values=shown) if len(shown) > 1 else None
+    return alt.Legend(orient="top", columns=4, values=shown, symbolOpacity=1) if len(shown) > 1 else None
 
 
 def _load_scale(rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -51,7 +51,9 @@ def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         if epoch.joules is not None
     ]  # fmt: skip
     title = f"energy per epoch ({unit})"
-    colour = alt.Color("name:N", title=None, sort=kept, legend=alt.Legend(orient="top", columns=1, labelLimit=400))
+    colour = alt.Color(
+        "name:N", title=None, sort=kept, legend=alt.Legend(orient="top", columns=1, labelLimit=400, symbolOpacity=1)
+    )
     base = alt.Chart(chart_data(rows)).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(zero=False)),
         color=colour,
