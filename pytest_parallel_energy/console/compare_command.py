@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 
+from ..records.reader import no_collection
 from ..reports.compare_text import FORMATS, comparison_lines
 from ..statistics.compare import Comparison, comparable
 from ..statistics.gate import closing_reasons
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
     limits = thresholds(options.quantity, options.fail)
     old = read_run(options.dir, options.old, comparable)
     new = [(name, read_run(options.dir, name, comparable)) for name in options.new]
-    found = [compared((options.old, old), named, limits, by=options.by) for named in new]
+    with no_collection():
+        found = [compared((options.old, old), named, limits, by=options.by) for named in new]
     if options.format == "table":
         width = shutil.get_terminal_size().columns
         text = "\n\n".join(_table(comparison, width) for comparison in found) + "\n"

@@ -24,6 +24,7 @@ __all__ = [
     "Records",
     "check_target",
     "iter_records",
+    "no_collection",
     "read_records",
     "records_file",
     "supersedes",
@@ -118,7 +119,7 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
     file = records_file(path)
     hosts: dict[HostPart, HostPart] = {}
     by_id: dict[str, Record] = {}
-    with _no_collection():
+    with no_collection():
         for record in iter_records(file, problems):
             # all records of a machine share one value, which is a fifth of each; no other code has the record yet
             object.__setattr__(record, "host", hosts.setdefault(record.host, record.host))
@@ -138,7 +139,7 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Put off garbage collection while many values are made: none is garbage, and looking takes half the time."""
     enabled = gc.isenabled()
     gc.disable()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -97,15 +96,19 @@ def shorten_apart(texts: Sequence[str], width: int) -> list[str]:
     ['...e=0.1-bg=...ERTa/mlp]', '...e=0.25-bg...ERTa/mlp]']
     """
     shortened = {text: shorten(text, width) for text in texts}
-    for short, count in Counter(shortened.values()).items():
-        if count == 1:
+    groups: dict[str, list[str]] = {}
+    for text, short in shortened.items():
+        groups.setdefault(short, []).append(text)
+    taken = set(groups)
+    for alike in groups.values():
+        if len(alike) == 1:
             continue
-        alike = [text for text, cut in shortened.items() if cut == short]
         columns = zip(*alike, strict=False)
         start = next((i for i, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, alike)))
         shown = ["..." + shorten(text[max(start - 4, 0) :], width - 3) for text in alike]
-        if len(set(shown)) < len(alike) or not set(shown).isdisjoint(shortened.values()):
+        if len(set(shown)) < len(alike) or not taken.isdisjoint(shown):
             shown = [shorten(text, width - 6) + f" #{number}" for number, text in enumerate(alike, 1)]
+        taken.update(shown)
         shortened.update(zip(alike, shown, strict=True))
     return [shortened[text] for text in texts]
 

@@ -145,7 +145,10 @@ def compare_runs(
 
 def comparable(record: Record) -> Record:
     """Return what a comparison needs of a record: a fifth of its memory, which counts from 100 000 records on."""
-    workload = record.workload
+    workload, energy = record.workload, record.energy
+    counted = tuple(domain for domain in energy.domains if domain.counted)
+    if energy.windows or len(counted) < len(energy.domains):
+        energy = replace(energy, windows=(), domains=counted)
     return replace(
         record,
         metrics=all_metrics(record),
@@ -156,7 +159,7 @@ def comparable(record: Record) -> Record:
         labels={},
         hyperparameters={},
         parameters={},
-        energy=replace(record.energy, windows=(), domains=tuple(d for d in record.energy.domains if d.counted)),
+        energy=energy,
     )
 
 
