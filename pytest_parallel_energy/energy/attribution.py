@@ -93,7 +93,8 @@ def attribute_legs(legs: Legs, window_s: float) -> Attribution:
     With both solo legs the method is ``shapley``, with the background's alone ``marginal``, with the foreground's alone
     ``solo``; without either there is only the idle part.
     """
-    idle_j = legs.idle_w * window_s
+    # where other programs used more in the idle leg than in the window, the idle power holds too much
+    idle_j = (legs.idle_w + min(0.0, legs.both.other_w)) * window_s
     solo, marginal = _solo(legs), _marginal(legs)
     known = [each for each in (solo, marginal) if each is not None]
     if not known:

@@ -21,9 +21,8 @@ __all__ = ["FOREGROUND", "ProcessTimes"]
 FOREGROUND = "foreground"
 _TOLERANCE_S = 2 * TICK_S
 """The account of a parent counts in ticks, and has two parts (user and system)."""
-_SEARCH_RATIO = 0.002
-"""Largest share of the time that looking at the processes of others may take."""
-_LEAST_SEARCH_S = 1.0
+_COST_RATIO = 0.0005
+"""Largest share of the time that looking at processes may take, apart from the ends of a window."""
 
 _Key = tuple[int, int]
 """A process: its pid, and its start in ticks since boot."""
@@ -68,7 +67,7 @@ class ProcessTimes:
         self._lock = threading.Lock()
         self._used_s: dict[str, float] = {}
         self._began_ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) / TICK_S)
-        self._searches_from_s = 0.0
+        self._searches_from_s = self._looks_from_s = 0.0
         self._reaped = _reaped()
         self._seen: dict[_Key, _Seen] = {}
         self._unclaimed: list[tuple[_Key, _Seen]] = []
@@ -81,18 +80,26 @@ class ProcessTimes:
     def look(self, *, thorough: bool = False) -> None:
         """Read the CPU times of all processes; call it at least once per second, so that short lives are seen.
 
+        A call is left out where looking so often would cost too much: where the kernel lists no children
+        (``CONFIG_PROC_CHILDREN``), a look reads all processes of the machine, and so does the search for orphans.
+
         Args:
-            thorough: look for unknown orphans, whatever it costs: at the end of a window.
+            thorough: look, and search for unknown orphans, whatever it costs: at the end of a window.
         """
         with self._lock:
-            now_s = time.monotonic()
-            search = self._ever_had_children() and (thorough or now_s >= self._searches_from_s)
+            began_s = time.monotonic()
+            if not thorough and began_s < self._looks_from_s:
+                return
+            search = self._ever_had_children() and (thorough or began_s >= self._searches_from_s)
             now = dict(self._look(search=search))
             self._account(now)
             self._seen = now
+            ended_s = time.monotonic()
+            rest_s = (ended_s - began_s) / _COST_RATIO
             if search:
-                took_s = time.monotonic() - now_s
-                self._searches_from_s = now_s + max(_LEAST_SEARCH_S, took_s / _SEARCH_RATIO)
+                self._searches_from_s = ended_s + rest_s
+            else:
+                self._looks_from_s = ended_s + rest_s
 
     def used_s(self) -> dict[str, float]:
         """Return the CPU seconds up to the last look, by owner; an owner without any is absent."""

@@ -147,6 +147,15 @@ def test_others_in_a_leg_are_not_charged_to_the_foreground():
     assert found.high_j - found.low_j >= 200.0
 
 
+@pytest.mark.parametrize("other_w", [-30.0, 0.0, 30.0])
+def test_all_parts_add_up_to_the_total(other_w):
+    """Foreground, background, others and idle are the whole, also where others used more in the idle leg."""
+    legs = legs_of(CURVES["concave"], 0.3, 0.4)
+    found = attribute_legs(legs._replace(both=legs.both._replace(other_w=other_w)), 10.0)
+    parts_j = (found.foreground_j, found.background_j, found.other_j, found.idle_j)
+    assert sum(parts_j) == pytest.approx(legs.both.mean_w * 10)
+
+
 def test_without_the_leg_of_the_foreground_the_use_bounds_its_share():
     """On a concave curve the marginal share is too low: the interval reaches to what the use allows."""
     legs = legs_of(CURVES["concave"], 0.5, 0.5)
