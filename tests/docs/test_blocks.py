@@ -16,7 +16,7 @@ from page_blocks import LANGUAGES, Block, blocks_of, script_of
 
 from pytest_parallel_energy.console.cli import COMMANDS
 from pytest_parallel_energy.plan.options import OPTIONS
-from pytest_parallel_energy.plugin.command_line import LIST_FLAG
+from pytest_parallel_energy.plugin.command_line import LIST_FLAG, REREAD_FLAG
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -83,7 +83,7 @@ def test_a_block_has_valid_syntax(block):
 def test_the_names_on_a_page_exist(page):
     """Options and subcommands that a page names are those of the program."""
     text = page.read_text(encoding="utf-8")
-    options = {option.flag for option in OPTIONS} | {LIST_FLAG, "--energy-doctor"}
+    options = {option.flag for option in OPTIONS} | {LIST_FLAG, REREAD_FLAG, "--energy-doctor"}
     assert {name.rstrip("-") for name in re.findall(r"--energy[a-z-]*", text)} <= options
     assert set(re.findall(r"(?:`|\$ |run: )pytest-parallel-energy ([a-z][a-z-]*)", text)) <= set(COMMANDS)
 
