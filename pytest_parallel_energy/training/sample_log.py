@@ -49,6 +49,8 @@ def sample_of(workload: Workload, node: Node | None, base: Path) -> Sample | Non
         for name, hyperparameter in workload.hyperparameters.items()
         if hyperparameter.applied
     }
+    if workload.epoch is not None:
+        patterns["epoch"] = workload.epoch.pattern.pattern
     return Sample(node, tuple(read_sample(log, base) for log in node.one_or_more()), patterns)
 
 
