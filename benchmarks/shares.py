@@ -119,6 +119,11 @@ class Machine:
     def poll(self) -> None:
         """There is nothing to poll."""
 
+    @property
+    def began(self) -> CpuMoment:
+        """The moment at which it began: now."""
+        return self.moment()
+
     def moment(self) -> CpuMoment:
         """Return the CPU seconds of all owners."""
         mine_s, loads_s, others_s = self._cpu_s

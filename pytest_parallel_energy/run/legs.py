@@ -78,7 +78,7 @@ class LegBook:
             loads: returns the loads that run; a test may start some in its window.
         """
         notes.watch = self.meter.watch = self.new_watch(self.meter, loads)
-        notes.opened, notes.closed = notes.watch.moment(), None
+        notes.opened, notes.closed = notes.watch.began, None
 
     def close_window(self) -> None:
         """Stop following processes and GPUs."""

@@ -14,7 +14,6 @@ from ..units import NS_PER_S
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
     from ..energy.shares import Shares
-    from ..host.process_times import ProcessTimes
     from ..load.background import BackgroundLoad
 
 __all__ = ["CpuMoment", "WindowWatch"]
@@ -61,20 +60,22 @@ class WindowWatch:
         loads: Callable[[], Sequence[BackgroundLoad]],
         *,
         root: int | None = None,
-        times: ProcessTimes | None = None,
     ) -> None:
+        from ..energy.idle import busy_or_none
         from ..host.process_times import ProcessTimes
 
         self._clock_ns = meter.clock_ns
         self._loads = loads
         test = os.environ.get(_TEST_VARIABLE, "").rpartition(" (")[0]  # without its phase, which changes
         marker = f"{_TEST_VARIABLE}={test} (" if test else ""
-        self._times = times or ProcessTimes(self._guards, marker=marker, root=root)
         self._gpus = None
         if any(sensor.description.kind == "gpu" for sensor in meter.sensors):
             from ..energy.gpu_share import GpuWatch
 
             self._gpus = GpuWatch(meter.sensors, self._owner_of)
+        self._times = ProcessTimes(self._guards, marker=marker, root=root)
+        self.began = CpuMoment(at_s=self._clock_ns() / NS_PER_S, foreground_s=0.0, loads_s={}, machine_s=busy_or_none())
+        """The moment at which the watch began."""
 
     def poll(self) -> None:
         """Look at all processes. Called by the meter's sampler, in its thread."""

@@ -49,6 +49,11 @@ class FakeWatch:
     def poll(self):
         """There is nothing to read."""
 
+    @property
+    def began(self):
+        """The moment at which it began: now."""
+        return self.moment()
+
     def moment(self):
         at_s = self._clock() / 1e9
         return CpuMoment(
