@@ -37,7 +37,10 @@ _LEAST_NEEDED_RATIO = 0.01
 class Bursts:
     """Power that jumps between two levels after random times: the energy is exact, and no period fits it."""
 
-    def __init__(self, chance: random.Random, *, mean_s: float, low_w: float = 60.0, high_w: float = 400.0) -> None:
+    def __init__(
+        self, chance: random.Random, *, mean_s: float, low_s: float | None = None, low_w: float = 60.0,
+        high_w: float = 400.0,
+    ) -> None:  # fmt: skip
         starts_s, joules, now_s, total_j = [], [], 0.0, 0.0
         self._watts = []
         for number in itertools.count():
@@ -45,7 +48,7 @@ class Bursts:
             starts_s.append(now_s)
             joules.append(total_j)
             self._watts.append(watts)
-            length_s = chance.expovariate(1 / mean_s)
+            length_s = chance.expovariate(1 / (mean_s if number % 2 or low_s is None else low_s))
             now_s += length_s
             total_j += length_s * watts
             if now_s > 60:  # noqa: PLR2004 - longer than every simulated window
@@ -68,6 +71,7 @@ SHAPES: dict[str, Callable[[random.Random], object]] = {
     "wave 800 ms": lambda _: PowerProfile.square(80.0, 320.0, 0.8),
     "bursts 20 ms": lambda chance: Bursts(chance, mean_s=0.02),
     "bursts 200 ms": lambda chance: Bursts(chance, mean_s=0.2),
+    "rare bursts": lambda chance: Bursts(chance, mean_s=0.02, low_s=0.08),
 }
 """Power over time: one that is steady, one that repeats in step with a sensor or not, one that does not repeat."""
 

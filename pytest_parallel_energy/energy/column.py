@@ -92,7 +92,8 @@ class SensorWindow:
     @property
     def settled(self) -> bool:
         """Whether later readings cannot change the result."""
-        return self._counter is None or self._counter.settled
+        faulty = self.closed.problem is not None or self.closed.faults != self.opened.faults
+        return faulty or self._counter is None or self._counter.settled
 
     @property
     def budget(self) -> ErrorBudget:

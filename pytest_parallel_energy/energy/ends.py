@@ -16,9 +16,9 @@ from .sensor import SensorDescription
 
 __all__ = ["CounterEnds", "CounterWindow"]
 
-_PEAK_RATIO = 3.0
-"""Power may rise to this multiple of the highest mean that was seen, where the device's limit is not known: a
-convention, which holds loads that are at work for a third of the time or more."""
+_PEAK_RATIO = 2.0
+"""Power may rise to this multiple of the highest mean that was seen around: a convention. It holds what loads can do
+that work for half of the time, and most windows of those that work for a fifth (benchmarks/coverage.py)."""
 _FINE_RATIO = 0.2
 """A counter whose step is above this share of the energy of an update does not change with every update."""
 _LEAST_APART_RATIO = 0.8
@@ -180,10 +180,9 @@ class CounterWindow:
 
     def _cap_w(self, number: int) -> float:
         """Return the highest power that is assumed around a point."""
-        if self._max_w is not None:
-            return self._max_w
         around_w = [self._power_w(each) for each in (number - 1, number, number + 1)]
-        return _PEAK_RATIO * max((power_w for power_w in around_w if power_w is not None), default=0.0)
+        peak_w = _PEAK_RATIO * max((power_w for power_w in around_w if power_w is not None), default=0.0)
+        return peak_w if self._max_w is None else min(peak_w, self._max_w)
 
 
 def _switched(between_j: float, sides_w: tuple[float | None, float | None], head_s: float, span_s: float) -> float:

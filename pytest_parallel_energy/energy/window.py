@@ -53,8 +53,8 @@ class Window:
     """
 
     __slots__ = (
-        "_closed", "_context", "_edges", "_held", "_inner", "_measured", "_meter", "_opened", "_parent", "_sync",
-        "devices", "name", "step_s", "waited",
+        "_closed", "_context", "_edges", "_final", "_held", "_inner", "_measured", "_meter", "_opened", "_parent",
+        "_sync", "devices", "name", "step_s", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +85,8 @@ class Window:
         self._held: Snapshot | None = None
         self._closed: Snapshot | None = None
         self._measured: Measurement | None = None
+        self._final = False
+        """Whether later readings cannot change the result: they can while a window around this one is open."""
 
     def open(self) -> Self:
         """Open the window now.
@@ -168,8 +170,10 @@ class Window:
         opened = self.opened
         if self._closed is None:
             return self._meter.measurement(self, (opened, opened.ledger.peek()))
-        if self._measured is None or not self._measured.settled:
+        if self._measured is None or not self._final:
+            self._final = self._outermost._closed is not None  # noqa: SLF001 - a window too
             self._measured = self._meter.measurement(self, (opened, self._closed))
+            self._final |= self._measured.settled
         return self._measured
 
     @property
@@ -217,10 +221,14 @@ class Window:
     @property
     def start_s(self) -> float:
         """Seconds from the opening of the outermost window to the opening of this one."""
-        outermost = self
-        while outermost._parent is not None:
-            outermost = outermost._parent
-        return (self.opened.after_ns - outermost.opened.after_ns) / NS_PER_S
+        return (self.opened.after_ns - self._outermost.opened.after_ns) / NS_PER_S
+
+    @property
+    def _outermost(self) -> Window:
+        window = self
+        while window._parent is not None:
+            window = window._parent
+        return window
 
     @property
     def total_j(self) -> float | None:
