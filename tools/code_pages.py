@@ -18,6 +18,8 @@ __all__ = ["experiment_file", "messages", "public_interface", "record"]
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pytest_parallel_energy"
 _RECORD_PARTS = ("records.record", "records.energy_values", "records.job_part")
+_REMARKING = frozenset({"energy", "host", "load", "run", "statistics", "training"})
+"""Packages whose other texts are what records and reports say."""
 _LEAST_WORDS = 4
 """Of a message that can be searched; shorter ones are mostly variable parts."""
 
@@ -112,24 +114,57 @@ def public_interface() -> str:
 
 def messages() -> str:
     """Return the page."""
-    rows = sorted({row for path in sorted(PACKAGE.rglob("*.py")) for row in _raised(path)})
+    errors: set[tuple[str, str, str]] = set()
+    remarks: set[tuple[str, str]] = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        place = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        errors |= {(text, f"`{error}`", f"`{place}`") for text, error in _raised(tree)}
+        if place in _REMARKING:
+            remarks |= {(text, f"`{place}`") for text in _said(tree)}
     return (
-        "# All error messages\n\nThe texts of the errors in the code, with `…` for what is filled in. The search of this "
+        "# All messages\n\nThe texts of errors and remarks in the code, with `…` for what is filled in. The search of this "
         "site finds a message by any of its words. [Troubleshooting](../troubleshooting.md) explains the frequent ones.\n\n"
-        + table(("message", "error", "from"), [(text, f"`{error}`", f"`{place}`") for text, error, place in rows])
+        "## Errors\n\n"
+        + table(("message", "error", "from"), sorted(errors))
+        + "\n## Remarks, flags and reasons\n\n"
+        + table(("text", "from"), sorted(remarks))
     )
 
 
-def _raised(path: Path) -> Iterator[tuple[str, str, str]]:
-    place = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _raised(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
         if not (isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args):
             continue
         error = ast.unparse(node.exc.func).rpartition(".")[2]
         text = _message(node.exc.args[0])
-        words = re.findall(r"[a-z]{2,}", text)
-        if error.endswith("Error") and len(words) >= _LEAST_WORDS:
-            yield text, error, place
+        if error.endswith("Error") and _is_sentence(text):
+            yield text, error
+
+
+def _said(tree: ast.Module) -> Iterator[str]:
+    """Yield the texts of a module that are neither docstrings nor parts of an error."""
+    skipped = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Raise | ast.Expr) for part in _parts(node)}
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.JoinedStr | ast.Constant) or id(node) in skipped | inner:
+            continue
+        text = _message(node) if isinstance(node, ast.JoinedStr) or isinstance(node.value, str) else ""
+        if _is_sentence(text) and "\n" not in text:
+            yield text
+
+
+def _parts(node: ast.Raise | ast.Expr) -> Iterator[ast.AST]:
+    """Yield the parts of an error, and the text of a docstring; a yielded or appended text is none."""
+    if isinstance(node, ast.Raise):
+        yield from ast.walk(node)
+    elif isinstance(node.value, ast.Constant):
+        yield node.value
+
+
+def _is_sentence(text: str) -> bool:
+    words = [word for word in text.split() if re.fullmatch(r"[A-Za-z][a-z'-]*[,.;:]?", word)]
+    return len(words) >= _LEAST_WORDS and not text.startswith("<")
 
 
 def _message(node: ast.expr) -> str:

@@ -23,7 +23,9 @@ REREAD_FLAG, _LATEST = "--energy-reread", "latest"
 
 def add_options(parser: pytest.Parser) -> None:
     """Register the command-line options and their ini settings."""
-    group = parser.getgroup("energy", "energy of training experiments (example: pytest --energy-repeats=5 --energy-report=html)")
+    group = parser.getgroup(
+        "energy", "energy of training experiments (example: pytest --energy-repeats=5 --energy-report=html)"
+    )
     for option in OPTIONS:
         help_text = f"{option.help} (default: {option.default})" if option.default else option.help
         if option.ini == "bool":
