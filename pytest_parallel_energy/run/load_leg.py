@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,7 +79,8 @@ def _scatter_u95_w(marks: Sequence[tuple[CpuMoment, float | None]], idle_w: floa
             samples.append(((after_j - before_j) / use.seconds - idle_w, use.background_s / use.seconds))
     if len(samples) < _LEAST_SAMPLES:
         return 0.0
-    mean_w, mean_cores = (statistics.fmean(values) for values in zip(*samples, strict=True))
+    n = len(samples)
+    mean_w, mean_cores = (math.fsum(values) / n for values in zip(*samples, strict=True))
     by_cores = mean_w / mean_cores if mean_cores > 0 else 0.0
-    rest_w = [watts - mean_w - by_cores * (cores - mean_cores) for watts, cores in samples]
-    return 2 * statistics.stdev(rest_w) / math.sqrt(len(rest_w))
+    rest_w2 = [(watts - mean_w - by_cores * (cores - mean_cores)) ** 2 for watts, cores in samples]
+    return 2 * math.sqrt(math.fsum(rest_w2) / (n - 1) / n)
