@@ -112,19 +112,28 @@ def costs_of(joules: float | None, factors: Factors) -> Cost:
     )
 
 
-def cost_sentences(joules: float | None, factors: Factors) -> tuple[str, ...]:
-    """Return one sentence per factor, with the number and its source; none without factors."""
+def cost_sentences(joules: float | None, factors: Factors, quality: str = "") -> tuple[str, ...]:
+    """Return one sentence per factor, with the number and its source; none without factors.
+
+    Args:
+        joules: the energy; ``None`` where it is unknown.
+        factors: the user's factors.
+        quality: the worst quality of the joules; a product of an estimate is said to be one.
+    """
     cost = costs_of(joules, factors)
     overhead = ", facility overhead included" if factors.pue else ""
+    estimated = ", from estimated joules" if quality == "estimated" else ""
     found = []
     if (pue := factors.pue) is not None:
-        found.append(f"facility energy: {_amount(cost.facility_j, 'J')} at a PUE of {pue.value:g}{_from(pue)}")
+        found.append(
+            f"facility energy: {_amount(cost.facility_j, 'J')} at a PUE of {pue.value:g}{_from(pue)}{estimated}"
+        )
     for name, factor, amount in (
         ("carbon", factors.carbon, _amount(cost.carbon_g, "g CO2e")),
         ("price", factors.price, _amount(cost.price, factors.price.unit.partition("/")[0] if factors.price else "")),
     ):
         if factor is not None:
-            found.append(f"{name}: {amount} at {factor.value:g} {factor.unit}{_from(factor)}{overhead}")
+            found.append(f"{name}: {amount} at {factor.value:g} {factor.unit}{_from(factor)}{overhead}{estimated}")
     return tuple(found)
 
 

@@ -43,13 +43,16 @@ def _facts(report: Report, cells: Sequence[Cell]) -> Iterator[str]:
     records = report.records
     failed = sum(len(cell.failed) for cell in cells)
     yield f"- {count_of(len(cells), 'cell')}, {count_of(len(records), 'attempt')}, {failed} not passed"
-    yield f"- all attempts together: {format_joules(report.total_j)}"
+    estimated = " (estimated)" if report.known_quality == "estimated" and report.total_j is not None else ""
+    yield f"- all attempts together: {format_joules(report.total_j)}{estimated}"
     if cells:
         yield f"- {escape(provenance(cells))}"
         yield from (f"- {escape(sentence)}" for sentence in (*projection_sentences(cells), *origins(cells)))
     hosts = dict.fromkeys(host_sentence(record.host) for record in records)
     yield from (f"- host: {escape(host)}" for host in hosts)
-    yield from (f"- {escape(sentence)}" for sentence in cost_sentences(report.total_j, report.factors))
+    yield from (
+        f"- {escape(sentence)}" for sentence in cost_sentences(report.total_j, report.factors, report.known_quality)
+    )
 
 
 def _hosts(report: Report) -> Iterator[str]:

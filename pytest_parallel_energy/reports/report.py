@@ -9,6 +9,7 @@ from ..records.record import Record
 from ..records.run_info import RunInfo
 from ..records.trace import Trace
 from ..statistics.compare import Comparison
+from ..statistics.grouping import worst_quality
 from .costs import Factors
 
 __all__ = ["Report"]
@@ -40,6 +41,11 @@ class Report:
         """Joules of the attempts whose energy is known, and how many those are."""
         known = [record.energy.total_j for record in self.records if record.energy.total_j is not None]
         return sum(known), len(known)
+
+    @property
+    def known_quality(self) -> str:
+        """The worst quality of the energies that are known; ``missing`` where none is."""
+        return worst_quality(record.energy for record in self.records if record.energy.total_j is not None)
 
     @property
     def title(self) -> str:

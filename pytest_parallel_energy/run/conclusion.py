@@ -159,7 +159,7 @@ def conclude(
     known_j, known = report.known_j
     return Conclusion(
         comparison=tuple(comparison_lines(comparison, width=width)) if comparison else (),
-        costs=cost_sentences(known_j if known else None, report.factors),
+        costs=cost_sentences(known_j if known else None, report.factors, report.known_quality),
         written=tuple(written),
         annotations=tuple(regression_annotations(report)) if on_github() else (),
         problems=tuple(problems),

@@ -153,3 +153,11 @@ def test_many_points_are_pale(make_record):
     (few,) = study_charts.hyperparameter_charts(_cells(make_record, [100.0 + n for n in range(10)]))
     (many,) = study_charts.hyperparameter_charts(_cells(make_record, [100.0 + n for n in range(100)]))
     assert [_layers(chart, "errorbar")[0]["mark"]["opacity"] for chart in (few, many)] == [1.0, 0.25]
+
+
+def test_whiskers_of_an_estimate_are_not_symmetric(make_record):
+    """The interval of an estimate ends where its record says, on each side."""
+    energy = WindowResult(total_j=40.0, total_u95_j=50.0, total_low_j=20.0, total_high_j=90.0, quality="estimated")
+    chart = charts.energy_chart(group_cells([make_record(energy=energy)]), ["a"])
+    row = _layers(chart, "errorbar")[0]["data"]["values"][0]
+    assert (row["low"], row["high"]) == (20.0, 90.0)

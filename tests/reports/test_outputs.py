@@ -21,6 +21,7 @@ from pytest_parallel_energy.reports.costs import (
     pue_factor,
 )
 from pytest_parallel_energy.reports.github import job_summary, regression_annotations
+from pytest_parallel_energy.reports.markdown import markdown_report
 from pytest_parallel_energy.reports.report import Report
 from pytest_parallel_energy.reports.writers import REPORTS, parse_target, write_report
 from pytest_parallel_energy.statistics.compare import compare_runs
@@ -210,6 +211,16 @@ def test_costs_are_multiplications():
         "carbon: 1.2e+03 g CO2e at 400 g/kWh (Ember 2025), facility overhead included",
         "price: 0.9 EUR at 0.3 EUR/kWh (no source given), facility overhead included",
     )
+
+
+def test_an_estimate_is_named_with_its_total_and_costs(make_record):
+    """A total, a price and grams of estimated joules say so; those of measured ones do not."""
+    factors = Factors(price=price_factor("0.3 EUR/kWh"))
+    for quality in ("counter", "estimated"):
+        energy = WindowResult(total_j=1000.0, total_u95_j=1.0, quality=quality)
+        text = markdown_report(Report(records=(make_record(energy=energy),), factors=factors))
+        assert ("all attempts together: 1.00 kJ (estimated)" in text) == (quality == "estimated")
+        assert ("from estimated joules" in text) == (quality == "estimated")
 
 
 def test_without_factors_there_are_no_costs():

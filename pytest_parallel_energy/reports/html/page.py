@@ -13,6 +13,7 @@ from ...statistics.grouping import Cell, group_cells, worst_quality
 from ...units import format_joules, format_seconds
 from ..board_lines import node_sentences
 from ..costs import cost_sentences
+from ..load_lines import ESTIMATED_PAIR
 from ..notes import merged_counts
 from ..remarks import remarks
 from ..report import Report
@@ -158,7 +159,7 @@ def _facts(report: Report, cells: Sequence[Cell]) -> list[str]:
         sentences.append(
             f"{known} of {len(report.records)} attempts have a known energy: {format_joules(known_j)} together"
         )
-    return [*sentences, *cost_sentences(known_j if known else None, report.factors)]
+    return [*sentences, *cost_sentences(known_j if known else None, report.factors, report.known_quality)]
 
 
 def _left_out(count: int, shown: int) -> Iterator[str]:
@@ -198,6 +199,7 @@ def _studies(cells: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart
         "cells": tables.cells_table(cells, labels) if cells else None,
         "charts": {key: next((c for c in drawn if c.key == key), None) for key in ("energy", "load", "epochs")},
         "pairs": pairs if pairs.rows else None,
+        "pairs_notes": [f"Here {ESTIMATED_PAIR}."] if any(cell.quality == "estimated" for cell in cells) else [],
         "correlations": correlations if correlations.rows else None,
         "hyperparameter_charts": [chart for chart in drawn if chart.key.startswith("hyperparameter-")],
         "pareto_charts": fronts,
