@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -60,6 +61,13 @@ class Cell:
     name: str
     """The test's id without its repetition."""
     records: tuple[Record, ...]
+    number: int = 1
+    """Counts the cells with one hash that differ in their code or in how they were measured."""
+
+    @property
+    def key(self) -> str:
+        """The hash, with the number behind it from the second cell of the same hash on: unique among cells."""
+        return self.cell if self.number == 1 else f"{self.cell}-{self.number}"
 
     @cached_property
     def passed(self) -> tuple[Record, ...]:
@@ -149,9 +157,12 @@ def _key(record: Record) -> tuple[str | None, ...]:
 
 def named_cells(parts: Sequence[Sequence[Record]]) -> tuple[Cell, ...]:
     """Return a cell for each part of some records; where several have one name, with the facts in which they differ."""
-    return tuple(
-        Cell(cell=part[0].cell, name=name, records=tuple(part)) for part, name in zip(parts, _names(parts), strict=True)
-    )
+    numbers: Counter[str] = Counter()
+    cells = []
+    for part, name in zip(parts, _names(parts), strict=True):
+        numbers[part[0].cell] += 1
+        cells.append(Cell(cell=part[0].cell, name=name, records=tuple(part), number=numbers[part[0].cell]))
+    return tuple(cells)
 
 
 def function_of(record: Record) -> str:

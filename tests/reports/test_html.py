@@ -24,7 +24,7 @@ from pytest_parallel_energy.records.record import (
 )
 from pytest_parallel_energy.records.run_info import RunInfo
 from pytest_parallel_energy.records.trace import Trace
-from pytest_parallel_energy.reports.html import document, page
+from pytest_parallel_energy.reports.html import document, page, tables
 from pytest_parallel_energy.reports.html.document import html_report
 from pytest_parallel_energy.reports.report import Report
 from pytest_parallel_energy.statistics.analysis import hyperparameter_effects, load_pairs
@@ -411,6 +411,37 @@ def test_without_jinja_the_page_is_plain(study, monkeypatch, make_record):
     found.feed(text)
     assert found.names == {"html", "head", "meta", "title", "body", "p", "pre"}
     assert "script-src 'none'" in _policy(text)
+
+
+def test_cells_of_one_hash_are_told_apart(make_record):
+    """Two versions of the code of one cell: two rows with anchors of their own, and loads that link to them."""
+    load = (LoadReport(name="other/net", rounds_completed=3),)
+    records = [
+        make_record(
+            100.0 + number, record_id=f"r{number}", repetition=number % 3, code=f"code{number // 3}", background=load
+        )
+        for number in range(6)
+    ]
+    text = html_report(Report(records=tuple(records)))
+    hash_ = records[0].cell
+    anchors = re.findall(r'id="((?:cell|attempts)-[^"]*)"', text)
+    assert sorted(anchors) == sorted([f"{kind}-{hash_}{end}" for kind in ("cell", "attempts") for end in ("", "-2")])
+    loads = text[text.index("Background loads") :]
+    assert loads.count(f'href="#cell-{hash_}-2"') >= 3
+    assert loads.count(f'href="#cell-{hash_}"') >= 3
+
+
+def test_columns_are_looked_at_once(make_record, monkeypatch):
+    """The time of a page grows with its rows, and not with their square."""
+    looked = []
+    is_numeric = tables._is_numeric
+    monkeypatch.setattr(tables, "_is_numeric", lambda values: looked.append(1) or is_numeric(values))
+    html_report(
+        Report(
+            records=tuple(make_record(100.0, record_id=f"{i}", cell=f"{i}", nodeid=f"t.py::t[{i}]") for i in range(40))
+        )
+    )
+    assert len(looked) < 150
 
 
 @pytest.mark.parametrize("repeats", [1, 5])

@@ -6,12 +6,43 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from ...records.record import Record
 from ...statistics.grouping import Cell
 
-__all__ = ["cell_labels", "shared_label"]
+__all__ = ["CellNames", "cell_labels", "shared_label"]
 
 _PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
 """The border between two parameters in a test's id; the minus in ``1e-05`` is none."""
+
+
+class CellNames:
+    """The labels of cells, found by record and by hash.
+
+    Args:
+        cells: those on the page.
+        labels: one per cell.
+    """
+
+    def __init__(self, cells: Sequence[Cell], labels: Sequence[str]) -> None:
+        named = list(zip(cells, labels, strict=True))
+        self._by_record = {record.record_id: (label, cell.key) for cell, label in named for record in cell.records}
+        counts = Counter(cell.cell for cell in cells)
+        self._by_hash = {cell.cell: label for cell, label in named if counts[cell.cell] == 1}
+
+    def of(self, record: Record) -> tuple[str, str]:
+        """Return the label and the key of a record's cell.
+
+        Raises:
+            KeyError: its cell is not on the page.
+        """
+        return self._by_record[record.record_id]
+
+    def __contains__(self, record: Record) -> bool:
+        return record.record_id in self._by_record
+
+    def of_hash(self, cell: str) -> str | None:
+        """Return the label of the only cell of this hash; ``None`` where there is none, or more than one."""
+        return self._by_hash.get(cell)
 
 
 def cell_labels(cells: Sequence[Cell]) -> list[str]:
@@ -28,7 +59,7 @@ def cell_labels(cells: Sequence[Cell]) -> list[str]:
         kept = differing or parameters or [test]
         names.append(("" if one_file or not file else f"{file}::") + ", ".join(kept) or cell.name)
     counts = Counter(names)
-    return [name if counts[name] == 1 else f"{name} ({cell.cell})" for name, cell in zip(names, cells, strict=True)]
+    return [name if counts[name] == 1 else f"{name} ({cell.key})" for name, cell in zip(names, cells, strict=True)]
 
 
 def shared_label(cells: Sequence[Cell]) -> str:

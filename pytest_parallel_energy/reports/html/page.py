@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...records.record import HostPart, Record, Status
@@ -20,7 +20,7 @@ from ..report import Report
 from ..terminal_table import provenance
 from ..work_lines import projection_sentences
 from . import charts, study_charts, tables, trace_charts
-from .cell_labels import cell_labels, shared_label
+from .cell_labels import CellNames, cell_labels, shared_label
 from .chart_rows import Chart
 from .epoch_chart import epoch_chart
 from .hosts_table import hosts_table
@@ -52,7 +52,7 @@ def page_content(report: Report) -> dict[str, Any]:
     every = group_cells(report.records)
     cells = every[:_MOST_CELLS]
     labels = cell_labels(cells)
-    names = dict(zip((cell.cell for cell in cells), labels, strict=True))
+    names = CellNames(cells, labels)
     drawn = _charts(cells[:_MOST_DRAWN], labels[:_MOST_DRAWN])
     traces = _traces(report, names)
     return {
@@ -108,12 +108,12 @@ def _run(report: Report) -> str:
     return f"run {report.info.run_id if report.info else report.title}"
 
 
-def _traces(report: Report, names: Mapping[str, str]) -> dict[str, Any]:
+def _traces(report: Report, names: CellNames) -> dict[str, Any]:
     if not report.traces or not have_charts():
         return {"traces": {}}
-    shown = [record for record in report.records if record.record_id in report.traces and record.cell in names]
+    shown = [record for record in report.records if record.record_id in report.traces and record in names]
     titles = {
-        record.record_id: f"{names[record.cell]}, repetition {record.repetition}"
+        record.record_id: f"{names.of(record)[0]}, repetition {record.repetition}"
         + (f", attempt {record.attempt}" if record.attempt > 1 else "")
         for record in shown
     }
@@ -170,7 +170,7 @@ def _left_out(count: int, shown: int) -> Iterator[str]:
         yield f"Charts show the first {_MOST_DRAWN} of {count} cells."
 
 
-def _comparison(comparison: Comparison, names: Mapping[str, str]) -> dict[str, Any]:
+def _comparison(comparison: Comparison, names: CellNames) -> dict[str, Any]:
     missing = [("only in the older run", comparison.only_old), ("only in the newer run", comparison.only_new)]
     return {
         "table": tables.comparison_table(comparison, names),
@@ -207,7 +207,7 @@ def _studies(cells: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart
     }
 
 
-def _load_tables(cells: Sequence[Cell], names: dict[str, str]) -> dict[str, Any]:
+def _load_tables(cells: Sequence[Cell], names: CellNames) -> dict[str, Any]:
     records: list[Record] = [record for cell in cells for record in cell.records][:_MOST_ATTEMPTS]
     if not any(record.background for record in records):
         return {"loads": None, "owners": None}

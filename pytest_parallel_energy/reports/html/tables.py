@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ...records.record import Record
 from ...statistics.analysis import hyperparameter_effects, load_pairs
@@ -18,6 +19,7 @@ from ..load_lines import ESTIMATED_PAIR, exit_codes, interval_words, level
 from ..ratio_columns import ratio_columns
 from ..remarks import remarks
 from ..window_lines import cell_windows
+from .cell_labels import CellNames
 
 __all__ = [
     "Table",
@@ -51,7 +53,7 @@ class Value:
     """The name under which this row can be linked to, without ``#``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A sortable table with a caption, which is its accessible name."""
 
@@ -64,7 +66,7 @@ class Table:
         """Return the same table with at most so many rows."""
         return self if len(self.rows) <= most else replace(self, rows=self.rows[:most])
 
-    @property
+    @cached_property
     def numeric(self) -> tuple[bool, ...]:
         """For each column, whether it holds numbers: they stand to the right and sort by value."""
         return tuple(_is_numeric([row[i] for row in self.rows]) for i in range(len(self.heads)))
@@ -120,7 +122,7 @@ def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
         mean, found = cell.energy(), cell.metrics()
         state = "" if not cell.failed else "bad" if cell.n == 0 else "warn"
         row = [
-            Value(text=label, sort=label, link=f"attempts-{cell.cell}", anchor=f"cell-{cell.cell}", title=cell.name),
+            Value(text=label, sort=label, link=f"attempts-{cell.key}", anchor=f"cell-{cell.key}", title=cell.name),
             _number(cell.n, f"{cell.n} of {len(cell.records)}" if cell.n != len(cell.records) else str(cell.n), state),
             _number(cell.mean_s(), format_seconds(cell.mean_s())),
             _number(mean.value, format_interval(mean.value, mean.u95, "J", mean.ends)),
@@ -152,8 +154,8 @@ def attempts_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
     rows = []
     for cell, label in zip(cells, labels, strict=True):
         for index, record in enumerate(cell.records):
-            anchor = f"attempts-{cell.cell}" if index == 0 else ""
-            rows.append((Value(text=label, sort=label, link=f"cell-{cell.cell}", anchor=anchor), *_attempt(record)))
+            anchor = f"attempts-{cell.key}" if index == 0 else ""
+            rows.append((Value(text=label, sort=label, link=f"cell-{cell.key}", anchor=anchor), *_attempt(record)))
     heads = (
         "experiment",
         "repetition",
@@ -185,14 +187,15 @@ def _attempt(record: Record) -> tuple[Value, ...]:
     )
 
 
-def comparison_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
-    """Return one row per cell and quantity, with the verdict in words and colour; ``names`` are labels by cell."""
+def comparison_table(comparison: Comparison, names: CellNames) -> Table:
+    """Return one row per cell and quantity, with the verdict in words and colour."""
     styles = {Verdict.WORSE: "bad", Verdict.BETTER: "good", Verdict.NO_CHANGE: ""}
     rows = []
     for row in comparison.rows:
-        name = names.get(row.cell, row.name)
+        label = names.of_hash(row.cell)
+        name = label or row.name
         rows.append((
-            Value(text=name, sort=name, link=f"cell-{row.cell}" if row.cell in names else ""),
+            Value(text=name, sort=name, link=f"cell-{row.cell}" if label else ""),
             _plain(row.quantity),
             _number(row.old_mean, format_mean(row.old_mean, row.quantity)),
             _number(row.new_mean, format_mean(row.new_mean, row.quantity)),
@@ -208,12 +211,12 @@ def comparison_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
 
 def pairs_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
     """Return slowdown, inflation and interference of each cell alongside a load, against the same cell alone."""
-    names = {cell.cell: label for cell, label in zip(cells, labels, strict=True)}
+    names = {cell.key: label for cell, label in zip(cells, labels, strict=True)}
     rows = []
     for pair in load_pairs(cells):
         alone, beside = pair.alone.energy(), pair.beside.energy()
         rows.append((
-            Value(text=names[pair.beside.cell], sort=names[pair.beside.cell], link=f"cell-{pair.beside.cell}"),
+            Value(text=names[pair.beside.key], sort=names[pair.beside.key], link=f"cell-{pair.beside.key}"),
             _plain(pair.load),
             _number(alone.value, format_interval(alone.value, alone.u95, "J", alone.ends)),
             _number(beside.value, format_interval(beside.value, beside.u95, "J", beside.ends)),
@@ -254,11 +257,16 @@ def correlation_table(cells: Sequence[Cell]) -> Table:
     return Table(key="correlations", caption="Hyperparameters against energy", heads=heads, rows=tuple(rows))
 
 
-def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
+def _experiment(record: Record, names: CellNames) -> Value:
+    label, key = names.of(record)
+    return Value(text=label, sort=label, link=f"cell-{key}")
+
+
+def load_table(records: Sequence[Record], names: CellNames) -> Table:
     """Return one row per load and attempt: rounds, coverage, gaps, what it used, and the way it was stopped."""
     rows = [
         (
-            Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
+            _experiment(record, names),
             _plain(load.name),
             _plain(level(load)),
             _count(load.rounds_completed),
@@ -295,11 +303,11 @@ def load_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
     return Table(key="loads", caption="Background loads", heads=heads, rows=tuple(rows))
 
 
-def owners_table(records: Sequence[Record], labels: dict[str, str]) -> Table:
+def owners_table(records: Sequence[Record], names: CellNames) -> Table:
     """Return one row per attempt alongside loads: the owners of the energy of its window."""
     rows = [
         (
-            Value(text=labels[record.cell], sort=labels[record.cell], link=f"cell-{record.cell}"),
+            _experiment(record, names),
             _joules(record.energy.total_j),
             _joules(record.attribution.foreground_j),
             _joules(record.attribution.low_j),
