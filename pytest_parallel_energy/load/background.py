@@ -10,8 +10,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,7 +20,7 @@ from typing import Self
 
 from ..errors import LoadError, ProcessError
 from ..processes.child import Supervised, start_supervised
-from ..processes.command import Command, checked_words, command_name
+from ..processes.command import Command, checked_words, command_name, with_own_python
 from ..processes.outcome import GuardStatus, Outcome
 from ..processes.rules import Supervision
 from ..processes.visible_devices import DEVICE_VARIABLES, device_environment
@@ -31,7 +29,7 @@ from ..records.record import LoadReport
 from .gpu_memory import check_allocator, memory_environment
 from .request import DRIVER, LoadSettings
 from .rounds_seen import failed_rounds_only, rounds_in_words, spans_in_window, status_remarks
-from .script import loop_script, words_of_round
+from .script import find_program, loop_script, words_of_round
 from .tally import NO_FIGURES, figures, since
 
 __all__ = ["BackgroundLoad"]
@@ -39,10 +37,6 @@ __all__ = ["BackgroundLoad"]
 _TAIL_BYTES = 64 << 10
 _PRIVATE = 0o600  # /bin/sh reads the script: it need not be executable
 _OOM_SCORE_ADJ = 500  # halfway: the load goes before pytest and the training under measurement
-
-
-def _of_words(words: tuple[str, ...]) -> Command:
-    return Command(argv=(sys.executable, *words[1:]) if words[0] in {"python", "python3"} else words)
 
 
 class BackgroundLoad:
@@ -74,7 +68,7 @@ class BackgroundLoad:
         self.settings = settings or LoadSettings()
         if not isinstance(command, Command):
             words = checked_words(command)
-            name, command = name or command_name(words), _of_words(words)
+            name, command = name or command_name(words), Command(argv=with_own_python(words))
         env = {
             **command.env,
             **device_environment(self.settings.devices),
@@ -115,7 +109,7 @@ class BackgroundLoad:
         """
         if self._child is not None:
             raise LoadError(f"the background load {self.name!r} was started before; create a new one to run it again")
-        self._write_script(self._find_program())
+        self._write_script(find_program(self.command, self.name))
         # the script exports the variables of its rounds itself; the guard must know which GPUs are the load's
         devices = {name: self.command.env[name] for name in DEVICE_VARIABLES if name in self.command.env}
         env = {"PARALLEL_ENERGY_SUPERVISED": "1", **devices}
@@ -153,19 +147,6 @@ class BackgroundLoad:
             nvml=self.settings.nvml,
             shared_memory=self.settings.shared_memory,
         )
-
-    def _find_program(self) -> str:
-        """Return the path of the program: the shell would run a builtin or a function of the same name instead."""
-        program, cwd = self.command.argv[0], self.command.cwd
-        if cwd is None or not cwd.is_dir():
-            raise LoadError(f"the background load {self.name!r} cannot run in {str(cwd)!r}: there is no such folder")
-        path = self.command.env.get("PATH", os.environ.get("PATH", os.defpath))
-        found = shutil.which(str(cwd / program) if "/" in program else program, path=path)
-        if found is None:
-            exists = "/" in program and (cwd / program).exists()
-            why = "is not executable" if exists else "does not exist" if "/" in program else "is not in the PATH"
-            raise LoadError(f"the background load {self.name!r} cannot run {program!r}: it {why}")
-        return found
 
     def _write_script(self, program: str) -> None:
         command = replace(self.command, argv=(program, *self.command.argv[1:]))

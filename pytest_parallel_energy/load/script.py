@@ -7,17 +7,19 @@ it writes ``by-hand-N.log`` files itself, so that the recorded logs stay as they
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LoadError
 from ..processes.command import Command
 from ..processes.outcome import GuardStatus
 from .request import AutoBatch
 
-__all__ = ["loop_script", "words_of_round"]
+__all__ = ["find_program", "loop_script", "words_of_round"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -113,6 +115,28 @@ def words_of_round(argv: tuple[str, ...], template: Path | None, status: GuardSt
         return argv
     own = template.parent / f"round-{max(1, status.round) if status is not None else 1}"
     return tuple(word.replace(str(template), str(own)) for word in argv)
+
+
+def find_program(command: Command, name: str) -> str:
+    """Return the path of a program: the shell would run a builtin or a function of the same name instead.
+
+    Args:
+        command: one round.
+        name: of the load, for messages.
+
+    Raises:
+        LoadError: the command's folder is missing, or the program is missing or not executable.
+    """
+    program, cwd = command.argv[0], command.cwd
+    if cwd is None or not cwd.is_dir():
+        raise LoadError(f"the background load {name!r} cannot run in {str(cwd)!r}: there is no such folder")
+    path = command.env.get("PATH", os.environ.get("PATH", os.defpath))
+    found = shutil.which(str(cwd / program) if "/" in program else program, path=path)
+    if found is None:
+        exists = "/" in program and (cwd / program).exists()
+        why = "is not executable" if exists else "does not exist" if "/" in program else "is not in the PATH"
+        raise LoadError(f"the background load {name!r} cannot run {program!r}: it {why}")
+    return found
 
 
 class _Words(NamedTuple):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["COMMAND_REPOSITORY", "Command", "checked_words", "command_name"]
+__all__ = ["COMMAND_REPOSITORY", "Command", "checked_words", "command_name", "with_own_python"]
 
 COMMAND_REPOSITORY = "command"
 """Stands for the repository in the name of a training that is a plain command."""
@@ -82,3 +83,12 @@ def command_name(words: Sequence[str]) -> str:
     if words[1] == "-m" and len(words) > 2:  # noqa: PLR2004 - the module is the third
         return words[2]
     return program if words[1].startswith("-") else Path(words[1]).name
+
+
+def with_own_python(words: Sequence[str]) -> tuple[str, ...]:
+    """Return a command with the interpreter that runs this program in place of a plain ``python`` or ``python3``.
+
+    >>> with_own_python(["env", "python"])
+    ('env', 'python')
+    """
+    return (sys.executable, *words[1:]) if words[0] in {"python", "python3"} else tuple(words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..plan.cells import profile_of
-from ..processes.command import Command
+from ..processes.command import Command, with_own_python
 from ..processes.rules import Ready
 from ..records.record import Attribution
 from .experiment_cell import ExperimentCell, registered_load
@@ -249,9 +248,7 @@ def _command_load(mark: LoadRequest, cell: ExperimentCell, *, folder: Path, thre
     from ..load.background import BackgroundLoad
     from ..training.workload import thread_environment
 
-    program, *arguments = mark.command
-    own = sys.executable if program in {"python", "python3"} else program
-    command = Command(argv=(own, *arguments), cwd=mark.cwd, env=thread_environment(threads))
+    command = Command(argv=with_own_python(mark.command), cwd=mark.cwd, env=thread_environment(threads))
     rules = _load_settings(mark.conditions, cell.settings, None)
     load = BackgroundLoad(command, name=mark.name, folder=folder, settings=rules)
     return StartedLoad(load=load, identity=cell.load_identity(mark), conditions=mark.conditions)

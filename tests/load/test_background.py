@@ -421,3 +421,78 @@ def test_quotes_are_the_shells(tmp_path):
     text = loop_script(Command(argv=argv, cwd=tmp_path), name="n", folder=Path("/x"))
     body = text.split("train() {\n")[1].split("\n}\n")[0]
     assert tuple(shlex.split(body)) == argv
+
+
+SHOW_FOLDER = (
+    "import os, sys; open('new', 'x').close(); print(repr((sys.argv[1:], os.environ['OUT'], os.getcwd())));"
+    "sys.stdout.flush(); sum(range(4 * 10**6))"
+)
+
+
+@pytest.mark.parametrize("value", ["a b", "it's", "$(touch pwned)", '"$output"', "é"])
+def test_each_round_gets_its_copy_of_the_template(tmp_path, value):
+    """In arguments, in the environment and as working directory; no part of a path is interpreted by the shell."""
+    folder = tmp_path / f"load {value}"
+    template = folder / "outputs" / "template"
+    (template / "inner").mkdir(parents=True)
+    (template / "inner" / "kept").write_text(value)
+    command = python(
+        SHOW_FOLDER, f"--out={template}/x:{template}", value, env={"OUT": str(template), "PYTHONUTF8": "1"},
+        cwd=template / "inner",
+    )  # fmt: skip
+    settings = replace(AT_ONCE, template=template)
+    with BackgroundLoad(command, name="n", folder=folder, settings=settings) as load:
+        eventually(lambda: load.rounds_completed >= 4)
+        number = load.rounds_completed
+    for completed in (1, number):
+        own = folder / "outputs" / f"round-{completed}"
+        shown = eval((folder / f"round-{completed}.log").read_text(encoding="utf-8"))
+        assert shown == ([f"--out={own}/x:{own}", value], str(own), str(own / "inner"))
+        assert (own / "inner" / "kept").read_text() == value
+    assert not (template / "inner" / "new").exists()
+    assert not (folder / "outputs" / "round-2").exists()
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_running_the_script_by_hand_leaves_the_folders_of_rounds_alone(tmp_path):
+    """Rounds by hand have folders of their own, and remove only those."""
+    template = tmp_path / "load" / "outputs" / "template"
+    template.mkdir(parents=True)
+    command = python("import sys, time; open(sys.argv[1], 'w').close()", f"{template}/made", cwd=tmp_path)
+    settings = replace(AT_ONCE, template=template)
+    with BackgroundLoad(command, name="n", folder=tmp_path / "load", settings=settings) as load:
+        eventually(lambda: load.rounds_completed >= 1)
+        script = load.script
+    recorded = sorted((tmp_path / "load" / "outputs").glob("round-*"))
+    child = subprocess.Popen(["/bin/sh", str(script)], stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        eventually((tmp_path / "load" / "outputs" / "by-hand-6").exists)
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    assert sorted((tmp_path / "load" / "outputs").glob("round-*")) == recorded
+    assert not (tmp_path / "load" / "outputs" / "by-hand-2").exists()
+
+
+def test_rounds_that_fail_in_the_window_fail_the_test_and_rounds_before_it_do_not(tmp_path):
+    """A load whose rounds failed only before the window has trained; one that fails in it has not."""
+    broken = tmp_path / "broken"
+    broken.touch()
+    code = "import os, sys; sum(range(10**6)); sys.exit('broken' if os.path.exists(sys.argv[1]) else 0)"
+    settings = replace(AT_ONCE, rounds=RoundRules(backoff_s=0.01, backoff_max_s=0.01))
+    with BackgroundLoad(python(code, str(broken)), name="n", folder=tmp_path / "load", settings=settings) as load:
+        eventually(lambda: load.rounds_failed >= 1)
+        broken.unlink()
+        eventually(lambda: load.rounds_completed >= 1)
+        load.window_opened()
+        eventually(lambda: load.rounds_completed >= 3)
+        load.window_closed()
+        load.check_rounds()
+        broken.touch()
+        eventually(lambda: load.status().exit_codes[-1] == 1)
+        load.window_opened()
+        failed = load.rounds_failed
+        eventually(lambda: load.rounds_failed >= failed + 1)
+        load.window_closed()
+        with pytest.raises(LoadError, match=r"(?s)did not train: .* exit code 1.*round-\d+\.log ends with:\nbroken"):
+            load.check_rounds()
