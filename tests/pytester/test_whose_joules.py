@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import pytest
 from truth_rig import WORKER, TruthRig
@@ -79,6 +80,44 @@ def test_executor(energy_meter, method):
             executor.submit(child, 0.8).result()
 """
 
+
+LOKY = """
+from joblib import Parallel, delayed
+
+def work():
+    with Parallel(n_jobs=2) as parallel:
+        parallel(delayed(child)(0.4) for _ in range(2))
+
+def test_begun_before(energy_meter, workers):
+    with measured("begun_before"):
+        work()
+
+@pytest.fixture
+def workers():
+    work()
+"""
+
+DATA_LOADER = """
+from torch.utils.data import DataLoader, Dataset
+
+class Slow(Dataset):
+    def __len__(self):
+        return 4
+    def __getitem__(self, index):
+        child(0.2)
+        return index
+
+def test_persistent_workers(energy_meter, loader):
+    with measured("persistent_workers"):
+        list(loader)
+
+@pytest.fixture
+def loader():
+    loader = DataLoader(Slow(), num_workers=1, persistent_workers=True)
+    list(loader)
+    yield loader
+    loader._iterator._shutdown_workers()
+"""
 
 LOADED = """
 LOADS = {
@@ -158,8 +197,21 @@ def test_the_truth_lies_in_the_interval_next_to_loads(project, rigged, watts, ma
         project.run("--energy-idle=1").assert_outcomes(passed=4)
     for name, record in records_by_name(project).items():
         truth, found = rig.between(name), record["attribution"]
-        print(name, truth, found, record["energy"]["total_j"])
         assert found["method"] == ("alone above idle" if name == "work-alone" else "shapley")
         assert found["foreground_cpu_s"] == pytest.approx(truth.cpu_s[0], abs=0.15, rel=0.1), name
         assert found["background_cpu_s"] == pytest.approx(truth.cpu_s[1], abs=0.2, rel=0.15), name
         assert found["low_j"] <= truth.joules[0] <= found["high_j"], name
+
+
+@pytest.mark.parametrize(("library", "source"), [("joblib", LOKY), ("torch", DATA_LOADER)], ids=["loky", "data loader"])
+def test_the_workers_of_libraries_are_the_test_s(project, rigged, monkeypatch, library, source):
+    """Processes of loky and of a DataLoader that live on from before the window count for what they do inside."""
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)  # warnings of their imports are not ours
+    with (rig := rigged(source)):
+        project.run("--energy-idle=1").assert_outcomes(passed=1)
+    ((name, record),) = records_by_name(project).items()
+    truth, found = rig.between(name), record["attribution"]
+    assert found["foreground_cpu_s"] == pytest.approx(truth.cpu_s[0], abs=0.15, rel=0.1)
+    assert found["low_j"] <= truth.joules[0] <= found["high_j"]
