@@ -35,6 +35,21 @@ def lowest(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session(python="3.11")
+def lowest_extras(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies of the extras too, on the oldest Python, for which all have wheels.
+
+    PyTorch alone is the one that constraints.txt names.
+    """
+    session.install("uv")
+    extras = ".[test,report,experiments]"
+    session.run(
+        "uv", "pip", "install", "--resolution", "lowest-direct", "-c", "constraints.txt",
+        "mlflow==2.14", "pyarrow==15", "pytest-rerunfailures==14", "-e", extras,
+    )  # fmt: skip
+    session.run("pytest", *session.posargs)
+
+
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it, and use it from an empty folder where the source tree cannot be imported."""
