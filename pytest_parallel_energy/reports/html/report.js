@@ -38,6 +38,8 @@
   }
 
   const LABEL_LINE = 21;
+  // Pixels from which on a ratio stands in a chart with its interval; the table below the chart has it at any width.
+  const RATIO_WIDTH = 1000;
   // On a phone a row's label stands in several lines, one for each of its parts, instead of being cut.
   function narrowed(spec) {
     const layers = [spec, ...(spec.layer || [])];
@@ -45,7 +47,6 @@
       for (const channel of ["color", "shape"]) {
         if (layer.encoding?.[channel]?.legend) { layer.encoding[channel].legend.columns = 1; }
       }
-      if (layer.encoding?.text?.field === "ratio") { layer.encoding.text.field = "short"; }
     }
     const names = new Set(layers.flatMap((layer) => (layer.data?.values || []).map((row) => row.name)));
     const axes = layers.map((layer) => layer.encoding?.y).filter((y) => y?.field === "name");
@@ -80,6 +81,9 @@
     const order = document.querySelector('[data-order="' + place.dataset.chart + '"]');
     if (order) { ordered(copy, order.value); }
     if (narrow()) { narrowed(copy); }
+    if (place.clientWidth < RATIO_WIDTH) {
+      for (const layer of copy.layer || []) { if (layer.encoding?.text?.field === "ratio") { layer.encoding.text.field = "short"; } }
+    }
     const name = chart.title.replace(/[^A-Za-z0-9._-]+/g, "-");
     const actions = { export: { svg: true, png: true }, source: false, compiled: false, editor: false };
     return vegaEmbed(place, copy, { renderer: "svg", actions, config: config(), downloadFileName: name, scaleFactor: { png: 2 },
