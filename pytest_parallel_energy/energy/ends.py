@@ -19,6 +19,8 @@ __all__ = ["CounterEnds", "CounterWindow"]
 _PEAK_RATIO = 2.0
 """Power may rise to this multiple of the highest mean that was seen around: a convention. It holds what loads can do
 that work for half of the time, and most windows of those that work for a fifth (benchmarks/coverage.py)."""
+_INSIDE_RATIO = 3.0
+"""The same for a window in which the counter did not change: one burst may fill it."""
 _FINE_RATIO = 0.2
 """A counter whose step is above this share of the energy of an update does not change with every update."""
 _LEAST_APART_RATIO = 0.8
@@ -118,7 +120,7 @@ class CounterWindow:
         """Return the energy of a window in which the counter did not change: that of the power around it."""
         window_s = (self._closed_ns - self._opened_ns) / NS_PER_S
         before_w, after_w = self._power_w(number - 1), self._power_w(number + 1)
-        cap_w = self._cap_w(number)
+        cap_w = self._cap_w(number, _INSIDE_RATIO)
         if not self._changes.neighbours(number, number + 1):
             if before_w is None:
                 return None
@@ -178,10 +180,10 @@ class CounterWindow:
         joules, span_s = self._grown(number)
         return joules / span_s
 
-    def _cap_w(self, number: int) -> float:
+    def _cap_w(self, number: int, ratio: float = _PEAK_RATIO) -> float:
         """Return the highest power that is assumed around a point."""
         around_w = [self._power_w(each) for each in (number - 1, number, number + 1)]
-        peak_w = _PEAK_RATIO * max((power_w for power_w in around_w if power_w is not None), default=0.0)
+        peak_w = ratio * max((power_w for power_w in around_w if power_w is not None), default=0.0)
         return peak_w if self._max_w is None else min(peak_w, self._max_w)
 
 
