@@ -47,7 +47,9 @@ def pytest_collection_finish(session):
     from pytest_parallel_energy.records.record import Record, Status
     from pytest_parallel_energy.records.store import RunStore
 
-    collection = session.config.pluginmanager.get_plugin("parallel_energy_collection")
+    from pytest_parallel_energy.plugin import items_of
+
+    collection = items_of(session.config)
     host = collection.session.host
     store = RunStore.create(Path("energy-results").absolute())
     store.finish(2)
@@ -55,7 +57,7 @@ def pytest_collection_finish(session):
         for item in session.items[:-1]:
             record = Record(
                 record_id=uuid.uuid4().hex, run_id=store.run_id, nodeid=item.nodeid,
-                cell=collection.experiment_of(item).cell(), status=Status.PASSED, duration_s=1.0, host=host,
+                cell=collection.cell_of(item).id, status=Status.PASSED, duration_s=1.0, host=host,
                 started_at=datetime.datetime.now().astimezone().isoformat(),
             )
             file.write(encode(record) + b"\\n")

@@ -7,19 +7,23 @@ PYTEST_DONT_REWRITE spares it pytest's rewriting of assertions, of which it has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    Kind = Literal[
+        "baseline", "carbon", "cool_down", "count", "devices", "file", "flag", "folder", "joules", "keep", "label",
+        "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
+        "report", "seconds", "shard", "shared_memory", "text", "threshold", "warn_or_fail", "whole",
+    ]  # fmt: skip
+    """What an option holds; ``option_values.PARSERS`` has one parser for each."""
+
+    IniType = Literal["string", "bool", "int", "float", "args"]
 
 __all__ = ["MARKERS", "OPTIONS", "Option"]
 
-Kind = Literal[
-    "baseline", "carbon", "cool_down", "count", "devices", "file", "flag", "folder", "joules", "keep", "label",
-    "lock_mode", "names", "order", "positive_int", "positive_seconds", "price", "progress", "pue", "ranks", "ratio",
-    "report", "seconds", "shard", "shared_memory", "text", "threshold", "warn_or_fail", "whole",
-]  # fmt: skip
-"""What an option holds; ``option_values.PARSERS`` has one parser for each."""
-
-IniType = Literal["string", "bool", "int", "float", "args"]
 _INI_TYPES: Mapping[Kind, IniType] = {
     "flag": "bool", "positive_int": "int", "count": "int", "whole": "int", "positive_seconds": "float",
     "seconds": "float", "ratio": "float",
@@ -27,44 +31,50 @@ _INI_TYPES: Mapping[Kind, IniType] = {
 """pytest's type of the ini setting, where it is not text."""
 
 
-class Option(NamedTuple):
+class Option:
     """One option of the command line, with its ini setting and its environment variable.
 
-    A named tuple: creating a dataclass takes a millisecond, which every suite would pay.
+    A plain class: creating a named tuple or a dataclass takes longer than everything else in this module.
+
+    Args:
+        field: name of the field of ``Settings``.
+        kind: what the option holds.
+        help_text: the help text, without the default.
+        default: the default in words, as ``Settings`` has it; empty for none.
+        metavar: the name of the value in the help.
+        repeatable: ``True`` if the option may be given several times.
+        marker: ``True`` if ``@pytest.mark.energy(field=…)`` may set it for one test.
+        bare: the value of the option when it is given without ``=VALUE``; ``None`` where a value is required.
     """
 
-    field: str
-    """Name of the field of ``Settings``."""
-    kind: Kind
-    help: str
-    default: str = ""
-    """The default in words, as ``Settings`` has it; empty for none."""
-    metavar: str | None = None
-    repeatable: bool = False
-    marker: bool = False
-    """True if ``@pytest.mark.energy(field=…)`` may set it for one test."""
-    bare: str | None = None
-    """The value of the option when it is given without ``=VALUE``; ``None`` where a value is required."""
-
-    @property
-    def ini(self) -> IniType:
-        """Pytest's type of the ini setting."""
-        return "args" if self.repeatable else _INI_TYPES.get(self.kind, "string")
-
-    @property
-    def ini_name(self) -> str:
+    def __init__(  # noqa: PLR0913 - one row of the table
+        self,
+        field: str,
+        kind: Kind,
+        help_text: str,
+        default: str = "",
+        metavar: str | None = None,
+        *,
+        repeatable: bool = False,
+        marker: bool = False,
+        bare: str | None = None,
+    ) -> None:
+        self.field = field
+        self.kind = kind
+        self.help = help_text
+        self.default = default
+        self.metavar = metavar
+        self.repeatable = repeatable
+        self.marker = marker
+        self.bare = bare
+        self.ini: IniType = "args" if repeatable else _INI_TYPES.get(kind, "string")
+        """pytest's type of the ini setting."""
+        self.ini_name = "energy" if field == "measure_all" else f"energy_{field}"
         """The name in the ini file, and the ``dest`` on the command line."""
-        return "energy" if self.field == "measure_all" else f"energy_{self.field}"
-
-    @property
-    def flag(self) -> str:
-        """The command-line option."""
-        return "--" + self.ini_name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
+        self.flag = "--" + self.ini_name.replace("_", "-")
+        """The option on the command line."""
+        self.variable = f"PYTEST_{self.ini_name.upper()}"
         """The environment variable."""
-        return f"PYTEST_{self.ini_name.upper()}"
 
     def parse(self, given: Any) -> Any:
         """Return the value of one text, or of a value that has the right type already.

@@ -1,48 +1,22 @@
-"""The options as pytest registers them.
-
-pytest imports this module at every start, also in suites that do not use the plugin, so it imports next to nothing.
-PYTEST_DONT_REWRITE spares it the rewriting of assertions by pytest: it has none.
-"""
+"""What only some command lines need: options with an optional value, and options that print something and exit."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from ..errors import ParallelEnergyError
 from ..plan.options import OPTIONS
+from .configuration import settings_from
 
-__all__ = ["LIST_DEFAULT", "LIST_FLAG", "REREAD_FLAG", "add_options", "any_given", "write_out_bare_options"]
+__all__ = ["print_answer", "write_out_bare_options"]
 
-LIST_FLAG, LIST_DEFAULT = "--energy-list", "workloads"
+_LIST_FLAG, _LIST_DEFAULT = "--energy-list", "workloads"
 """The option that prints a list and exits, and its value where it is given alone."""
-REREAD_FLAG, _LATEST = "--energy-reread", "latest"
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Register the command-line options and their ini settings."""
-    group = parser.getgroup(
-        "energy", "energy of training experiments (example: pytest --energy-repeats=5 --energy-report=html)"
-    )
-    for option in OPTIONS:
-        help_text = f"{option.help} (default: {option.default})" if option.default else option.help
-        if option.ini == "bool":
-            group.addoption(option.flag, dest=option.ini_name, action="store_true", default=None, help=help_text)
-        else:
-            action = "append" if option.repeatable else "store"
-            optional: dict[str, Any] = {} if option.bare is None else {"nargs": "?", "const": option.bare}
-            group.addoption(
-                option.flag,
-                dest=option.ini_name,
-                action=action,
-                default=None,
-                metavar=option.metavar,
-                help=help_text,
-                **optional,
-            )
-        parser.addini(option.ini_name, help=f"{help_text}; same as {option.flag}", type=option.ini, default=None)
+_LISTS = (_LIST_DEFAULT, "sensors", "columns")
+"""Values of ``--energy-list``; not ``choices`` of argparse, which would refuse a test path after the option."""
 
 
 def write_out_bare_options(arguments: list[str], parser: pytest.Parser, known: argparse.Namespace) -> None:
@@ -58,7 +32,7 @@ def write_out_bare_options(arguments: list[str], parser: pytest.Parser, known: a
             corrected.
     """
     bare = {option.flag: option.bare for option in OPTIONS if option.bare is not None}
-    bare |= {LIST_FLAG: LIST_DEFAULT, REREAD_FLAG: _LATEST}
+    bare |= {_LIST_FLAG: _LIST_DEFAULT, "--energy-reread": "latest"}
     end = arguments.index("--") if "--" in arguments else len(arguments)
     written = [f"{word}={bare[word]}" if word in bare else word for word in arguments[:end]] + arguments[end:]
     if written != arguments:
@@ -66,11 +40,32 @@ def write_out_bare_options(arguments: list[str], parser: pytest.Parser, known: a
         known.file_or_dir = parser.parse_known_args(written).file_or_dir
 
 
-def any_given(config: pytest.Config, environ: Mapping[str, str]) -> bool:
-    """Return whether the command line, the environment or the ini file sets any option of the table."""
-    return any(
-        config.getoption(option.ini_name) is not None
-        or option.variable in environ
-        or config.getini(option.ini_name) is not None
-        for option in OPTIONS
-    )
+def print_answer(config: pytest.Config) -> int:
+    """Print what ``--energy-list``, ``--energy-doctor`` or ``--energy-reread`` asks for, and return the exit status.
+
+    Raises:
+        pytest.UsageError: the list is unknown, or an option or file of the user is invalid.
+    """
+    asked = config.option.energy_list
+    if asked not in {None, *_LISTS}:
+        raise pytest.UsageError(f"{_LIST_FLAG}: invalid value {asked!r}; known: {', '.join(_LISTS)}")
+    settings = settings_from(config)
+    try:
+        if config.option.energy_doctor:
+            from ..console.doctor import diagnose
+
+            diagnosis = diagnose(sysfs_root=Path(settings.sysfs_root), sensors=settings.sensors)
+            lines, status = diagnosis.lines, diagnosis.exit_status
+        elif config.option.energy_reread:
+            from ..console.reread import reread
+
+            lines, status = tuple(reread(settings, config.rootpath, config.option.energy_reread)), 0
+        else:
+            from ..console.listings import listing
+
+            lines, status = tuple(listing(settings, asked)), 0
+    except ParallelEnergyError as error:
+        raise pytest.UsageError(str(error)) from error
+    for line in lines:
+        print(line)  # noqa: T201 - the answer itself, for people and pipes
+    return status

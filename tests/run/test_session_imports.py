@@ -17,9 +17,7 @@ AT_START = {
     "pytest_parallel_energy.plan",
     "pytest_parallel_energy.plan.options",
     "pytest_parallel_energy.plugin",
-    "pytest_parallel_energy.plugin.command_line",
     "pytest_parallel_energy.plugin.fixtures",
-    "pytest_parallel_energy.plugin.hookspecs",
 }
 PRINT_MODULES = """
 import json, sys
@@ -42,7 +40,7 @@ def modules_of(folder: Path, test: str) -> set[str]:
 
 
 def test_an_unused_plugin_imports_its_start_only(tmp_path):
-    """A suite without experiments imports seven small modules of the package, and no library for it."""
+    """A suite without experiments imports five small modules of the package, and no library for it."""
     modules = modules_of(tmp_path, "def test_one():\n    pass\n")
     assert {name for name in modules if name.startswith("pytest_parallel_energy")} == AT_START
     assert not modules & {"msgspec", "psutil", "pynvml", "scipy", "altair", "jinja2", "statistics"}
@@ -80,4 +78,4 @@ def test_the_reporting_plugin_is_there_when_there_is_something_to_report(tmp_pat
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     names = next(line for line in done.stdout.splitlines() if "plugins:" in line).partition(":")[2].split()
     running = ["parallel_energy_reporting", "parallel_energy_running", "parallel_energy_progress"]
-    assert names == ["parallel_energy_collection", *([] if option else running)]
+    assert names == ([] if option else running)
