@@ -117,7 +117,7 @@ def test_expected_failures(project):
     """Xfail stays xfail; the record says what happened."""
     project.tests("import pytest\n@pytest.mark.xfail(strict=True)\ndef test_it(energy_meter):\n    assert 0\n")
     project.run().assert_outcomes(xfailed=1)
-    assert [record["status"] for record in project.records()] == ["failed"]
+    assert [record["status"] for record in project.records()] == ["xfailed"]
 
 
 def test_reruns(project):
