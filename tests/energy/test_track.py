@@ -127,3 +127,9 @@ def test_restart_forgets_the_time_between():
     track.restart()
     track.feed(3600 * S, Reading(counter=9999))
     assert track.account().counts == 0
+
+
+def test_a_small_gap_is_told_in_milliseconds():
+    """Two readings 40 ms apart: the message says 40 ms, not 0 s."""
+    account = fed(about(wraps_at_counts=1000), (0, 0), (0.04, 600))
+    assert account.last_fault.startswith("40 ms passed between two readings")
