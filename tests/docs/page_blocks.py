@@ -25,6 +25,7 @@ from pathlib import Path
 __all__ = ["NOT_RUN", "Block", "blocks_of", "script_of"]
 
 NOT_RUN = {
+    "accelerate": "needs PyTorch and several ranks; tests/fleet starts them",
     "apt-get": "needs root",
     "conda": "changes the reader's environment",
     "docker": "needs Docker",
@@ -34,6 +35,8 @@ NOT_RUN = {
     "sbatch": "needs Slurm; tests/fleet starts one",
     "srun": "needs Slurm; tests/fleet starts one",
     "sudo": "needs root",
+    "torchrun": "needs PyTorch and several ranks; tests/fleet starts them",
+    "mpirun": "needs several ranks; tests/fleet starts them",
 }
 """Commands that no page's test runs, by their first word."""
 
