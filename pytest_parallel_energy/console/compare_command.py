@@ -28,6 +28,16 @@ examples:
   pytest-parallel-energy compare OLD NEW --fail total_j:5% --fail test_accuracy:-2% --format md"""
     parser.add_argument("old", metavar="OLD", help="name or folder of the run, or the baseline, to compare with")
     parser.add_argument("new", nargs="+", metavar="NEW", help="runs or baselines to compare with it")
+    _add_rules(parser)
+    parser.add_argument(
+        "--format", choices=("table", *FORMATS), default="table", help="format of the output (default: %(default)s)"
+    )
+    add_output(parser)
+    add_dir(parser)
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is compared, and what closes the gate."""
     parser.add_argument(
         "--quantity",
         action="append",
@@ -57,11 +67,6 @@ examples:
         help="what an inconclusive verdict does to the gate of --fail: warn leaves the exit status at 0 "
         "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--format", choices=("table", *FORMATS), default="table", help="format of the output (default: %(default)s)"
-    )
-    add_output(parser)
-    add_dir(parser)
 
 
 def run(options: argparse.Namespace) -> int:

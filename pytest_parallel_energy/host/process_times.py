@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from ..processes.guard.killing import has_children
 from ..processes.guard.procfs import Stat, all_pids, children, read_file, read_stat
 from .cpu_info import TICK_S
 
@@ -134,11 +135,11 @@ class ProcessTimes:
             owner = loads.get(pid, owner)
             own_s, waited_s = _times_s(pid, stat)
             yield key, _Seen(owner, parent, depth, own_s, waited_s)
-            if pid != os.getpid() or _has_children():
+            if pid != os.getpid() or has_children():
                 queue += [(child, owner, key, depth + 1) for child in census.children(pid)]
 
     def _ever_had_children(self) -> bool:
-        return self._root != os.getpid() or len(self._seen) > 1 or _reaped() != self._reaped or _has_children()
+        return self._root != os.getpid() or len(self._seen) > 1 or _reaped() != self._reaped or has_children()
 
     def _is_copy(self, key: _Key) -> bool:
         """Return whether a process carries the marker, or is a fork of this one that has started no program."""
@@ -261,12 +262,3 @@ def _reaped() -> tuple[float, int]:
     """Return what changes when this process has waited for a child."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime, ended.ru_minflt
-
-
-def _has_children() -> bool:
-    """Return whether this process has children, living or not waited for."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True

@@ -31,7 +31,6 @@ __all__ = [
     "read_log",
     "read_training",
     "run_training",
-    "train_once",
 ]
 
 
@@ -135,11 +134,6 @@ class EndedTraining:
     cpu_s: float | None
     began_s: float
     flags: tuple[str, ...]
-
-
-def train_once(training: Training, folder: Path) -> TrainingResult:
-    """Run a training to its end and read its log: :func:`run_training`, then :func:`read_training`."""
-    return read_training(run_training(training, folder))
 
 
 def run_training(training: Training, folder: Path) -> EndedTraining:

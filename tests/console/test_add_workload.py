@@ -9,7 +9,7 @@ import pytest
 
 from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.training.entry_proposal import log_patterns
-from pytest_parallel_energy.training.foreground import Training, train_once
+from pytest_parallel_energy.training.foreground import Training, read_training, run_training
 from pytest_parallel_energy.training.registry import load_registry
 from pytest_parallel_energy.training.script_options import help_options, source_options
 
@@ -75,7 +75,7 @@ def test_a_proposed_entry_trains(repository, capsys):
     assert described["nesterov"] == {"flag": "--nesterov", "type": "bool", "default": False}
     workload = load_registry([repository / "workloads.json"]).workload("repository/default")
     values = workload.values(learning_rate=0.05, amp=True, arch="vgg", batch_size=8)
-    result = train_once(Training(workload=workload, values=values, threads=1), repository)
+    result = read_training(run_training(Training(workload=workload, values=values, threads=1), repository))
     assert result.status == "passed", result.log.read_text()
     assert result.log.read_text().startswith("lr=0.05 batch=8 arch=vgg amp=True nesterov=False")
     assert result.metrics == {"train_loss": 0.25, "test_accuracy": 0.875}
@@ -119,7 +119,9 @@ def test_the_keys_of_a_config_file(repository, capsys, name, text):
         "learning_rate": "optim.lr", "depth": "model.depth", "amp": "amp",
     }  # fmt: skip
     workload = load_registry([repository / "own.json"]).workload("repository/default")
-    result = train_once(Training(workload=workload, values=workload.values(depth=17), threads=1), repository)
+    result = read_training(
+        run_training(Training(workload=workload, values=workload.values(depth=17), threads=1), repository)
+    )
     assert "17" in result.log.read_text()
     capsys.readouterr()
 

@@ -13,7 +13,7 @@ import pytest
 from pytest_parallel_energy.run.outputs import tidy_outputs
 from pytest_parallel_energy.training.checkout_changes import checkout_remark
 from pytest_parallel_energy.training.checkout_copy import CheckoutCopy
-from pytest_parallel_energy.training.foreground import Training, train_once
+from pytest_parallel_energy.training.foreground import Training, read_training, run_training
 from pytest_parallel_energy.training.registry import load_registry
 from pytest_parallel_energy.training.workload import Output
 
@@ -62,7 +62,7 @@ def workload(checkout):
 def test_a_copy_links_data_and_leaves_old_outputs_out(checkout, tmp_path):
     """Relative paths to neighbours work, data and environment cost nothing, and no user's file changes."""
     one = workload(checkout)
-    result = train_once(Training(workload=one, values=one.values(), threads=1), tmp_path)
+    result = read_training(run_training(Training(workload=one, values=one.values(), threads=1), tmp_path))
     assert result.status == "passed", result.log.read_text()
     (announced,) = [flag for flag in result.flags if flag.startswith("ran in a copy of its checkout (")]
     assert "linked: .venv, data; left out: checkpoints" in announced.replace("data, .venv", ".venv, data")
@@ -80,7 +80,7 @@ def test_a_copy_links_data_and_leaves_old_outputs_out(checkout, tmp_path):
 def test_what_stays_of_a_copy(checkout, tmp_path, keep, passed, stays):
     """The copy goes; what the training wrote into it stays as --energy-keep says."""
     one = workload(checkout)
-    train_once(Training(workload=one, values=one.values(), threads=1), tmp_path)
+    read_training(run_training(Training(workload=one, values=one.values(), threads=1), tmp_path))
     tidy_outputs([tmp_path], [checkout], keep, passed=passed)
     left = sorted(path.name for path in tmp_path.glob("outputs/**/*") if not path.is_dir())
     assert left == (["last.pt", "untracked.py"] if stays else [])
@@ -92,7 +92,7 @@ def test_files_that_a_training_leaves_in_the_checkout_are_a_remark(checkout, tmp
     """A script that writes into its own folder: the next run finds its checkpoint."""
     (checkout / "train.py").write_text("open('model.pt', 'w').write('x'); print('accuracy: 1')")
     one = dataclasses.replace(workload(checkout), output=Output())
-    result = train_once(Training(workload=one, values=one.values(), threads=1), tmp_path)
+    result = read_training(run_training(Training(workload=one, values=one.values(), threads=1), tmp_path))
     (remark,) = [flag for flag in result.flags if "checkout" in flag]
     assert remark.startswith("it left new or changed files in its checkout: model.pt; a later run finds them")
 

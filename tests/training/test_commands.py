@@ -15,7 +15,7 @@ import yaml
 from pytest_parallel_energy.errors import ConfigError, RegistryError
 from pytest_parallel_energy.plan.cells import CellParam
 from pytest_parallel_energy.run.record_parts import workload_part
-from pytest_parallel_energy.training.foreground import Training, train_once
+from pytest_parallel_energy.training.foreground import Training, read_training, run_training
 from pytest_parallel_energy.training.metric_files import read_metric_files
 from pytest_parallel_energy.training.registry import load_registry
 
@@ -190,7 +190,7 @@ def test_a_command_trains_as_the_foreground(registered, tmp_path):
     workload = registered(
         command=["{python}", "train.py"], performance_metrics={"log_patterns": {"a": r"accuracy: (\S+)"}}
     )
-    result = train_once(Training(workload=workload, values={}, threads=1), tmp_path)
+    result = read_training(run_training(Training(workload=workload, values={}, threads=1), tmp_path))
     assert (result.status, result.metrics) == ("passed", {"a": 0.5})
 
 
@@ -259,7 +259,7 @@ def test_a_metric_is_read_from_a_file_of_the_output_folder(registered, tmp_path,
     (tmp_path / "checkout" / "save.py").write_text(RESULTS)
     places = {"m": {"file": file, "key": key, "pick": pick}}
     workload = registered(command=["{python}", "save.py", "{output}"], performance_metrics={"files": places})
-    result = train_once(Training(workload=workload, values={}, threads=1), tmp_path / "run")
+    result = read_training(run_training(Training(workload=workload, values={}, threads=1), tmp_path / "run"))
     assert (result.status, result.metrics, result.flags) == ("passed", {"m": metric}, ())
 
 
@@ -277,7 +277,7 @@ def test_a_metric_file_that_says_nothing_fails_the_training(registered, tmp_path
     (tmp_path / "checkout" / "save.py").write_text(RESULTS)
     places = {"m": {"file": file, "key": key}}
     workload = registered(command=["{python}", "save.py", "{output}"], performance_metrics={"files": places})
-    result = train_once(Training(workload=workload, values={}, threads=1), tmp_path / "run")
+    result = read_training(run_training(Training(workload=workload, values={}, threads=1), tmp_path / "run"))
     assert (result.status, result.metrics) == ("failed", {})
     assert words in result.flags[0]
 

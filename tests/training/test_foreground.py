@@ -14,7 +14,7 @@ import pytest
 from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError, TrainingError
-from pytest_parallel_energy.training.foreground import Training, train_once
+from pytest_parallel_energy.training.foreground import Training, read_training, run_training
 from pytest_parallel_energy.training.registry import load_registry
 from pytest_parallel_energy.training.workload import Profile
 
@@ -35,7 +35,7 @@ def with_args(workload, *args):
 def run(workload, folder, **keywords):
     profile = keywords.pop("profile", "special" if "special" in workload.profiles else None)
     training = Training(workload=workload, values=workload.values(**keywords), threads=1, profile=profile)
-    return train_once(training, folder)
+    return read_training(run_training(training, folder))
 
 
 def test_a_training_trains(workload, tmp_path):
@@ -88,7 +88,7 @@ def test_a_training_that_takes_too_long_is_stopped(workload, tmp_path):
     """After its timeout the child is gone, and the result says so without an exit code."""
     slow = with_args(workload, "--sleep", "600")
     training = Training(workload=slow, values=slow.values(), threads=1, profile="special", timeout_s=0.5)
-    result = train_once(training, tmp_path)
+    result = read_training(run_training(training, tmp_path))
     assert (result.status, result.exit_code) == ("timeout", None)
     assert result.reason == "still running after 0.5 s, stopped"
     assert result.train_s < 60
@@ -136,7 +136,7 @@ def test_an_interrupted_training_leaves_nothing(workload, tmp_path):
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        train_once(training, tmp_path)
+        read_training(run_training(training, tmp_path))
     left = [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
     assert left == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .procfs import descendants, read_stat
 
-__all__ = ["kill_below", "living_below", "reap", "stuck"]
+__all__ = ["has_children", "kill_below", "living_below", "reap", "stuck"]
 
 _PAUSE_S = 0.001
 _LONG_PAUSE_S = 0.05
@@ -33,7 +33,7 @@ def kill_below(pid: int, *, spare: int = 0, deadline_s: float | None = None) -> 
     began_s = time.monotonic()
     while True:
         living = living_below(pid, spare=spare)
-        if not living and (spare or not _has_children()):
+        if not living and (spare or not has_children()):
             return True
         for other in living:
             _kill(other)
@@ -75,7 +75,8 @@ def reap() -> list[tuple[int, int]]:
         dead.append((pid, status))
 
 
-def _has_children() -> bool:
+def has_children() -> bool:
+    """Return whether this process has children, living or not waited for."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
