@@ -54,4 +54,6 @@ def test_the_page_has_a_table_of_the_hosts(make_record):
     records = tuple(sample(make_record))
     assert 'id="hosts-section"' in (page := html_report(Report(records=records, info=info)))
     assert "+300.0" in page
+    assert "Cells on 2 x EPYC 7763, 256 threads" in page
+    assert "Cells on 1 x EPYC 9654, 192 threads" in page
     assert 'id="hosts-section"' not in html_report(Report(records=records[:2]))

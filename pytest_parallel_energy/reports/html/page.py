@@ -196,7 +196,7 @@ def _studies(cells: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart
             "of which the registry says whether higher or lower is better."
         )
     return {
-        "cells": tables.cells_table(cells, labels) if cells else None,
+        "cells": tables.cells_tables(cells, labels),
         "charts": {key: next((c for c in drawn if c.key == key), None) for key in ("energy", "load", "epochs")},
         "pairs": pairs if pairs.rows else None,
         "pairs_notes": [f"Here {ESTIMATED_PAIR}."] if any(cell.quality == "estimated" for cell in cells) else [],

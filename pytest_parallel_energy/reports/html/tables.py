@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ...records.cell import host_class
 from ...records.record import Record
 from ...statistics.analysis import hyperparameter_effects, load_pairs
 from ...statistics.compare import Comparison
@@ -24,7 +25,7 @@ from .cell_labels import CellNames
 __all__ = [
     "Table",
     "attempts_table",
-    "cells_table",
+    "cells_tables",
     "comparison_table",
     "correlation_table",
     "load_table",
@@ -111,7 +112,24 @@ def quality_value(quality: str) -> Value:
     return _plain(quality, f"quality quality-{quality}")
 
 
-def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
+def cells_tables(cells: Sequence[Cell], labels: Sequence[str]) -> list[Table]:
+    """Return the cells: one table per class of machines, whose joules are not to be compared."""
+    classes: dict[str, list[tuple[Cell, str]]] = {}
+    for cell, label in zip(cells, labels, strict=True):
+        classes.setdefault(host_class(cell.sample[0].host), []).append((cell, label))
+    several = len(classes) > 1
+    return [
+        _cells_table(
+            [cell for cell, _ in members],
+            [label for _, label in members],
+            key="cells" if number == 1 else f"cells-{number}",
+            caption=f"Cells on {name}" if several else "Cells",
+        )
+        for number, (name, members) in enumerate(classes.items(), 1)
+    ]
+
+
+def _cells_table(cells: Sequence[Cell], labels: Sequence[str], *, key: str, caption: str) -> Table:
     """Return one row per cell, linked to its attempts."""
     metrics = list(dict.fromkeys(name for cell in cells for name in cell.metrics()))
     parts = [part for part in _PARTS if any(cell.part_j(part) is not None for cell in cells)]
@@ -136,7 +154,7 @@ def cells_table(cells: Sequence[Cell], labels: Sequence[str]) -> Table:
         rows.append(tuple(row))
     heads: tuple[str, ...] = ("experiment", "n", "time", "energy ± 95 %", "quality")
     heads += (*(column.head for column in ratios), *parts, "load", *metrics, *(["windows"] if any(windows) else []))
-    return Table(key="cells", caption="Cells", heads=heads, rows=tuple(rows))
+    return Table(key=key, caption=caption, heads=heads, rows=tuple(rows))
 
 
 def _coverage(cell: Cell) -> Value:
