@@ -11,6 +11,10 @@ from .strangers import cell_strangers, strangers
 
 __all__ = ["cell_remarks", "origins", "remarks"]
 
+_WIDE_RATIO = 0.2
+"""With all legs on a machine whose power adds up, the half-width of a share is about a tenth of it
+(``benchmarks/shares.py``)."""
+
 
 def remarks(record: Record) -> tuple[str, ...]:
     """Return the remarks about one attempt, each once: its failure, then training, meter, loads and sensors."""
@@ -61,6 +65,7 @@ def _remarks(record: Record) -> Iterator[str]:
         yield from record.workload.flags
     yield from record.meter.flags
     yield from record.attribution.flags
+    yield from _wide_share(record)
     for load in record.background:
         yield from (f"{load.name}: {flag}" for flag in load.flags)
         if load.rounds_failed:
@@ -68,3 +73,16 @@ def _remarks(record: Record) -> Iterator[str]:
     for domain in record.energy.domains:
         if domain.quality == "missing" and f"{domain.name}: {domain.reason}" not in record.meter.flags:
             yield f"{domain.name} is missing: {domain.reason or 'no reason given'}"
+
+
+def _wide_share(record: Record) -> Iterator[str]:
+    """Yield a sentence on a share of the energy that the legs at hand cannot narrow, without the error of the meter."""
+    shares = record.attribution
+    share_j, half_j = shares.foreground_j, shares.split_u95_j
+    if not record.background or share_j is None or half_j is None or share_j <= 0 or half_j <= _WIDE_RATIO * share_j:
+        return
+    if shares.method == "shapley":
+        why = "its energy alone and its energy on top of the load's differ, or other programs ran"
+    else:
+        why = "run the same training alone in the same session, on an otherwise idle machine, to narrow it"
+    yield f"the training's share of the energy is known to ± {100 * half_j / share_j:.0f} % only: {why}"

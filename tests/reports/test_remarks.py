@@ -5,10 +5,19 @@ import json
 
 import pytest
 
-from pytest_parallel_energy.records.record import HostPart, LoadReport, MeterPart, Phase, Status, WorkloadPart
+from pytest_parallel_energy.records.record import (
+    Attribution,
+    HostPart,
+    LoadReport,
+    MeterPart,
+    Phase,
+    Status,
+    WorkloadPart,
+)
 from pytest_parallel_energy.reports.html.document import html_report
 from pytest_parallel_energy.reports.json_report import json_report
 from pytest_parallel_energy.reports.markdown import markdown_report
+from pytest_parallel_energy.reports.remarks import remarks
 from pytest_parallel_energy.reports.report import Report
 from pytest_parallel_energy.reports.terminal_table import render_table
 
@@ -89,3 +98,19 @@ def test_several_versions_in_one_cell_are_a_remark(write, make_record):
     assert "several versions of the kernel: 6.1.0, 6.1.1" in text
     assert "versions of Python" not in text
     assert "recorded by an earlier version" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "split_u95_j", "expected"),
+    [
+        ("marginal", 38.0, "known to ± 38 % only: run the same training alone"),
+        ("shapley", 33.0, "known to ± 33 % only: its energy alone"),
+        ("shapley", 9.0, None),
+    ],
+)
+def test_a_wide_share_is_a_remark(make_record, method, split_u95_j, expected):
+    """A share that the legs cannot narrow says so; the usual width does not."""
+    shares = Attribution(foreground_j=100.0, low_j=50.0, high_j=150.0, split_u95_j=split_u95_j, method=method)
+    found = [text for text in remarks(make_record(load=True, attribution=shares)) if "share of the energy" in text]
+    assert len(found) == (expected is not None)
+    assert expected is None or expected in found[0]
