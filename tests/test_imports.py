@@ -38,7 +38,7 @@ RUN_FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"load_leg", "use_shares"}),
     frozenset({
         *("closing", "conclusion_settings", "legs", "measuring_role", "outputs", "own_threads", "progress"),
-        *("progress_parts", "record_parts", "trained_code"),
+        *("progress_parts", "record_parts", "sensor_words", "trained_code"),
     }),
     frozenset({"attempt_journal", "experiment_cell", "load_check", "log_repair"}),
     frozenset({"session", "conclusion"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..plan.cells import PUBLISHED
-from ..run.session import refusals_in_words, sensors_in_words
+from ..run.sensor_words import refusals_in_words, sensors_in_words
 from ..units import count_of
 
 if TYPE_CHECKING:

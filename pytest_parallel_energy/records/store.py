@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import errno
 import itertools
 import os
 import shutil
@@ -18,9 +17,10 @@ from pathlib import Path
 from ..errors import RecordError
 from ..units import count_of
 from .atomic_write import why, write_file
-from .codec import decode, encode, to_json_text
+from .codec import to_json_text
 from .latest_link import point_latest
 from .masking import is_private
+from .open_records import OpenRecords
 from .reader import EXPERIMENT_NAME, RECORDS_NAME, RUN_NAME, read_records, unfinished_records, worker_records
 from .record import Record
 from .record_paths import path_inside
@@ -56,7 +56,7 @@ class RunStore:
         self.resumed: tuple[Record, ...] = ()
         self._info = info
         self._lock: RunLock | None = None
-        self._descriptor: int | None = None
+        self._file = OpenRecords(folder / RECORDS_NAME)
         self._pending: list[Record] = []
         self._known: set[str] = set()
         """Ids of the records in the file (no other process writes to it), pending, or saved elsewhere."""
@@ -92,7 +92,7 @@ class RunStore:
                 started_at=started.isoformat("T", "milliseconds"),
             )
             store = cls(folder, info)
-            store._open_records()
+            store._file.open()
             with contextlib.suppress(OSError):  # a file system without locks: readers see a run in progress
                 store._lock = RunLock.hold(folder)
             store.write_run(info)
@@ -150,7 +150,7 @@ class RunStore:
             info = msgspec.json.decode((folder / RUN_NAME).read_bytes(), type=RunInfo)
             store._info = replace(info, ended_at=None, exit_status=None)
             store.run_id = info.run_id
-            _end_torn_line(store._open_records(), folder / RECORDS_NAME)
+            store._file.end_torn_line()
             store._take_over()
         except RunInUseError:
             raise
@@ -293,31 +293,16 @@ class RunStore:
             RecordError: some are not on the disk yet.
         """
         try:
-            if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
-                self._take_back_removed(self._descriptor)
-            descriptor = self._open_records()
+            self._pending[:0] = self._file.take_removed()
+            self._file.open()
             while self._pending:
-                if is_private(self._pending[0]):
-                    with contextlib.suppress(OSError):  # a file system without modes
-                        os.fchmod(descriptor, 0o600)
-                _append_line(descriptor, encode(self._pending[0]) + b"\n")
+                self._file.append(self._pending[0])
                 del self._pending[0]
         except OSError as error:
             raise RecordError(
                 f"{count_of(len(self._pending), 'record')} could not be written to {self.folder / RECORDS_NAME}: "
                 f"{why(error)}; earlier records are safe, and writing is retried with the next one: make room"
             ) from error
-
-    def _take_back_removed(self, descriptor: int) -> None:
-        """Make the records of a file that was removed (``git clean``) pending again: its content still exists here."""
-        data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-        os.close(descriptor)
-        self._descriptor = None
-        found = []
-        for line in data.splitlines():
-            with contextlib.suppress(RecordError):
-                found.append(decode(line))
-        self._pending[:0] = found
 
     def rescue(self) -> str:
         """Save the pending records outside of the run, and return where, as a sentence.
@@ -343,9 +328,7 @@ class RunStore:
 
     def release(self) -> None:
         """Close the file of records, and let other sessions resume the run. May be called twice."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        self._file.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -365,44 +348,11 @@ class RunStore:
         finally:
             self.release()
 
-    def _open_records(self) -> int:
-        if self._descriptor is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = os.open(self.folder / RECORDS_NAME, flags, 0o644)
-            os.fsync(self._descriptor)
-        return self._descriptor
-
     def _point_latest(self) -> None:
         try:
             point_latest(self.folder)
         except OSError as error:
             self.problems.append(f"the link {self.folder.parent / 'latest'} does not point to this run: {why(error)}")
-
-
-def _append_line(descriptor: int, line: bytes) -> None:
-    """Append a line with one write and sync it; a part that the disk took of it is taken back.
-
-    Raises:
-        OSError: the line is not in the file.
-    """
-    written = os.write(descriptor, line)
-    try:
-        if written < len(line):  # the disk is full: write(2) may take a part
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - as fsync raises it
-        os.fsync(descriptor)
-    except OSError:
-        os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
-        raise
-
-
-def _end_torn_line(descriptor: int, file: Path) -> None:
-    """End a line that a killed session left half-written, so that the next record has a line of its own."""
-    with file.open("rb") as records:
-        size = records.seek(0, os.SEEK_END)
-        records.seek(max(0, size - 1))
-        if size and records.read(1) != b"\n":
-            _append_line(descriptor, b"\n")
 
 
 def _unwritable(base_dir: Path, reason: str) -> str:

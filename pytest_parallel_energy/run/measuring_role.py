@@ -1,4 +1,7 @@
-"""Whether this process measures: not as a further rank of a launcher, and not below a pytest that measures."""
+"""The part of this process: whether it measures, and its share of the CPU threads.
+
+It does not measure as a further rank of a launcher, nor below a pytest that measures.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +61,24 @@ class MeasuringRole:
             return f"measured by the pytest that started this one (process {self.measuring_parent})"
         return "measured by local rank 0 of this node"
 
+    @property
+    def threads(self) -> int:
+        """CPU threads of the foreground training.
+
+        Half of the cores by default, alone and beside a load alike: were the budget to change with the load, the
+        comparison would measure the budget (two unbudgeted trainings on two cores take 5 times as long, not 2).
+        """
+        return max(1, self._node_threads // (self.rank.local_size if self.rank else 1))
+
+    @property
+    def _node_threads(self) -> int:
+        """CPU threads of all ranks of this node together, which are one training."""
+        return self.settings.threads or max(1, _cores() // 2)
+
+    def load_threads(self, loads: int) -> int:
+        """Return the CPU threads of each of ``loads`` background loads: a share of the rest, at least 1."""
+        return max(1, (_cores() - self._node_threads) // max(1, loads))
+
     def announce_measuring(self) -> None:
         """Tell the processes that this one starts that it measures them, until the run is closed."""
         from ..host.measuring_parent import MEASURED_BY
@@ -100,3 +121,8 @@ def _set_variable(name: str, value: str | None) -> None:
         os.environ.pop(name, None)
     else:
         os.environ[name] = value
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use (``taskset`` may leave fewer than the machine has)."""
+    return len(os.sched_getaffinity(0))

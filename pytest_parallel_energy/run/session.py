@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, RecordError
 from .measuring_role import MeasuringRole
+from .sensor_words import refusals_in_words, sensors_in_words
 
 if TYPE_CHECKING:
     from ..energy.meter import EnergyMeter
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from .legs import LegBook
     from .trained_code import TrainedCode
 
-__all__ = ["Run", "refusals_in_words", "sensors_in_words"]
+__all__ = ["Run"]
 
 _GOVERNOR_AGE_S = 10.0
 """Reading the governor of each of hundreds of CPUs takes milliseconds, which a suite of short tests must not pay."""
@@ -314,24 +315,6 @@ class Run(MeasuringRole):
         """Read the governor again for the next attempt: this session has set or restored it."""
         self._host_now = None
 
-    @property
-    def threads(self) -> int:
-        """CPU threads of the foreground training.
-
-        Half of the cores by default, alone and beside a load alike: were the budget to change with the load, the
-        comparison would measure the budget (two unbudgeted trainings on two cores take 5 times as long, not 2).
-        """
-        return max(1, self._node_threads // (self.rank.local_size if self.rank else 1))
-
-    @property
-    def _node_threads(self) -> int:
-        """CPU threads of all ranks of this node together, which are one training."""
-        return self.settings.threads or max(1, _cores() // 2)
-
-    def load_threads(self, loads: int) -> int:
-        """Return the CPU threads of each of ``loads`` background loads: a share of the rest, at least 1."""
-        return max(1, (_cores() - self._node_threads) // max(1, loads))
-
     def kill_leftovers(self) -> None:
         """Kill the leftover processes of crashed sessions, so that they do not disturb the first measurement."""
         from ..processes.leftovers import sweep_leftovers
@@ -396,19 +379,3 @@ class Run(MeasuringRole):
         """Let other sessions resume the run, where closing it did not; nothing is written."""
         if self._store is not None:
             self._store.release()
-
-
-def sensors_in_words(meter: EnergyMeter) -> tuple[str, ...]:
-    """Return one sentence per kind of sensor in use."""
-    about = [sensor.description for sensor in meter.sensors]
-    return tuple(dict.fromkeys(f"{sensor.source} ({sensor.quality}): {sensor.covers}" for sensor in about))
-
-
-def refusals_in_words(meter: EnergyMeter) -> tuple[str, ...]:
-    """Return one sentence per sensor that is not in use, with the reason."""
-    return tuple(f"{refusal.name}: {refusal.reason}" for refusal in meter.refused)
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use (``taskset`` may leave fewer than the machine has)."""
-    return len(os.sched_getaffinity(0))
