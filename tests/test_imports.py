@@ -40,7 +40,7 @@ RUN_FLOORS: tuple[frozenset[str], ...] = (
         *("closing", "conclusion_settings", "legs", "measuring_role", "outputs", "own_threads", "progress"),
         *("progress_parts", "record_parts", "sensor_words", "trained_code"),
     }),
-    frozenset({"attempt_journal", "experiment_cell", "load_check", "log_repair"}),
+    frozenset({"attempt_journal", "attempt_trainings", "experiment_cell", "load_check", "log_repair"}),
     frozenset({"session", "conclusion"}),
     frozenset({"loads", "ready_host"}),
     frozenset({"held_end"}),

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 from ..energy.thermal import ThermalLog, read_temperatures_c
 from ..errors import RecordError
 from ..processes.controller import controller_has_ended
-from ..records.cell import values_id
 from ..records.reader import EXPERIMENT_NAME
-from ..records.record import Attribution, HostPart, Phase, Record, Status, WorkloadPart
+from ..records.record import Attribution, HostPart, Record, Status, WorkloadPart
 from ..records.run_folder import experiment_label
 from ..records.trace import TRACE_NAME
+from .attempt_trainings import AttemptTrainings, TrainedWorkload
 from .held_end import HeldEnd, WindowEnd, reading_flags
-from .outputs import tidy_outputs
 from .record_parts import (
     energy_part,
     finite_or_none,
@@ -32,7 +31,6 @@ from .record_parts import (
     meter_part,
     trace_file,
     trained_part,
-    training_identity,
     workload_part,
 )
 
@@ -45,21 +43,12 @@ if TYPE_CHECKING:
     from .loads import ExperimentLoads
     from .session import Run
 
-__all__ = ["Attempt", "TrainedWorkload"]
+__all__ = ["Attempt"]
 
 _LONGEST_TEST = 60
 """Characters of a test's name in the name of its folder."""
 _CRASHED = "the session ended before this attempt did"
 """The reason in the record of an attempt whose process died."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedWorkload:
-    """A training that ended, with the values that it was given."""
-
-    workload: Workload
-    values: Mapping[str, Any]
-    result: TrainingResult
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,13 +76,7 @@ class Attempt:
     """The window of the test's call; ``None`` until the call."""
     result: WindowResult | None = None
     """The energy of the closed window."""
-    trained: TrainedWorkload | None = None
-    """The last training."""
-    trainings: int = 0
-    trained_in: list[Path] = field(default_factory=list)
-    """The checkouts of the trainings that were started."""
-    training_identities: list[Mapping[str, Any]] = field(default_factory=list)
-    """Of each training that was started, as it is part of the cell's identity."""
+    trainings: AttemptTrainings = field(default_factory=AttemptTrainings)
     status: Status = Status.PASSED
     reason: str | None = None
     is_over: bool = False
@@ -237,9 +220,6 @@ class Attempt:
         """
         from ..training.foreground import Training, read_training, run_training
 
-        self.trainings += 1
-        folder = self.folder / f"training-{self.trainings}" if self.trainings > 1 else self.folder
-        folder.mkdir(exist_ok=True)
         training = Training(
             workload=workload,
             values=values,
@@ -249,15 +229,12 @@ class Attempt:
             devices=self.cell.devices,
             shared_memory=self.cell.settings.shared_memory,
         )
-        self.trained_in.append(workload.path)
-        self.training_identities.append(
-            training_identity(workload, values, profile=self.cell.profile, threads=self.run.threads)
-        )
+        folder = self.trainings.begin(training, self.folder)
         with self.named_window(f"train {workload.name}"):
             ended = run_training(training, folder)
         with self._reading():
             result = read_training(ended)
-        self.trained = TrainedWorkload(workload=workload, values=values, result=result)
+        self.trainings.last = TrainedWorkload(workload=workload, values=values, result=result)
         return result
 
     def _reading(self) -> AbstractContextManager[None]:
@@ -272,7 +249,8 @@ class Attempt:
     def note(self, status: Status, reason: str) -> None:
         """Note that the attempt did not pass. The first call counts: a tear-down may fail after the test did."""
         if self.status is Status.PASSED:
-            timed_out = status is Status.FAILED and self.trained and self.trained.result.status == "timeout"
+            trained = self.trainings.last
+            timed_out = status is Status.FAILED and trained and trained.result.status == "timeout"
             self.status = Status.TIMEOUT if timed_out else status
             self.reason = reason
             if self.status is Status.FAILED and controller_has_ended():
@@ -285,42 +263,30 @@ class Attempt:
         cell = self.cell
         window = None if result is None else self.window
         energy = energy_part(result, self._keep_trace(window))  # first: a trace makes the folder
-        identity = cell.identity(self.loads.started_identities(), self.training_identities)
+        fields = cell.record_fields(self.loads.started_identities(), self.trainings.identities)
         attribution = Attribution() if result is None else self.loads.attribution(result, cell.work_and_values)
         return Record(
             record_id=self.record_id,
             run_id=store.run_id,
-            nodeid=cell.nodeid,
-            cell=identity.cell,
-            planned_cell=cell.id,
-            foreground_id=identity.foreground,
-            loads_id=identity.loads,
-            code=cell.code,
-            repetition=cell.param.repetition,
             attempt=self.number,
-            phase=Phase.WARMUP if cell.param.warmup else Phase.MEASURED,
             status=status,
             reason=None if reason is None else masked(reason, cell.workload),
             started_at=self.started_at,
             duration_s=time.monotonic() - self.started_s,
             folder=store.relative(self._folder) if self._folder is not None and self._folder_is_kept else None,
-            labels=cell.settings.labels(),
             metrics=finite_or_none(self.metrics),
             workload=self._workload_part(),
-            hyperparameters=dict(cell.hyperparameters) if cell.workload is None else {},
-            mutated=tuple(cell.param.values) if cell.workload is None else (),
-            parameters=dict(cell.param.parameters),
-            values_id=values_id(cell.hyperparameters, cell.param.parameters),
             threads=self.run.threads,
             devices=self.run.devices if cell.devices is None else cell.devices,
             energy=energy,
-            **self._progress(window),
             background=self.loads.parts(),
             attribution=attribution,
             meter=meter_part(window, tuple(masked(flag, cell.workload) for flag in self.flags), self._thermal.ends),
             host=self.host,
             job=None if self.run.rank is None else job_part(self.run.rank),
             slurm=self.run.slurm,
+            **fields,
+            **({} if self.is_open else self.trainings.progress(window)),
         )
 
     def end(self, status: Status, reason: str | None, result: WindowResult | None, *, keep: bool) -> Record:
@@ -368,11 +334,8 @@ class Attempt:
 
     def tidy(self) -> None:
         """Remove what of the trainings' outputs does not stay; call this when their files are no longer needed."""
-        if self._folder is None or not self.trained_in:
-            return
-        folders = [self._folder, *(self._folder / f"training-{number}" for number in range(2, self.trainings + 1))]
-        passed = self.status is Status.PASSED
-        tidy_outputs(folders, self.trained_in, self.cell.settings.keep, passed=passed)
+        if self._folder is not None:
+            self.trainings.tidy(self._folder, self.cell.settings.keep, passed=self.status is Status.PASSED)
 
     def discard(self) -> None:
         """Remove the attempt's folder and its unfinished record: the test was skipped."""
@@ -396,7 +359,7 @@ class Attempt:
         return self.run.open_store().relative(path) if self._folder_is_kept else None
 
     def _workload_part(self) -> WorkloadPart | None:
-        cell, trained = self.cell, self.trained
+        cell, trained = self.cell, self.trainings.last
         workload = cell.workload if trained is None else trained.workload
         if workload is None:
             return None
@@ -407,12 +370,3 @@ class Attempt:
         if trained is None:
             return part
         return trained_part(part, trained.result, self.run.open_store().relative(trained.result.log))
-
-    def _progress(self, window: Window | None) -> dict[str, Any]:
-        """Return epochs, milestones and units of work of the last training; nothing while the window is open."""
-        trained = self.trained
-        if trained is None or self.is_open:
-            return {}
-        from .progress_parts import progress_parts
-
-        return progress_parts(trained.workload, trained.values, trained.result, window)

@@ -259,7 +259,7 @@ class Experiment:
         its energy is part of a whole.
         """
         attempt = self.attempt
-        only_training = attempt.trainings == 1 and attempt.is_open
+        only_training = attempt.trainings.count == 1 and attempt.is_open
         if not (only_training and self.run.open_meter().open_windows == [attempt.window]):
             attempt.flags.append(f"a training failed and was retried within this measurement: {failed.reason}")
             return

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import RegistryError
 from ..plan.cells import CellParam, MarkedPlan, profile_of, workload_of
-from ..records.cell import CellIdentity, cell_id, host_class
+from ..records.cell import CellIdentity, cell_id, host_class, values_id
+from ..records.record import Phase
 from .record_parts import command_identity, load_identity, training_identity
 
 if TYPE_CHECKING:
@@ -151,6 +152,28 @@ class ExperimentCell:
             foreground=cell_id(self._work, self._values, [], host, setting),
             loads=cell_id("", {}, loads, ""),
         )
+
+    def record_fields(
+        self, started_loads: Sequence[Mapping[str, Any]], trainings: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the fields of a record that say which experiment it is of; the arguments are as for ``identity``."""
+        identity, param = self.identity(started_loads, trainings), self.param
+        return {
+            "nodeid": self.nodeid,
+            "cell": identity.cell,
+            "planned_cell": self.id,
+            "foreground_id": identity.foreground,
+            "loads_id": identity.loads,
+            "code": self.code,
+            "repetition": param.repetition,
+            "phase": Phase.WARMUP if param.warmup else Phase.MEASURED,
+            "labels": self.settings.labels(),
+            # those of a workload are in the part of the workload, with the values that were applied
+            "hyperparameters": dict(self.hyperparameters) if self.workload is None else {},
+            "mutated": tuple(param.values) if self.workload is None else (),
+            "parameters": dict(param.parameters),
+            "values_id": values_id(self.hyperparameters, param.parameters),
+        }
 
     @cached_property
     def _command(self) -> dict[str, Any] | None:
