@@ -176,6 +176,9 @@ def _any_given(config: pytest.Config) -> bool:
 def items_of(config: pytest.Config) -> Items:
     """Return the experiments, with the state of the session; made at the first call."""
     if _ITEMS not in config.stash:
+        from .plain_imports import import_plainly
+
+        import_plainly(config)
         from .collection import Items
 
         config.stash[_ITEMS] = Items(config, given=config.stash[_GIVEN])

@@ -54,6 +54,25 @@ def test_start_modules_opt_out_of_rewriting():
         assert "PYTEST_DONT_REWRITE" in file.read_text(encoding="utf-8").split('"""')[1], file
 
 
+def test_a_measured_session_uses_the_byte_code_of_the_installer(tmp_path):
+    """Pytest rewrites no module of the package, which would take a second where no byte code may be written."""
+    (tmp_path / "conftest.py").write_text(
+        "import sys\n\n"
+        "def pytest_unconfigure(config):\n"
+        "    modules = {name: module for name, module in sys.modules.items() if name.startswith('pytest_parallel')}\n"
+        "    assert 'pytest_parallel_energy.run.attempt' in modules\n"
+        "    for name, module in modules.items():\n"
+        "        if type(module.__loader__).__name__ == 'AssertionRewritingHook':\n"
+        "            print('rewritten:', name)\n"
+    )
+    (tmp_path / "test_one.py").write_text("def test_one(energy_meter):\n    pass\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ENERGY_SENSORS": "estimate"}
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+    names = {line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("rewritten: ")}
+    assert names <= {*AT_START, "pytest_parallel_energy.plugin.plain_imports"}
+
+
 def test_a_measured_session_imports_no_report_and_no_gpu_library(tmp_path):
     """One measured test without a GPU imports neither the statistics and reports nor the back ends of GPUs."""
     modules = modules_of(tmp_path, "def test_one(energy_meter):\n    pass\n")
