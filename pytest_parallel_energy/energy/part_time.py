@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -72,7 +71,9 @@ def sight_of(powers_w: Sequence[float], coverage_ratio: float | None) -> Sight:
     """
     if not powers_w:
         return sight_of_spread(0, 0.0, 0.0, coverage_ratio)
-    draws, mean_w = len(powers_w), statistics.fmean(powers_w)
+    import statistics  # it loads fractions, decimal and random, for which every process with a meter would pay
+
+    draws, mean_w = len(powers_w), _mean(powers_w)
     sight = sight_of_spread(draws, mean_w, statistics.stdev(powers_w) if draws > 1 else 0.0, coverage_ratio)
     if coverage_ratio is not None or sight.hidden_ratio > 0:
         return sight
@@ -98,6 +99,10 @@ def sight_of_spread(draws: int, mean_w: float, sigma_w: float, coverage_ratio: f
     return Sight(draws, sigma_ratio, 0.0 if visible else 1.0)
 
 
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
 def _visible_w(powers_w: Sequence[float]) -> float:
     """Return the standard deviation that belongs to the 5 to 95 % range of the readings, without the outermost."""
     ordered = sorted(powers_w)
@@ -111,7 +116,7 @@ def _batches(powers_w: Sequence[float]) -> list[float]:
     Schmeiser, Operations Research 30 (1982) 556.
     """
     size = round(math.sqrt(len(powers_w)))
-    return [statistics.fmean(powers_w[at : at + size]) for at in range(0, len(powers_w) - size + 1, size)]
+    return [_mean(powers_w[at : at + size]) for at in range(0, len(powers_w) - size + 1, size)]
 
 
 def _successive(values_w: Sequence[float], mean_w: float) -> tuple[int, float]:
@@ -121,14 +126,14 @@ def _successive(values_w: Sequence[float], mean_w: float) -> tuple[int, float]:
     153).
     """
     squares_w2 = [(later - earlier) ** 2 for earlier, later in itertools.pairwise(values_w)]
-    return len(values_w), math.sqrt(statistics.fmean(squares_w2) / 2) / mean_w
+    return len(values_w), math.sqrt(_mean(squares_w2) / 2) / mean_w
 
 
 def _pattern(powers_w: Sequence[float], sigma_w: float) -> int | None:
     """Return the number of readings after which they repeat; ``None`` where they do not within a few."""
     for lag in range(1, min(_MOST_LAG, len(powers_w) // 2) + 1):
         squares_w2 = [(later - earlier) ** 2 for earlier, later in zip(powers_w, powers_w[lag:], strict=False)]
-        if statistics.fmean(squares_w2) < _ALIKE_RATIO * 2 * sigma_w**2:
+        if _mean(squares_w2) < _ALIKE_RATIO * 2 * sigma_w**2:
             return lag
     return None
 

@@ -27,7 +27,7 @@ class _PlainFinder:
     """
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(name: str, path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
         """Return the module as Python itself finds it; ``None`` outside the package."""
         if not name.startswith(_PACKAGE) or name.startswith(_EXPERIMENTS):
             return None

@@ -15,6 +15,8 @@ __all__ = ["CELL_DIGITS", "CellIdentity", "cell_id", "host_class", "values_id"]
 CELL_DIGITS = 12
 """Hexadecimal digits of a cell's name: 48 bits, so that among a million cells a clash has odds of 1 to 500."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellIdentity:
@@ -72,7 +74,7 @@ def host_class(host: HostPart) -> str:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+    return _ENCODER.encode(_plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from .record import Record
@@ -84,22 +85,26 @@ def is_private(record: Record) -> bool:
 
 def _is_secret(name: str, value: str) -> bool:
     """Return whether a variable or option of this name and value looks like a secret."""
+    kind = _kind_of(name)
+    return bool(value) and (kind == "secret" or (kind == "counted" and not _NUMBER.fullmatch(value)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _kind_of(name: str) -> Literal["secret", "counted", "plain"]:
+    """Return what a name says of its value; each record asks for every variable of the environment."""
     words = [word.lower() for word in _WORD.findall(name)]
     if words and words[-1] in _FAULT_WORDS:
-        return False
+        return "plain"
     if any(word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS) for word in words):
-        return bool(value)
-    return bool(value) and not _NUMBER.fullmatch(value) and _names_counted(words)
+        return "secret"
+    # PWD alone is the working directory
+    is_counted = words != ["pwd"] and any(word in _COUNTED_WORDS or word.endswith("token") for word in words)
+    return "counted" if is_counted else "plain"
 
 
 def _is_whole(assignment: re.Match[str]) -> bool:
     """Return whether the value is the rest of the argument, and not the first word of a line for a shell."""
     return assignment["name"].startswith("-") or " " not in assignment["value"]
-
-
-def _names_counted(words: list[str]) -> bool:
-    # PWD alone is the working directory.
-    return words != ["pwd"] and any(word in _COUNTED_WORDS or word.endswith("token") for word in words)
 
 
 def _mask_inside(text: str) -> str:

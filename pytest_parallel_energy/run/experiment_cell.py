@@ -137,6 +137,16 @@ class ExperimentCell:
             started_loads: identities of the loads that the test itself started.
             trainings: identities of the trainings that the test ran; those that its markers name add nothing.
         """
+        others = [training for training in trainings if training != self._command]
+        return self._identity_with(started_loads, others) if started_loads or others else self._marked_identity
+
+    @cached_property
+    def _marked_identity(self) -> CellIdentity:
+        return self._identity_with((), ())
+
+    def _identity_with(
+        self, started_loads: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+    ) -> CellIdentity:
         loads = [*self._marked_loads, *started_loads]
         host = host_class(self.facts.host)
         setting: dict[str, Any] = {
@@ -145,7 +155,7 @@ class ExperimentCell:
             "devices": self.facts.devices if self.devices is None else self.devices,
             "command": self._command,
         }
-        if others := [training for training in trainings if training != self._command]:
+        if others:
             setting["trainings"] = [each for i, each in enumerate(others) if each not in others[:i]]
         return CellIdentity(
             cell=cell_id(self._work, self._values, loads, host, {**setting, "test": self.nodeid.partition("[")[0]}),
