@@ -24,7 +24,7 @@ def test_an_ascii_terminal_gets_every_answer(tmp_path):
     """Characters that it lacks are replaced; none of the commands fails."""
     done = command(tmp_path, "measure", "--sensors", "estimate", "--", "true", encoding="ascii")
     assert done.returncode == 0, done.stderr
-    assert "+-" in done.stderr
+    assert done.stderr.isascii()
     done = command(tmp_path, "doctor", encoding="ascii")
     assert done.returncode in {0, 1}  # 1 where no counter can be read
     assert done.stderr == ""
@@ -49,6 +49,8 @@ def test_an_ascii_terminal_gets_reports_and_comparisons(tmp_path, make_record):
         assert (done.returncode, done.stderr) == (0, ""), arguments
         assert done.stdout.isascii(), arguments
         assert done.stdout, arguments
+        if arguments[0] == "report":
+            assert "energy +- 95 %" in done.stdout
     assert "λ | 2 |" in (store.folder / "report.md").read_text(encoding="utf-8")
     refused = command(tmp_path, "report", "größe…", "--dir", "ß", encoding="ascii")
     assert refused.returncode == 2
