@@ -465,13 +465,12 @@ def test_gone_and_dead_processes_are_not_stopped():
     from pytest_parallel_energy.processes.guard.pulse import Pulse
 
     pulse = Pulse({"nvml": "", "env": {}, "marks": True})
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    zombie = subprocess.Popen(["true"])
-    eventually(lambda: read_stat(zombie.pid).state == "Z")
-    for pids in ([gone.pid], [zombie.pid], [gone.pid, zombie.pid]):
-        pulse.beat(1.0, pids, paced=False)
-    zombie.wait()
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    with subprocess.Popen(["true"]) as zombie:
+        eventually(lambda: read_stat(zombie.pid).state == "Z")
+        for pids in ([gone.pid], [zombie.pid], [gone.pid, zombie.pid]):
+            pulse.beat(1.0, pids, paced=False)
     assert pulse.stalled_s == 0
 
 

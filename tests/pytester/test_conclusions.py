@@ -155,7 +155,9 @@ def test_settings_come_from_the_ini_file_too(project, study):
     project.ini("energy_report = md json", "energy_price = 0.31 EUR/kWh; contract", "energy_pue = 1.2")
     result = study()
     assert {path.name for path in project.run_folder.iterdir()} >= {"report.md", "report.json"}
-    result.stdout.fnmatch_lines(["price: * EUR at 0.31 EUR/kWh (contract), facility overhead included, from estimated joules"])
+    result.stdout.fnmatch_lines([
+        "price: * EUR at 0.31 EUR/kWh (contract), facility overhead included, from estimated joules"
+    ])
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,14 @@ def session(project):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    eventually(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
     with process:
-        yield process
-        process.kill()
+        try:
+            eventually(
+                lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log"))
+            )
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(

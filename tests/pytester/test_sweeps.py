@@ -69,13 +69,14 @@ def test_a_killed_sweep_is_resumed(project):
     """SIGKILL in the middle of 50 cells: --energy-resume runs the rest, and no finished cell is lost or repeated."""
     cells(project, count=50, sleep=0.03)
     command = [sys.executable, "-m", "pytest", *project.plugins, "-q"]
-    killed = subprocess.Popen(
-        command, cwd=project.path, stdout=subprocess.DEVNULL, env=os.environ, start_new_session=True
-    )
     records = project.path / "energy-results" / "latest" / "records.jsonl"
-    eventually(lambda: records.exists() and records.read_bytes().count(b"\n") >= 15, timeout_s=60)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    with subprocess.Popen(
+        command, cwd=project.path, stdout=subprocess.DEVNULL, env=os.environ, start_new_session=True
+    ) as killed:
+        try:
+            eventually(lambda: records.exists() and records.read_bytes().count(b"\n") >= 15, timeout_s=60)
+        finally:
+            os.killpg(killed.pid, signal.SIGKILL)
     finished = [one["nodeid"] for one in project.records()]
     assert 15 <= len(finished) < 50
     folder = project.run_folder
