@@ -27,12 +27,19 @@ def pytest_unconfigure(config):
 """
 
 
+def plain_environment() -> dict[str, str]:
+    """Return an environment that sets no option of the plugin, whatever the user has set."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_ENERGY_")}
+    return {**inherited, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+
+
 def modules_of(folder: Path, test: str) -> set[str]:
     """Return the modules that a pytest process with one test has imported at its end."""
     (folder / "conftest.py").write_text(PRINT_MODULES)
     (folder / "test_one.py").write_text(test)
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    environment["PYTEST_ENERGY_SENSORS" if "energy_meter" in test else "UNUSED"] = "estimate"
+    environment = plain_environment()
+    if "energy_meter" in test:
+        environment["PYTEST_ENERGY_SENSORS"] = "estimate"
     command = [sys.executable, "-m", "pytest", "-q", *PLUGINS]
     done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
     line = next(line for line in done.stderr.splitlines() if line.startswith("modules: "))
@@ -92,7 +99,7 @@ def test_the_reporting_plugin_is_there_when_there_is_something_to_report(tmp_pat
         "    print('plugins:', *names)\n"
     )
     (tmp_path / "test_one.py").write_text("def test_one(energy_meter):\n    pass\n")
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    environment = plain_environment()
     command = [sys.executable, "-m", "pytest", "-q", *PLUGINS, *option]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     names = next(line for line in done.stdout.splitlines() if "plugins:" in line).partition(":")[2].split()
