@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..documents.node import Node, shown
 from ..documents.readers import included_file, read_document
 from ..errors import RegistryError, did_you_mean
 from .command_words import OWN_PLACEHOLDERS
+from .entry_metrics import EntryMetrics, read_metrics
 from .entry_values import (
-    picked,
     read_config,
     read_environment,
     read_launcher,
-    read_log_pattern,
-    read_metric_file,
     read_modules,
     read_output,
     read_path,
@@ -189,23 +187,8 @@ class _Common:
         described = _overlay(self.hyperparameters, overrides.entries() if overrides else {})
         published = self._build(described)
         self._refuse_unknown_placeholders(published)
-        patterns, picks, files, better = {}, {}, {}, {}
-        if "performance_metrics" in fields:
-            metrics = fields["performance_metrics"].object(("log_patterns", "files", "better"))
-            files = {name: read_metric_file(place) for name, place in _members(metrics, "files").items()}
-            for name in files:
-                if name in _members(metrics, "log_patterns"):
-                    metrics["files"].child(name, None).fail("the metric has a log pattern too", "remove one of them")
-            shaped = {name: read_log_pattern(node) for name, node in _members(metrics, "log_patterns").items()}
-            patterns = {name: pattern for name, (pattern, _) in shaped.items()}
-            directions = metrics["better"].object((*patterns, *files)) if "better" in metrics else {}
-            better = {name: node.one_of(("higher", "lower")) for name, node in directions.items()}
-            places = {**_members(metrics, "log_patterns"), **_members(metrics, "files")}
-            picks = {name: picked(places[name], pick, better.get(name)) for name, (_, pick) in shaped.items()}
-            files = {
-                name: replace(file, pick=picked(places[name], file.pick, better.get(name)))
-                for name, file in files.items()
-            }
+        metrics = read_metrics(fields["performance_metrics"]) if "performance_metrics" in fields else EntryMetrics()
+        measured = [*metrics.patterns, *metrics.files]
         environment = read_environment(fields["env"]) if "env" in fields else {}
         profiles = {name: self._profile(node, model, described) for name, node in _members(fields, "profiles").items()}
         return Workload(
@@ -225,16 +208,16 @@ class _Common:
             output=self._output(),
             published=Profile(hyperparameters=published),
             profiles=profiles,
-            patterns=patterns,
-            picks=picks,
-            metric_files=files,
-            required_metrics=self._required_metrics(model, [*patterns, *files]),
+            patterns=metrics.patterns,
+            picks=metrics.picks,
+            metric_files=metrics.files,
+            required_metrics=self._required_metrics(model, measured),
             after=fields["after"].text() if "after" in fields else None,
-            better=better,
+            better=metrics.better,
             devices=read_devices(fields["devices"]) if "devices" in fields else None,
             epoch=read_epoch(fields["epoch"]) if "epoch" in fields else None,
-            work=read_work(fields["work"], [*patterns, *files, *published]) if "work" in fields else {},
-            reach=read_reach(fields["reach"], [*patterns]) if "reach" in fields else {},
+            work=read_work(fields["work"], [*measured, *published]) if "work" in fields else {},
+            reach=read_reach(fields["reach"], [*metrics.patterns]) if "reach" in fields else {},
         )
 
     def _launcher(self, environment: Mapping[str, str]) -> RankLauncher | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...statistics.analysis import LoadPair, load_names, load_pairs
 from ...statistics.grouping import Cell
@@ -16,8 +17,6 @@ __all__ = ["energy_chart", "load_chart"]
 
 def energy_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "") -> Chart | None:
     """Return each attempt's energy as a point, with mean, 95 % interval and n per cell; ``None`` without any energy."""
-    import altair as alt
-
     unit, factor = unit_of([record.energy.total_j for cell in cells for record in cell.sample])
     named = [(cell, label) for cell, label in zip(cells, labels, strict=True) if cell.energy().value is not None]
     if not named:
@@ -29,9 +28,25 @@ def energy_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "")
         for record in cell.sample
         if record.energy.total_j is not None
     ]
-    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=320))
     subject = f"Energy ({shared})" if shared else "Energy"
-    x_title = f"energy ({unit})"
+    chart = _energy_layers(means, points, f"energy ({unit})")
+    return Chart(
+        key="energy",
+        title="Energy per cell",
+        caption=f"{subject}: each attempt a point; bar and whiskers: mean and its 95 % interval",
+        description=f"Strip chart of the energy of {len(points)} attempts in {len(means)} cells, with means and 95 % "
+        "intervals",
+        spec=finished(chart.properties(width="container", height=24 * len(means) + 8)),
+        footnote=footnote([cell for cell, _ in named]),
+        sortable=True,
+    )
+
+
+def _energy_layers(means: list[dict[str, Any]], points: list[dict[str, Any]], x_title: str) -> Any:
+    """Return attempts, means and their intervals as an Altair chart, one line per cell."""
+    import altair as alt
+
+    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=320))
     base = alt.Chart(chart_data(means)).encode(y=y)
     dots = alt.Chart(chart_data(points)).mark_point(size=45, opacity=0.7).encode(
         x=energy_axis("x", "energy:Q", x_title, ends_of(means)),
@@ -46,17 +61,7 @@ def energy_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "")
         tooltip=["name:N", "mean:Q", "low:Q", "high:Q", "n:Q", "quality:N", "load:N"],
     )
     counts = base.mark_text(align="left", dx=10, fontSize=10).encode(x="right:Q", text="count:N")
-    chart = (dots + whiskers + ticks + counts).properties(width="container", height=24 * len(means) + 8)
-    return Chart(
-        key="energy",
-        title="Energy per cell",
-        caption=f"{subject}: each attempt a point; bar and whiskers: mean and its 95 % interval",
-        description=f"Strip chart of the energy of {len(points)} attempts in {len(means)} cells, with means and 95 % "
-        "intervals",
-        spec=finished(chart),
-        footnote=footnote([cell for cell, _ in named]),
-        sortable=True,
-    )
+    return dots + whiskers + ticks + counts
 
 
 def load_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "") -> Chart | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ...records.progress_part import EpochEnergy
 from ...statistics.grouping import Cell
 from ...statistics.work_units import epoch_energies
 from .axes import chart_data, finished, unit_of
@@ -22,8 +23,6 @@ def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
 
     The first six cells with epochs are drawn, and of each attempt the first epochs, 4000 points in all.
     """
-    import altair as alt
-
     drawn = [
         (label, record, epoch_energies(record))
         for cell, label in zip(cells, labels, strict=True)
@@ -39,20 +38,35 @@ def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         return None
     unit, factor = unit_of(known)
     most = max(2, _MOST_POINTS // len(drawn))
-    rows: list[dict[str, Any]] = [
-        {
-            "name": label, "attempt": record.record_id, "epoch": number, "label": epoch.name,
-            "energy": epoch.joules / factor, "seconds": epoch.seconds,
-            "low": max(0.0, epoch.joules - (epoch.u95_j or 0.0)) / factor,
-            "high": (epoch.joules + (epoch.u95_j or 0.0)) / factor,
-        }
-        for label, record, epochs in drawn
-        for number, epoch in enumerate(epochs[:most], 1)
-        if epoch.joules is not None
-    ]  # fmt: skip
-    title = f"energy per epoch ({unit})"
+    rows = [row for label, record, epochs in drawn for row in _rows(label, record.record_id, epochs[:most], factor)]
+    return Chart(
+        key="epochs",
+        title="Energy per epoch",
+        caption="Energy of each epoch with its 95 % interval; the first one holds the start of the training" + left_out,
+        description=f"Line chart of the energy of {len(rows)} epochs in {len(drawn)} attempts, with 95 % intervals",
+        spec=finished(_layers(rows, kept, f"energy per epoch ({unit})").properties(width="container", height=260)),
+        footnote=footnote([cell for cell, label in zip(cells, labels, strict=True) if label in kept]),
+    )
+
+
+def _rows(label: str, attempt: str, epochs: Sequence[EpochEnergy], factor: float) -> Iterator[dict[str, Any]]:
+    """Yield a row of the chart for each epoch of an attempt with a known energy, in a unit of ``factor`` joules."""
+    for number, epoch in enumerate(epochs, 1):
+        if epoch.joules is not None:
+            u95_j = epoch.u95_j or 0.0
+            yield {
+                "name": label, "attempt": attempt, "epoch": number, "label": epoch.name,
+                "energy": epoch.joules / factor, "seconds": epoch.seconds,
+                "low": max(0.0, epoch.joules - u95_j) / factor, "high": (epoch.joules + u95_j) / factor,
+            }  # fmt: skip
+
+
+def _layers(rows: list[dict[str, Any]], names: list[str], title: str) -> Any:
+    """Return the lines and the intervals as an Altair chart; ``names`` are the cells in the order of the legend."""
+    import altair as alt
+
     colour = alt.Color(
-        "name:N", title=None, sort=kept, legend=alt.Legend(orient="top", columns=1, labelLimit=400, symbolOpacity=1)
+        "name:N", title=None, sort=names, legend=alt.Legend(orient="top", columns=1, labelLimit=400, symbolOpacity=1)
     )
     base = alt.Chart(chart_data(rows)).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(zero=False)),
@@ -64,11 +78,4 @@ def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         tooltip=["name:N", alt.Tooltip("label:N", title="epoch"), alt.Tooltip("energy:Q", title=title), "seconds:Q"],
     )
     whiskers = base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
-    return Chart(
-        key="epochs",
-        title="Energy per epoch",
-        caption="Energy of each epoch with its 95 % interval; the first one holds the start of the training" + left_out,
-        description=f"Line chart of the energy of {len(rows)} epochs in {len(drawn)} attempts, with 95 % intervals",
-        spec=finished((whiskers + lines).properties(width="container", height=260)),
-        footnote=footnote([cell for cell, label in zip(cells, labels, strict=True) if label in kept]),
-    )
+    return whiskers + lines
