@@ -81,7 +81,9 @@ def _wide_share(record: Record) -> Iterator[str]:
     share_j, half_j = shares.foreground_j, shares.split_u95_j
     if not record.background or share_j is None or half_j is None or share_j <= 0 or half_j <= _WIDE_RATIO * share_j:
         return
-    if shares.method == "shapley":
+    if record.energy.quality == "estimated":
+        why = "an estimate from CPU time cannot be split better"
+    elif shares.method == "shapley":
         why = "its energy alone and its energy on top of the load's differ, or other programs ran"
     else:
         why = "run the same training alone in the same session, on an otherwise idle machine, to narrow it"

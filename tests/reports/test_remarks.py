@@ -12,6 +12,7 @@ from pytest_parallel_energy.records.record import (
     MeterPart,
     Phase,
     Status,
+    WindowResult,
     WorkloadPart,
 )
 from pytest_parallel_energy.reports.html.document import html_report
@@ -114,3 +115,11 @@ def test_a_wide_share_is_a_remark(make_record, method, split_u95_j, expected):
     found = [text for text in remarks(make_record(load=True, attribution=shares)) if "share of the energy" in text]
     assert len(found) == (expected is not None)
     assert expected is None or expected in found[0]
+
+
+def test_a_wide_share_of_an_estimate_needs_no_other_run(make_record):
+    """Running the training alone would not narrow it."""
+    shares = Attribution(foreground_j=100.0, split_u95_j=70.0, method="share of CPU time")
+    estimate = WindowResult(total_j=500.0, quality="estimated")
+    found = remarks(make_record(load=True, attribution=shares, energy=estimate))
+    assert any(text.endswith("± 70 % only: an estimate from CPU time cannot be split better") for text in found)
