@@ -222,6 +222,7 @@ def test_the_optimizer_in_use_is_the_one_that_the_help_names(run_script, script,
     assert {optimizer, "GELU"} <= set(words)
 
 
+@pytest.mark.timeout(300)  # two networks of the size of ResNet-50
 def test_pcb_has_its_own_published_learning_rate(run_script):
     """Sun et al. train PCB's head with 0.02 where the other networks use 0.05."""
     tiny = ["--total_epoch", "1", "--limit", "16", "--batchsize", "8", "--height", "64"]
