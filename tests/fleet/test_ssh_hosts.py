@@ -65,7 +65,8 @@ class Fleet:
         programs = gateways or tuple(host.gateway for host in self.hosts)
         workers = [word for program in programs for word in ("--tx", f"popen//python={program}")]
         return subprocess.Popen(
-            [sys.executable, "-m", "pytest", "--dist=load", *workers, *arguments],
+            # pytest-rerunfailures connects each worker to the controller by a socket, which hosts apart do not share
+            [sys.executable, "-m", "pytest", "-p", "no:rerunfailures", "--dist=load", *workers, *arguments],
             cwd=self.path,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -293,7 +294,8 @@ def test_a_suite_without_settings_of_the_plugin_is_left_alone(fleet, request):
     (own / "other.py").touch()
     host = start_host(fleet, request, "alpha", setup=f"mount --bind {own} {fleet.path}")
     environment = {name: value for name, value in fleet.environment.items() if not name.startswith("PYTEST_ENERGY")}
-    command = [sys.executable, "-m", "pytest", "--dist=load", "--tx", f"popen//python={host.gateway}"]
+    tx = f"popen//python={host.gateway}"
+    command = [sys.executable, "-m", "pytest", "-p", "no:rerunfailures", "--dist=load", "--tx", tx]
     run = subprocess.run(
         command, cwd=fleet.path, env=environment, capture_output=True, text=True, timeout=90, check=False
     )
