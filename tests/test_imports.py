@@ -34,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 # Inside run/, from the bottom up, by the same rule.
 RUN_FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"window_watch"}),
+    frozenset({"own_variables", "window_watch"}),
     frozenset({"load_leg", "use_shares"}),
     frozenset({
         *("closing", "conclusion_settings", "legs", "measuring_role", "outputs", "own_threads", "progress"),

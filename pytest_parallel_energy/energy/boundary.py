@@ -15,7 +15,7 @@ from .sensor import SensorDescription
 
 __all__ = ["Layout", "boundary_words", "counted", "layout_of"]
 
-_GPU_KINDS = frozenset({"gpu", "gpu-memory", "module"})
+_BOARD_KINDS = frozenset({"gpu", "gpu-memory", "module"})
 
 
 class Layout(NamedTuple):
@@ -51,7 +51,7 @@ def layout_of(sensors: Sequence[SensorDescription], devices: str | None = None) 
 
 def _excluded(sensors: Sequence[SensorDescription], devices: str) -> tuple[bool, ...]:
     """Return for each sensor whether it is of a GPU that is not among the devices."""
-    boards = [about for about in sensors if about.kind in _GPU_KINDS]
+    boards = [about for about in sensors if about.kind in _BOARD_KINDS]
     chosen: set[str | None] = set()
     for name in filter(None, devices.split(",")):
         found = {about.device for about in boards if _is_named(about, name)}
@@ -62,7 +62,7 @@ def _excluded(sensors: Sequence[SensorDescription], devices: str) -> tuple[bool,
                 "(CUDA_VISIBLE_DEVICES of this session hides others)"
             )
         chosen |= found
-    return tuple(about.kind in _GPU_KINDS and about.device not in chosen for about in sensors)
+    return tuple(about.kind in _BOARD_KINDS and about.device not in chosen for about in sensors)
 
 
 def _is_named(about: SensorDescription, name: str) -> bool:

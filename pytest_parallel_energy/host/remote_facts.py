@@ -10,8 +10,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import pathlib
-import platform
 import socket
 import sys
 import time
@@ -43,7 +41,6 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
     return {
         "hostname": socket.gethostname(),
         "boot_id": _text("/proc/sys/kernel/random/boot_id"),
-        "python": platform.python_version(),
         "plugin_version": version,
         "plugin_code": _digest([str(Path(plugin.origin).parent)], "/") if plugin and plugin.origin else None,
         "code": _digest(request["code"], request["root"]),
@@ -54,8 +51,7 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
 
 def _text(path: str) -> str:
     try:
-        with pathlib.Path(path).open(encoding="ascii", errors="replace") as file:
-            return file.read().strip()
+        return Path(path).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
 
@@ -77,18 +73,17 @@ def _digest(paths: list[str], root: str) -> str | None:
     for path in sorted(set(paths)):
         for file in _files(path):
             try:
-                with pathlib.Path(file).open("rb") as opened:
-                    content = opened.read()
+                content = Path(file).read_bytes()
             except OSError:
                 continue
             count += 1
-            name = os.path.relpath(file, path if pathlib.Path(path).is_dir() else root)
+            name = os.path.relpath(file, path if Path(path).is_dir() else root)
             total.update(f"{name} {len(content)} ".encode("utf-8", "surrogateescape") + content)
     return total.hexdigest()[:12] if count else None
 
 
 def _files(path: str) -> list[str]:
-    if not pathlib.Path(path).is_dir():
+    if not Path(path).is_dir():
         return [path]
     found = []
     for folder, folders, names in os.walk(path):

@@ -89,7 +89,7 @@ class BackgroundLoad:
         self._closed: tuple[float, float] | None = None
         self._status_at_opening: GuardStatus | None = None
         self.remarks: list[str] = []
-        """Remarks of whoever looked at its work, for the report."""
+        """Remarks from the checks of its work, for the report."""
         self._window_flags: tuple[str, ...] = ()
 
     @property

@@ -193,7 +193,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out the folders of runs: copies of checkouts in them contain tests, too."""
     name = collection_path.name
     # the name first: pytest asks for each file of a suite, and looking at the disk takes time
-    if (name == "latest" or name[:8].isdigit()) and (collection_path / "records.jsonl").is_file():
+    if (name.startswith("latest") or name[:8].isdigit()) and (collection_path / "records.jsonl").is_file():
         return True
     return None
 

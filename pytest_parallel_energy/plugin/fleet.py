@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from ..records.run_info import FleetHost
 from .collection import HOST_INPUT
 
 if TYPE_CHECKING:
+    from ..records.record import Record
     from .collection import Items
     from .reporting import Reporting
 
@@ -117,6 +118,11 @@ class Fleet:
         if elsewhere:
             node.workerinput[HOST_INPUT] = facts["hostname"]
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Report tests of one name that ran with different values on different hosts."""
+        self._reporting.problems.extend(_other_values(self._reporting.records))
+
     def _request(self) -> dict[str, Any]:
         config = self._collection.config
         folder = config.invocation_params.dir
@@ -174,3 +180,19 @@ def _differences(facts: dict[str, Any], own: dict[str, Any]) -> list[str]:
         if facts["registries"][path] != digest
     ]
     return found
+
+
+def _other_values(records: Sequence[Record]) -> Iterator[str]:
+    """Yield a sentence per cell of which hosts ran different values, although its tests have the same names."""
+    from ..statistics.grouping import cell_name
+
+    hosts: dict[str, dict[str | None, str]] = {}
+    for record in records:
+        if record.values_id is not None:
+            hosts.setdefault(cell_name(record.nodeid), {})[record.values_id] = record.host.hostname or "unknown"
+    for name, by_values in hosts.items():
+        if len(by_values) > 1:
+            yield (
+                f"{name} had other values on {' and '.join(by_values.values())} under the same name: its values come "
+                "from something that differs between hosts"
+            )

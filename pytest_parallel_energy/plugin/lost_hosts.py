@@ -7,7 +7,8 @@ import copy
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["LostHosts"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loss:
+    """A host that was lost while it ran a test."""
+
+    nodeid: str
+    host: FleetHost
+    started_at: str
+    """The wall clock when the test began, as text."""
+    duration_s: float
+
+
 class LostHosts:
     """The keeper of what lost hosts took along.
 
@@ -41,8 +53,7 @@ class LostHosts:
         self._fleet = fleet
         self._started: dict[str, tuple[str, float]] = {}
         """When each test that runs began: wall clock as text, and monotonic seconds."""
-        self._lost: dict[str, tuple[FleetHost, str, float]] = {}
-        """Tests whose worker was lost, with its host, the wall clock and the seconds it ran."""
+        self._losses: list[_Loss] = []
         self._ended: set[str] = set()
 
     @pytest.hookimpl(trylast=True)
@@ -91,10 +102,13 @@ class LostHosts:
         worker = report.node.gateway.id
         host = self._host_of(worker)
         started_at, started_s = self._started.pop(crashitem, ("", time.monotonic()))
-        if crashitem in self._lost:
+        is_second = any(loss.nodeid == crashitem for loss in self._losses)
+        self._losses.append(
+            _Loss(nodeid=crashitem, host=host, started_at=started_at, duration_s=time.monotonic() - started_s)
+        )
+        if is_second:
             self._reporting.problems.append(f"{crashitem} lost its worker twice and is not run again")
             return
-        self._lost[crashitem] = host, started_at, time.monotonic() - started_s
         self._ended.discard(crashitem)
         sched.mark_test_pending(crashitem)
         self._reporting.problems.append(
@@ -103,63 +117,49 @@ class LostHosts:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Keep a record of each test whose host took its own record along."""
+        """Keep a record of each attempt whose host took its own record along."""
         run = self._collection.session
-        self._reporting.problems.extend(_other_values(self._reporting.records))
-        if not self._lost or not run.has_store:
+        if not self._losses or not run.has_store:
             return
         from ..records.reader import unfinished_records
 
-        crashed = [record.nodeid for record in self._reporting.records if record.status is Status.CRASHED]
+        crashed = [record for record in self._reporting.records if record.status is Status.CRASHED]
         known = {record.record_id for record in self._reporting.records}
         try:
             unfinished = unfinished_records(run.open_store().folder, known)
-            found = {*crashed, *(record.nodeid for record in unfinished)}
+            found = Counter((record.nodeid, record.host.hostname) for record in (*crashed, *unfinished))
         except ParallelEnergyError as error:
             self._reporting.problems.append(str(error))
             return
         measured = {record.nodeid for record in self._reporting.records}
-        for nodeid, (host, started_at, seconds) in self._lost.items():
-            is_plain = nodeid in self._ended and nodeid not in measured  # it ran again and left no record
-            if nodeid not in found and not is_plain:
-                self._reporting.keep(self._crashed(nodeid, host, started_at, seconds))
+        for loss in self._losses:
+            is_plain = loss.nodeid in self._ended and loss.nodeid not in measured  # it ran again and left no record
+            own = loss.nodeid, loss.host.hostname
+            if found[own]:
+                found[own] -= 1
+            elif not is_plain:
+                self._reporting.keep(self._crashed(loss))
 
     def _host_of(self, worker: str) -> FleetHost:
         return self._fleet.hosts.get(worker, FleetHost(hostname="unknown", workers=(worker,)))
 
-    def _crashed(self, nodeid: str, host: FleetHost, started_at: str, seconds: float) -> Record:
+    def _crashed(self, loss: _Loss) -> Record:
         """Return the record of a test of which the controller knows no more than that it began."""
         run_id = self._collection.session.run_folder.name
-        again = next((record for record in self._reporting.records if record.nodeid == nodeid), None)
-        digest = hashlib.sha256(f"{run_id} {nodeid} {host.workers}".encode()).hexdigest()
+        again = next((record for record in self._reporting.records if record.nodeid == loss.nodeid), None)
+        digest = hashlib.sha256(f"{run_id} {loss.nodeid} {loss.host.workers}".encode()).hexdigest()
         return Record(
             record_id=digest[:32],
             run_id=run_id,
-            nodeid=nodeid,
+            nodeid=loss.nodeid,
             cell=again.cell if again else digest[:CELL_DIGITS],
             planned_cell=again.planned_cell if again else None,
             repetition=again.repetition if again else 0,
             values_id=again.values_id if again else None,
             status=Status.CRASHED,
-            reason=f"the host {host.hostname} was lost while this test ran",
-            started_at=started_at,
-            duration_s=seconds,
+            reason=f"the host {loss.host.hostname} was lost while this test ran",
+            started_at=loss.started_at,
+            duration_s=loss.duration_s,
             meter=MeterPart(flags=("written by the controller: the lost host kept what it had measured",)),
-            host=HostPart(hostname=host.hostname),
+            host=HostPart(hostname=loss.host.hostname),
         )
-
-
-def _other_values(records: Sequence[Record]) -> Iterator[str]:
-    """Yield a sentence per cell of which hosts ran different values, although its tests have the same names."""
-    from ..statistics.grouping import cell_name
-
-    hosts: dict[str, dict[str | None, str]] = {}
-    for record in records:
-        if record.values_id is not None:
-            hosts.setdefault(cell_name(record.nodeid), {})[record.values_id] = record.host.hostname or "unknown"
-    for name, by_values in hosts.items():
-        if len(by_values) > 1:
-            yield (
-                f"{name} had other values on {' and '.join(by_values.values())} under the same name: its values come "
-                "from something that differs between hosts"
-            )

@@ -35,7 +35,7 @@ def register_at_start(items: Items, *, given: bool, is_worker: bool) -> None:
     else:
         reporting = _register_reporting(items)
         if given:
-            _register_fleet(items.config, items, reporting)
+            _register_fleet(items, reporting)
     if given:
         from .selection import Sweeping
 
@@ -54,11 +54,12 @@ def _make_temporary_root(config: pytest.Config) -> None:
         Path(config.option.basetemp).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _register_fleet(config: pytest.Config, items: Items, reporting: Reporting) -> None:
+def _register_fleet(items: Items, reporting: Reporting) -> None:
     """Register what several hosts under pytest-xdist need, if the command line names any.
 
     Only for sessions with a setting of this plugin: other suites must work on several hosts as without it.
     """
+    config = items.config
     if config.getoption("dist", "no") == "no" or config.option.collectonly:
         return
     from .fleet import Fleet, names_hosts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["COMMAND_REPOSITORY", "Command", "checked_words", "command_name", "with_own_python"]
+__all__ = ["COMMAND_REPOSITORY", "OWN_PYTHON", "Command", "checked_words", "command_name", "with_own_python"]
 
 COMMAND_REPOSITORY = "command"
 """Stands for the repository in the name of a training that is a plain command."""
@@ -66,6 +66,8 @@ def checked_words(command: object) -> tuple[str, ...]:
     return tuple(str(word) for word in command)
 
 
+OWN_PYTHON = frozenset({"python", "python3"})
+"""Programs that stand, without a path, for the interpreter that runs this program."""
 _INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|Rscript|bash|dash|sh|zsh)[0-9.]*")
 
 
@@ -91,4 +93,4 @@ def with_own_python(words: Sequence[str]) -> tuple[str, ...]:
     >>> with_own_python(["env", "python"])
     ('env', 'python')
     """
-    return (sys.executable, *words[1:]) if words[0] in {"python", "python3"} else tuple(words)
+    return (sys.executable, *words[1:]) if words[0] in OWN_PYTHON else tuple(words)

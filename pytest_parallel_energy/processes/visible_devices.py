@@ -1,4 +1,4 @@
-"""The environment variables that select a load's GPUs."""
+"""The environment variables that select the GPUs of a training or load."""
 
 from __future__ import annotations
 

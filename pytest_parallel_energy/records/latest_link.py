@@ -14,7 +14,7 @@ from .run_lock import LOCK_NAME
 
 __all__ = ["latest_run", "point_latest"]
 
-LATEST = "latest"
+_LATEST = "latest"
 _HOLDER = re.compile(r"^session pid \d+ of user .* on host (\S+)$", re.MULTILINE)
 
 
@@ -24,7 +24,7 @@ def latest_run(base_dir: Path) -> Path:
     It is ``latest`` for the host that made the first run there, and ``latest-HOST`` for every other host.
     """
     own = _own_link(base_dir)
-    return own if own.is_symlink() else base_dir / LATEST
+    return own if own.is_symlink() else base_dir / _LATEST
 
 
 def point_latest(folder: Path) -> None:
@@ -34,7 +34,7 @@ def point_latest(folder: Path) -> None:
         OSError: the file system has no symbolic links, or a folder has the link's name.
     """
     base_dir = folder.parent
-    link = base_dir / LATEST
+    link = base_dir / _LATEST
     with contextlib.suppress(FileExistsError):
         link.symlink_to(folder.name)  # of two hosts that start at the same time, only one makes it
         return
@@ -44,7 +44,7 @@ def point_latest(folder: Path) -> None:
 
 
 def _own_link(base_dir: Path) -> Path:
-    return base_dir / f"{LATEST}-{safe_name(socket.gethostname())}"
+    return base_dir / f"{_LATEST}-{safe_name(socket.gethostname())}"
 
 
 def _host_of(run_folder: Path) -> str | None:

@@ -130,11 +130,16 @@ class RunStore:
         self._point_latest()
 
     @classmethod
-    def resume(cls, folder: Path) -> RunStore:
+    def resume(cls, folder: Path, *, becomes_latest: bool = True) -> RunStore:
         """Take over the run in ``folder`` from an earlier session, whose records are then in :attr:`resumed`.
 
         First the run is locked until :meth:`release`, then attempts that a crash cut off are adopted and rescued
         records are taken back, and only then the records are read: each finished experiment is among them once.
+        ``run.json`` stays as it is.
+
+        Args:
+            folder: of the run.
+            becomes_latest: point this host's ``latest`` link to the run.
 
         Raises:
             RecordError: another session is using the run, or the folder cannot be read, locked or written.
@@ -162,7 +167,8 @@ class RunStore:
                 f"the run in {folder} cannot be resumed: {reason}; fix it or start a new run by leaving out "
                 "--energy-resume"
             ) from error
-        store._point_latest()
+        if becomes_latest:
+            store._point_latest()
         return store
 
     def _take_over(self) -> None:

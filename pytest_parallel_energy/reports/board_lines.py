@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterable, Iterator
 
 from ..records.energy_values import DomainEnergy
 from ..records.record import Record
-from ..statistics.grouping import Cell, short_name
+from ..statistics.grouping import Cell, mean_or_none, short_name
 from ..statistics.node_totals import NodeShare, NodeTotal, node_totals
 from ..units import format_joules, format_seconds
 from .compare_text import escape
@@ -33,7 +32,7 @@ def _boards(cell: Cell, wanted: Callable[[DomainEnergy], bool]) -> str:
         for domain in record.energy.domains:
             if wanted(domain):
                 found.setdefault(domain.name, []).append(domain.joules)
-    return ", ".join(f"{name} {format_joules(_mean(joules))}" for name, joules in found.items())
+    return ", ".join(f"{name} {format_joules(mean_or_none(joules))}" for name, joules in found.items())
 
 
 def node_sentences(records: Iterable[Record]) -> list[str]:
@@ -74,8 +73,3 @@ def _energy(part: NodeShare) -> str:
 
 def _time(part: NodeShare) -> str:
     return format_seconds(part.window_s)
-
-
-def _mean(joules: list[float | None]) -> float | None:
-    known = [value for value in joules if value is not None]
-    return statistics.fmean(known) if len(known) == len(joules) else None

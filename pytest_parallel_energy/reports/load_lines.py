@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..records.record import IDLE_INCLUDED, LoadReport
 from ..statistics.analysis import LoadPair, load_pairs
-from ..statistics.grouping import Cell
+from ..statistics.grouping import Cell, mean_or_none
 from ..statistics.like_cells import load_names
 from ..statistics.measured_as import measured_as
 from ..statistics.ratios import Ratio
@@ -172,10 +172,10 @@ def _share(cell: Cell) -> str:
     totals = [record.energy.total_j for record in cell.sample]
     if len({measured_as(record, "foreground_j") for record in cell.sample}) > 1:
         return "this training's share unknown (attributed in several ways)"
-    own_j, total_j = _mean([share.foreground_j for share in shares]), _mean(totals)
+    own_j, total_j = mean_or_none([share.foreground_j for share in shares]), mean_or_none(totals)
     if own_j is None or not total_j:
         return "this training's share unknown"
-    low_j, high_j = _mean([share.low_j for share in shares]), _mean([share.high_j for share in shares])
+    low_j, high_j = mean_or_none([share.low_j for share in shares]), mean_or_none([share.high_j for share in shares])
     bounds = ""
     if low_j is not None and high_j is not None:
         bounds = f" ({format_share(low_j / total_j)} to {format_share(high_j / total_j)})"
@@ -197,11 +197,6 @@ def _verdicts(pair: LoadPair) -> Iterator[str]:
 
 def _single(pair: LoadPair) -> str:
     return f"no verdict from {pair.alone.n} and {pair.beside.n} attempts (use --energy-repeats=3 or more)"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 def failed_rounds(load: LoadReport) -> str:

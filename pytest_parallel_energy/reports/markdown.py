@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..records.cell import host_class
 from ..records.record import HostPart
 from ..statistics.grouping import Cell, group_cells
-from ..statistics.host_overview import host_overview
+from ..statistics.host_overview import cells_by_class, host_overview
 from ..units import count_of, format_joules
 from .board_lines import node_table
 from .compare_text import comparison_markdown, escape
@@ -76,9 +75,7 @@ def _hosts(report: Report) -> Iterator[str]:
 
 def _by_class(cells: Sequence[Cell]) -> Iterator[tuple[list[str], list[Cell]]]:
     """Yield the cells of each class of hosts under a heading; of one class without a heading."""
-    classes: dict[str, list[Cell]] = {}
-    for cell in cells:
-        classes.setdefault(host_class(cell.sample[0].host), []).append(cell)
+    classes = cells_by_class(cells)
     for name, members in classes.items():
         yield ([f"### {escape(name)}", ""] if len(classes) > 1 else []), members
 

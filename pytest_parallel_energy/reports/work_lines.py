@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from ..records.record import Record
-from ..statistics.grouping import Cell
+from ..statistics.grouping import Cell, mean_or_none
 from ..statistics.projection import Projection, project_cell
 from ..statistics.quantities import value_of
 from ..statistics.work_units import EDP, PER_UNIT, epoch_energies, work_of
@@ -19,11 +19,11 @@ __all__ = ["cell_work", "projection_sentence", "projection_sentences"]
 def cell_work(cell: Cell) -> str:
     """Return the energy per unit of work, the energy-delay product and milestones of a cell; empty without any."""
     units = dict.fromkeys(unit for record in cell.sample for unit in work_of(record))
-    words = [f"{format_joules(_mean(cell.sample, f'{PER_UNIT}{unit}'))} per {unit}" for unit in units]
+    words = [f"{format_joules(_sample_mean(cell, f'{PER_UNIT}{unit}'))} per {unit}" for unit in units]
     words += list(_stable_words(cell.sample))
     words += list(_milestone_words(cell.sample))
     if words:
-        words.append(f"EDP {format_number(_mean(cell.sample, EDP))} J s")
+        words.append(f"EDP {format_number(_sample_mean(cell, EDP))} J s")
     return "; ".join(words)
 
 
@@ -50,10 +50,8 @@ def _milestone_words(records: Sequence[Record]) -> Iterable[str]:
         yield ", ".join(filter(None, [words, never])) or f"energy to {metric} {target:g} unknown"
 
 
-def _mean(records: Sequence[Record], quantity: str) -> float | None:
-    values = [value_of(record, quantity) for record in records]
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known and len(known) == len(values) else None
+def _sample_mean(cell: Cell, quantity: str) -> float | None:
+    return mean_or_none([value_of(record, quantity) for record in cell.sample])
 
 
 def projection_sentences(cells: Iterable[Cell]) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ParallelEnergyError, RecordError
-from ..records.reader import RUN_NAME
 from ..records.record import Record, Status, WorkloadPart
 from ..records.record_paths import path_inside
 from ..records.store import RunStore
@@ -41,8 +40,7 @@ def reread_run(folder: Path, registry: Registry) -> list[str]:
     Raises:
         RecordError: another session uses the run, or it cannot be read or written.
     """
-    described = (folder / RUN_NAME).read_bytes() if (folder / RUN_NAME).is_file() else b""
-    store = RunStore.resume(folder)
+    store = RunStore.resume(folder, becomes_latest=False)
     lines, changed, trainings = [], 0, 0
     try:
         for record in store.resumed:
@@ -60,7 +58,6 @@ def reread_run(folder: Path, registry: Registry) -> list[str]:
                 lines += [f"{record.nodeid}: {sentence}" for sentence in _changes(record, repaired)]
     finally:
         store.release()
-        (folder / RUN_NAME).write_bytes(described)  # the run has ended when it did, and as it did
     return [*lines, f"{changed} of {trainings} trainings of {folder.name} changed"]
 
 

@@ -5,13 +5,13 @@ It does not measure as a further rank of a launcher, nor below a pytest that mea
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
+from .own_variables import own_variables
 
 if TYPE_CHECKING:
     from ..host.launcher import Rank
@@ -29,7 +29,7 @@ class MeasuringRole:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._restore_environment: Callable[[], None] = _do_nothing
+        self._announced = ExitStack()
 
     @cached_property
     def rank(self) -> Rank | None:
@@ -84,8 +84,7 @@ class MeasuringRole:
         from ..host.measuring_parent import MEASURED_BY
 
         # a session inside another one's process (pytester does that) puts its variable back
-        self._restore_environment = functools.partial(_set_variable, MEASURED_BY, os.environ.get(MEASURED_BY))
-        _set_variable(MEASURED_BY, str(os.getpid()))
+        self._announced.enter_context(own_variables({MEASURED_BY: str(os.getpid())}))
 
     def check_ranks(self) -> None:
         """Check that the tests may run in the ranks of a launcher.
@@ -108,19 +107,7 @@ class MeasuringRole:
 
     def end_announcement(self) -> None:
         """Leave the environment as it was before the announcement."""
-        self._restore_environment()
-        self._restore_environment = _do_nothing
-
-
-def _do_nothing() -> None:
-    """Restore nothing: the environment was not changed."""
-
-
-def _set_variable(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
+        self._announced.close()
 
 
 def _cores() -> int:

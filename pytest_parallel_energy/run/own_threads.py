@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from .own_variables import own_variables
 
 __all__ = ["own_threads"]
 
@@ -24,20 +25,10 @@ def own_threads(threads: int) -> Iterator[None]:
         threads: 1 or more.
     """
     with contextlib.ExitStack() as restored:
-        before = {name: os.environ.get(name) for name in _VARIABLES}
-        restored.callback(_set_environment, before)
-        _set_environment(dict.fromkeys(_VARIABLES, str(threads)))
+        restored.enter_context(own_variables(dict.fromkeys(_VARIABLES, str(threads))))
         if (torch := sys.modules.get("torch")) is not None:
             restored.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(threads)
         if (pools := sys.modules.get("threadpoolctl")) is not None:
             restored.enter_context(pools.threadpool_limits(limits=threads))
         yield
-
-
-def _set_environment(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..records.record import Record, all_values
-from .grouping import Cell
+from .grouping import Cell, mean_or_none
 from .like_cells import LikeCells, all_but_load, cells_by_setting, load_names, workload_name
 from .measured_as import measured_as
 from .quantities import value_of
@@ -53,7 +53,7 @@ class LoadPair:
         """The foreground's share of the energy with the load, where it was attributed."""
         if len({measured_as(record, "foreground_j") for record in self.beside.sample}) > 1:
             return None  # shares by two methods have no common mean
-        return _mean([value_of(record, "foreground_j") for record in self.beside.sample])
+        return mean_or_none([value_of(record, "foreground_j") for record in self.beside.sample])
 
     @property
     def interference_w(self) -> float | None:
@@ -63,8 +63,8 @@ class LoadPair:
         the foreground as alone is a convention, because its rate alone is not measured.
         """
         both, alone = _mean_w(self.beside.sample), _mean_w(self.alone.sample)
-        idle_w = _mean([_idle_w(record) for record in self.beside.sample])
-        load_w = _mean([_load_w(record) for record in self.beside.sample])
+        idle_w = mean_or_none([_idle_w(record) for record in self.beside.sample])
+        load_w = mean_or_none([_load_w(record) for record in self.beside.sample])
         slowdown = self.slowdown
         if both is None or alone is None or idle_w is None or load_w is None or slowdown is None:
             return None
@@ -152,7 +152,7 @@ def _number(cell: Cell, name: str) -> float | None:
 
 
 def _mean_w(records: Sequence[Record]) -> float | None:
-    return _mean([record.energy.mean_w for record in records])
+    return mean_or_none([record.energy.mean_w for record in records])
 
 
 def _idle_w(record: Record) -> float | None:
@@ -163,8 +163,3 @@ def _idle_w(record: Record) -> float | None:
 def _load_w(record: Record) -> float | None:
     watts = [load.solo_mean_w for load in record.background]
     return watts[0] if len(watts) == 1 else None  # several loads alone are not the sum of each alone
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None

@@ -21,6 +21,7 @@ __all__ = [
     "function_of",
     "group_cells",
     "mean_of",
+    "mean_or_none",
     "named_cells",
     "sample_sd",
     "short_name",
@@ -106,8 +107,8 @@ class Cell:
     def energy(self) -> Mean:
         """Return the mean joules of the total."""
         mean = mean_of([(r.energy.total_j, r.energy.total_u95_j) for r in self.sample])
-        low_j = _mean_or_none([r.energy.total_low_j for r in self.sample])
-        high_j = _mean_or_none([r.energy.total_high_j for r in self.sample])
+        low_j = mean_or_none([r.energy.total_low_j for r in self.sample])
+        high_j = mean_or_none([r.energy.total_high_j for r in self.sample])
         if mean.value is None or mean.u95 is None or low_j is None or high_j is None:
             return mean
         # what the mean's half-width has beyond the meter's is the spread of the repeats, which is symmetric
@@ -130,7 +131,7 @@ class Cell:
         for record in self.sample:
             for name, value in all_metrics(record).items():
                 values.setdefault(name, []).append(value)
-        return {name: _mean_or_none(found) for name, found in values.items()}
+        return {name: mean_or_none(found) for name, found in values.items()}
 
 
 def group_cells(records: Iterable[Record]) -> tuple[Cell, ...]:
@@ -204,7 +205,7 @@ def mean_of(values: Sequence[tuple[float | None, float | None]]) -> Mean:
     n = len(values)
     if len(known) < n or not known:
         return Mean(value=None, u95=None, n=n)
-    meter = _mean_or_none([u95 for _, u95 in values])
+    meter = mean_or_none([u95 for _, u95 in values])
     if meter is None:
         return Mean(value=statistics.fmean(known), u95=None, n=n)
     spread = t_quantile(n - 1) * sample_sd(known) / math.sqrt(n) if n > 1 else 0.0
@@ -268,6 +269,7 @@ def _seconds(record: Record) -> float:
     return record.duration_s if record.energy.window_s is None else record.energy.window_s
 
 
-def _mean_or_none(values: Sequence[float | None]) -> float | None:
+def mean_or_none(values: Sequence[float | None]) -> float | None:
+    """Return the mean; ``None`` where a value is unknown, or there is none."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known and len(known) == len(values) else None

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ..records.cell import host_class
 from ..records.record import Record, Status
 from ..records.run_info import FleetHost
+from .grouping import Cell
 
-__all__ = ["HostOverview", "host_overview"]
+__all__ = ["HostOverview", "cells_by_class", "host_overview"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +57,11 @@ def host_overview(records: Iterable[Record], fleet: Sequence[FleetHost] = ()) ->
         )
         for (name, of_class), found in by_host.items()
     )
+
+
+def cells_by_class(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells of each class of hosts, whose joules are not to be compared with another class's."""
+    classes: dict[str, list[Cell]] = {}
+    for cell in cells:
+        classes.setdefault(host_class(cell.sample[0].host), []).append(cell)
+    return classes

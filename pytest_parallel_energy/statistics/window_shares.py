@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..records.energy_values import WindowResult
 from ..records.record import Record
+from .grouping import mean_or_none
 
 __all__ = ["WindowShare", "mean_shares", "window_shares"]
 
@@ -50,8 +51,8 @@ def mean_shares(records: Sequence[Record]) -> tuple[WindowShare, ...]:
             name=name,
             count=statistics.fmean(share.count for share in shares),
             seconds=statistics.fmean(share.seconds for share in shares),
-            total_j=_mean_or_unknown(share.total_j for share in shares),
-            share_ratio=_mean_or_unknown(share.share_ratio for share in shares),
+            total_j=mean_or_none([share.total_j for share in shares]),
+            share_ratio=mean_or_none([share.share_ratio for share in shares]),
         )
         for name, shares in grouped.items()
     )
@@ -78,9 +79,3 @@ def _sum(name: str, windows: Sequence[WindowResult], whole_j: float | None) -> W
         total_j=total_j,
         share_ratio=None if total_j is None or not whole_j else total_j / whole_j,
     )
-
-
-def _mean_or_unknown(values: Iterable[float | None]) -> float | None:
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return statistics.fmean(known) if len(known) == len(found) else None

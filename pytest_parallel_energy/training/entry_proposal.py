@@ -24,7 +24,7 @@ _OUTPUT = re.compile(
 _PLACE = re.compile(
     r"(?:^|_)(?:dir|path|root|file|folder|data|dataset|device|url|host|port|gpu|rank)s?(?:_|$)", re.IGNORECASE
 )
-"""Names of values that say where something is: they belong into ``required_args``, and nobody draws them."""
+"""Names of values that say where something is: they belong into ``required_args``, and a sweep does not vary them."""
 _METRIC = re.compile(
     r"(?P<name>[A-Za-z][\w/@.\- ]*?)\s*[:=]\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?P<percent>\s?%)?"
 )
@@ -115,16 +115,7 @@ def _label(text: str) -> str:
     if not places or places[-1] < len(words) - 2:
         return ""
     begin = places[-1]
-    if begin and words[begin - 1].lower() in {
-        "test",
-        "val",
-        "validation",
-        "train",
-        "training",
-        "best",
-        "final",
-        "eval",
-    }:
+    if begin and words[begin - 1].lower() in _QUALIFIERS:
         begin -= 1
     return " ".join(words[begin:])
 

@@ -112,9 +112,7 @@ def _event_values(path: Path, tag: str) -> list[float]:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
         from tensorboard.util.tensor_util import make_ndarray
     except ImportError as problem:
-        raise ValueError(
-            f"TensorBoard is needed; run: pip install 'pytest-parallel-energy[tensorboard]' ({problem})"
-        ) from problem
+        raise ValueError(f"TensorBoard is needed; run: pip install tensorboard ({problem})") from problem
 
     events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})  # 0: all of them
     events.Reload()

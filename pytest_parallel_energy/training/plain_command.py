@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..processes.command import COMMAND_REPOSITORY, command_name
+from ..processes.command import COMMAND_REPOSITORY, OWN_PYTHON, command_name
 from .workload import Profile, Workload
 
 __all__ = ["command_workload"]
-
-_OWN_PYTHON = frozenset({"python", "python3"})
 
 
 def command_workload(words: Sequence[str]) -> Workload:
@@ -20,7 +18,7 @@ def command_workload(words: Sequence[str]) -> Workload:
     ``PARALLEL_ENERGY_OUTPUT_DIR`` names the training's own output folder.
     """
     escaped = [word.replace("{", "{{").replace("}", "}}") for word in words]
-    program = "{python}" if words[0] in _OWN_PYTHON else escaped[0]
+    program = "{python}" if words[0] in OWN_PYTHON else escaped[0]
     script = next((word for word in words[1:] if word.endswith(".py") and Path(word).is_file()), "")
     return Workload(
         repository=COMMAND_REPOSITORY,

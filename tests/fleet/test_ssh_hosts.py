@@ -43,6 +43,12 @@ def test_short(energy_meter):
 """
 
 
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end of pytest, and return its exit status and its output in one line."""
+    output, _ = process.communicate(timeout=90)
+    return process.returncode, " ".join(output.split())
+
+
 @dataclass(slots=True)
 class Fleet:
     """A project, and the hosts on which its tests run."""
@@ -76,9 +82,7 @@ class Fleet:
 
     def run(self, *arguments: str, gateways: tuple[Path, ...] = ()) -> tuple[int, str]:
         """Run pytest to its end, and return its exit status and output."""
-        process = self.start(*arguments, gateways=gateways)
-        output, _ = process.communicate(timeout=90)
-        return process.returncode, " ".join(output.split())
+        return ended(self.start(*arguments, gateways=gateways))
 
     def records(self) -> list[dict]:
         """Return the records of the last run."""
@@ -156,8 +160,8 @@ def test_a_lost_host_leaves_a_crashed_record_and_its_test_runs_elsewhere(fleet, 
     process = fleet.start()
     assert eventually((fleet.path / "runs-on-alpha").exists, 60, 0.05)
     alpha.kill()
-    output = " ".join(process.communicate(timeout=90)[0].split())
-    assert process.returncode == 1, output
+    status, output = ended(process)
+    assert status == 1, output
     assert "INTERNALERROR" not in output
     assert "on alpha was lost while it ran test_it.py::test_long, which is run once more" in output
     ends = {
@@ -178,13 +182,38 @@ def test_a_lost_host_with_a_disk_of_its_own_is_recorded_by_the_controller(fleet,
     process = fleet.start()
     assert eventually((own / "runs-on-alpha").exists, 60, 0.05)
     alpha.kill()
-    output = " ".join(process.communicate(timeout=90)[0].split())
-    assert process.returncode == 1, output
+    status, output = ended(process)
+    assert status == 1, output
     crashed = [record for record in fleet.records() if record["status"] == "crashed"]
     assert [(record["nodeid"], record["reason"]) for record in crashed] == [
         ("test_it.py::test_long", "the host alpha was lost while this test ran")
     ]
     assert [host["shares_results"] for host in fleet.run_info()["fleet"]] == [False, True]
+
+
+def test_a_test_that_loses_two_hosts_has_a_record_of_each(fleet, request):
+    """It is not run a third time; both hosts took along what they had measured."""
+    own = fleet.path.parent / "own"
+    (fleet.path / "test_it.py").write_text(WAITING.replace('while socket.gethostname() == "alpha"', "while True"))
+    shutil.copytree(fleet.path, own)
+    left = [
+        start_host(fleet, request, name, setup=f"mount --bind {own} {fleet.path}")
+        for name in ("alpha", "beta", "gamma")
+    ]
+    process = fleet.start()
+    for _ in range(2):
+        assert eventually(lambda: any((own / f"runs-on-{host.name}").exists() for host in left), 60, 0.05)
+        (lost,) = [host for host in left if (own / f"runs-on-{host.name}").exists()]
+        lost.kill()
+        left.remove(lost)
+    _, output = ended(process)
+    assert "INTERNALERROR" not in output
+    assert "test_it.py::test_long lost its worker twice and is not run again" in output
+    crashed = [record for record in fleet.records() if record["status"] == "crashed"]
+    assert sorted((record["nodeid"], record["host"]["hostname"]) for record in crashed) == [
+        ("test_it.py::test_long", host.name) for host in fleet.hosts if host not in left
+    ]
+    assert len({record["record_id"] for record in crashed}) == 2
 
 
 def test_records_of_a_host_with_its_own_disk_are_merged_once(fleet, request, capsys):
@@ -210,8 +239,8 @@ def test_losing_all_hosts_ends_the_session_in_order(fleet, request):
     process = fleet.start()
     assert eventually((fleet.path / "runs-on-alpha").exists, 60, 0.05)
     alpha.kill()
-    output = " ".join(process.communicate(timeout=90)[0].split())
-    assert process.returncode == 2, output
+    status, output = ended(process)
+    assert status == 2, output
     assert "INTERNALERROR" not in output
     assert "all hosts were lost; --energy-resume resumes the run" in output
     assert [record["status"] for record in fleet.records()] == ["crashed"]

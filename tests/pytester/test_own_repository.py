@@ -132,6 +132,7 @@ def test_tests_inside_a_results_folder_are_not_collected(pytester):
     (run / "records.jsonl").touch()
     (checkout / "test_mine.py").write_text("def test_copy(): pass")
     (run.parent / "latest").symlink_to(run.name)
+    (run.parent / "latest-beta").symlink_to(run.name)
     (pytester.path / "20260101").mkdir()
     (pytester.path / "20260101" / "test_dated.py").write_text("def test_dated(): pass")
     result = pytester.runpytest("-q", "-p", "no:cacheprovider")

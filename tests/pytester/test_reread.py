@@ -50,6 +50,20 @@ def test_a_run_with_a_wrong_pattern_is_repaired(project):
     again.stdout.fnmatch_lines(["0 of 2 trainings of * changed"])
 
 
+def test_the_latest_run_stays_the_latest(project):
+    """An older run is repaired, and "latest" (which --energy-resume means) still names the newer one."""
+    project.tests(TESTS)
+    project.run().assert_outcomes(passed=1, failed=1)
+    older = project.run_folder.resolve()
+    project.run().assert_outcomes(passed=1, failed=1)
+    newer = project.run_folder.resolve()
+    assert newer != older
+    assert project.run(f"--energy-reread={older.name}").ret == 0
+    latest = [link for link in older.parent.glob("latest*") if link.is_symlink()]
+    assert latest
+    assert {link.resolve() for link in latest} == {newer}
+
+
 def test_a_run_that_is_not_there_is_named(project):
     """With the runs that are there; a test path after the bare option stays a path."""
     result = project.run("--energy-reread=no-such-run")

@@ -36,8 +36,8 @@ class UtilisationRing:
     def take(self, samples: Iterable[RingSample]) -> list[RingSample]:
         """Return the samples that are new and possible, oldest first, and remember the newest."""
         fresh = sorted(
-            (one for one in samples if one.at_us > self.last_us and 0 <= one.sm_percent <= _FULL),
-            key=lambda one: one.at_us,
+            (sample for sample in samples if sample.at_us > self.last_us and 0 <= sample.sm_percent <= _FULL),
+            key=lambda sample: sample.at_us,
         )
         if fresh:
             self.last_us = fresh[-1].at_us
@@ -59,17 +59,17 @@ class UtilisationRing:
         fresh = self.take(samples)
         if not fresh:
             return None
-        for one in fresh:
-            gap_us = one.at_us - self._by_pid_us.get(one.pid, 0)
-            if one.pid in self._by_pid_us and gap_us > 0:
+        for sample in fresh:
+            gap_us = sample.at_us - self._by_pid_us.get(sample.pid, 0)
+            if sample.pid in self._by_pid_us and gap_us > 0:
                 self._period_us = min(gap_us, self._period_us or gap_us)
-            self._by_pid_us[one.pid] = one.at_us
-        periods = max(Counter(one.pid for one in fresh).values())
+            self._by_pid_us[sample.pid] = sample.at_us
+        periods = max(Counter(sample.pid for sample in fresh).values())
         if self._period_us is not None:
             passed_us = self.last_us - (fresh[0].at_us - self._period_us if self._was_idle else before_us)
             periods = max(periods, round(passed_us / self._period_us))
         self._was_idle = False
-        return min(float(_FULL), sum(one.sm_percent for one in fresh if one.pid in pids) / periods)
+        return min(float(_FULL), sum(sample.sm_percent for sample in fresh if sample.pid in pids) / periods)
 
     def note_idle(self) -> float | None:
         """Note that no process used the GPU since the last reading; return 0 %, ``None`` before the first sample."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ...records.cell import host_class
 from ...records.record import Record
 from ...statistics.analysis import hyperparameter_effects, load_pairs
 from ...statistics.compare import Comparison
 from ...statistics.grouping import Cell
+from ...statistics.host_overview import cells_by_class
 from ...statistics.judgement import Verdict
 from ...statistics.ratios import Ratio
 from ...units import format_joules, format_seconds
@@ -114,14 +114,13 @@ def quality_value(quality: str) -> Value:
 
 def cells_tables(cells: Sequence[Cell], labels: Sequence[str]) -> list[Table]:
     """Return the cells: one table per class of machines, whose joules are not to be compared."""
-    classes: dict[str, list[tuple[Cell, str]]] = {}
-    for cell, label in zip(cells, labels, strict=True):
-        classes.setdefault(host_class(cell.sample[0].host), []).append((cell, label))
+    label_of = {cell.key: label for cell, label in zip(cells, labels, strict=True)}
+    classes = cells_by_class(cells)
     several = len(classes) > 1
     return [
         _cells_table(
-            [cell for cell, _ in members],
-            [label for _, label in members],
+            members,
+            [label_of[cell.key] for cell in members],
             key="cells" if number == 1 else f"cells-{number}",
             caption=f"Cells on {name}" if several else "Cells",
         )
