@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from pytest_parallel_energy import EnergyMeter
 from pytest_parallel_energy.records.energy_values import WindowResult

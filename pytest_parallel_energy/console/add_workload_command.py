@@ -120,7 +120,7 @@ def _script_options(script: Path, repository: Path, interpreter: str) -> tuple[l
 
 
 def _merged(helped: Any, declared: Any) -> Any:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     default = declared.default if declared.default is not None else helped.default
     return replace(declared, default=default, choices=helped.choices, takes_value=helped.takes_value)

@@ -6,8 +6,9 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..energy.boundary import boundary_words, counted
 from ..energy.idle import IdleLeg
@@ -28,8 +29,7 @@ _SHORT_LOOK_S = 1.0
 _SAMPLE_S = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True, kw_only=True):
     """Findings about the sensors of this machine."""
 
     lines: tuple[str, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ..plan.cells import PUBLISHED
 from ..plan.settings import Settings
@@ -47,7 +48,7 @@ examples:
 def run(options: argparse.Namespace) -> int:
     """Print the list."""
     models = tuple(options.models) or (ini_models(Path.cwd()) if options.what == "workloads" else ())
-    settings = dataclasses.replace(Settings(), models=tuple(map(Path, models)))
+    settings = replace(Settings(), models=tuple(map(Path, models)))
     print("\n".join(listing(settings, options.what)))  # noqa: T201 - the answer itself
     return 0
 

@@ -7,8 +7,10 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from types import FrameType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..energy.idle import busy_or_none
 from ..energy.meter import EnergyMeter
@@ -30,8 +32,7 @@ _LOOK_S = 0.25
 """Time until a request to end is noticed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(Struct, frozen=True, kw_only=True):
     """The energy of one command that has ended."""
 
     argv: tuple[str, ...]

@@ -6,7 +6,8 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..energy.sensor import Reading, Sensor
 from ..errors import SensorError
@@ -17,8 +18,7 @@ __all__ = ["UpdatePeriod", "watch_updates"]
 _PAUSE_S = 20e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdatePeriod:
+class UpdatePeriod(Struct, frozen=True, kw_only=True):
     """Intervals between changes of one sensor's value, seconds, in order."""
 
     intervals_s: tuple[float, ...]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from ..errors import ConfigError
 from ..units import format_seconds, format_watts, parse_seconds
@@ -24,8 +25,7 @@ _LEAST_BAND_RATIO = 0.02
 _LIMIT_S = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoolDown:
+class CoolDown(Struct, frozen=True, kw_only=True):
     """The condition to wait for before each measured test."""
 
     until: Literal["seconds", "temperature", "idle"]
@@ -69,8 +69,7 @@ def parse_cool_down(text: str) -> CoolDown:
         raise ConfigError(f"invalid cool-down {text!r}: use seconds (60), a temperature (temp:50) or idle") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rested:
+class Rested(Struct, frozen=True, kw_only=True):
     """Outcome of a cool-down."""
 
     waited_s: float
@@ -78,8 +77,7 @@ class Rested:
     """The reason why the condition was not reached; ``None`` when it was."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class Rest(Struct, frozen=True, kw_only=True):
     """Sources of power, temperature and time for a cool-down."""
 
     power_w: Callable[[float], float | None]

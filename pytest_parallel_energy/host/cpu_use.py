@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .cpu_info import TICK_S
 
@@ -13,8 +14,7 @@ _HIDDEN_RATIO = 0.9
 """Where ``/proc/stat`` shows less than this share of what this program's own processes used, it hides the machine."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuUse:
+class CpuUse(Struct, frozen=True, kw_only=True):
     """CPU seconds used during ``seconds`` of time: of the foreground, of the loads, and of the whole machine."""
 
     seconds: float

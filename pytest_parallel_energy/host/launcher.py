@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 __all__ = ["Rank", "number_from", "rank_from", "tasks_of_node"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rank:
+class Rank(Struct, frozen=True, kw_only=True):
     """The place of this process among those that one launcher started. Ranks count from 0."""
 
     launcher: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from .cpu_info import read_cpu_info
 from .cpu_time import BUSY_HOST_RATIO
@@ -16,8 +17,7 @@ _CLASHING = ("pynvml", "nvidia-ml-py3")
 """Distributions that install a module ``pynvml``, as nvidia-ml-py does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One condition that a user should know about."""
 
     text: str
@@ -34,8 +34,7 @@ def installed_distributions() -> Iterator[str]:
             yield distribution.name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """Places to look at; the defaults are those of this machine."""
 
     sysfs_root: Path = Path("/sys")

@@ -13,10 +13,11 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from ..errors import LoadError, ProcessError
 from ..processes.child import Supervised, start_supervised

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from ..errors import ConfigError, did_you_mean
 from ..processes.ranges import GRACE, PERCENT, SHARE, TIMEOUT, Range
@@ -27,8 +27,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadConditions:
+class LoadConditions(Struct, frozen=True, kw_only=True):
     """The conditions that a marker, the ``background_load`` fixture or an experiment file sets for a load.
 
     ``None`` is a condition that is not set. It differs from one that is set to its default: the identity of a cell
@@ -64,7 +63,7 @@ class LoadConditions:
 
     def as_fields(self) -> dict[str, Any]:
         """Return the conditions that are set, by name, in alphabetical order."""
-        names = sorted(field.name for field in dataclasses.fields(self))
+        names = sorted(self.__struct_fields__)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def as_text(self) -> dict[str, str]:
@@ -72,8 +71,7 @@ class LoadConditions:
         return {name: str(value) for name, value in self.as_fields().items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(Struct, frozen=True, kw_only=True):
     """One keyword that sets a condition.
 
     Args:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ..errors import ConfigError
 from ..processes.ranges import GRACE, PERCENT, SHARE, SHARE_OR_NONE, TIMEOUT
@@ -23,8 +24,7 @@ _ACTIVITY_S = 5.0
 """How long to look for activity, once none of a training's patterns has matched in time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AutoBatch:
+class AutoBatch(Struct, frozen=True, kw_only=True):
     """A batch size that is fitted to the free memory before each round.
 
     Args:
@@ -43,8 +43,7 @@ class AutoBatch:
             raise ConfigError(f"a batch has a size of 1 or more, not {self.first}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSettings:
+class LoadSettings(Struct, frozen=True, kw_only=True):
     """The settings of one background load.
 
     Args:

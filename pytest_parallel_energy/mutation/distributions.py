@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from ..errors import ConfigError
 from .values import Value, check_bounds, check_number, checked_options, value_key
@@ -41,8 +42,7 @@ class Distribution(Protocol):
         """Return one value; this advances ``rng`` and changes no other state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uniform:
+class Uniform(Struct, frozen=True):
     """A uniform distribution over the numbers from ``lo`` to ``hi``, both inclusive."""
 
     lo: float
@@ -67,8 +67,7 @@ class Uniform:
         return min(max(self.lo * (1.0 - u) + self.hi * u, float(self.lo)), float(self.hi))
 
 
-@dataclass(frozen=True, slots=True)
-class LogUniform:
+class LogUniform(Struct, frozen=True):
     """A uniform distribution over the orders of magnitude from ``lo`` to ``hi``.
 
     Args:
@@ -129,8 +128,7 @@ class LogUniform:
         return min(max(float(drawn), float(self.lo)), float(self.hi))
 
 
-@dataclass(frozen=True, slots=True)
-class IntUniform:
+class IntUniform(Struct, frozen=True):
     """A uniform distribution over the whole numbers from ``lo`` to ``hi``, both inclusive."""
 
     lo: int
@@ -157,8 +155,7 @@ class IntUniform:
         return self.lo + (int(rng.random() * (1 << 53)) * (self.hi - self.lo + 1) >> 53)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """A uniform distribution over a list of options."""
 
     options: tuple[Value, ...]
@@ -180,8 +177,7 @@ class Choice:
         return self.options[min(int(rng.random() * len(self.options)), len(self.options) - 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Grid(Choice):
+class Grid(Choice, Struct, frozen=True):
     """A list in which each value runs, however many samples of other parameters are drawn."""
 
     name: ClassVar[str] = "grid"

@@ -8,8 +8,9 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 from ..errors import ConfigError, ParallelEnergyWarning
 from .distributions import Distribution, Grid
@@ -35,8 +36,7 @@ def mutation_key(values: Mapping[str, Value]) -> MutationKey:
     return frozenset((name, value_key(value)) for name, value in values.items())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutation:
+class Mutation(Struct, frozen=True, kw_only=True):
     """One cell of a sweep.
 
     Args:
@@ -54,8 +54,7 @@ class Mutation:
         return "default" if self.is_default else values_label({name: self.values[name] for name in self.mutated})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+class Draw(Struct, frozen=True, kw_only=True):
     """The rules of a draw.
 
     Args:
@@ -72,7 +71,7 @@ class Draw:
     vary: Literal["all", "one-at-a-time"] = "all"
     include_default: bool = False
     per_mutation: tuple[int, int] | None = None
-    known: Container[MutationKey] = field(default=(), repr=False)
+    known: Container[MutationKey] = ()
 
     def __post_init__(self) -> None:
         if not _is_whole(self.samples) or not 1 <= self.samples <= _MOST_CELLS:
@@ -173,8 +172,7 @@ def _stream(seed: int, name: str) -> random.Random:
     return random.Random(int.from_bytes(digest[:16], "big"))  # noqa: S311 - experiments repeat, nothing is secret
 
 
-@dataclass(frozen=True, slots=True)
-class _UniqueSamples:
+class _UniqueSamples(Struct, frozen=True):
     """The samples of one draw: none equals the defaults, a known mutation, or another sample."""
 
     draw: Draw

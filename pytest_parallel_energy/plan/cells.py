@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from ..errors import ConfigError, nearest
 
@@ -21,8 +22,7 @@ PUBLISHED = "published"
 """The name by which a user selects the registry's own defaults where another profile is set."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellParam:
+class CellParam(Struct, frozen=True, kw_only=True):
     """One repetition of one cell of a test: the parameter that the plugin adds to the test."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -44,8 +44,7 @@ class CellParam:
         return "-".join(part for part in (self.label, background, repetition) if part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedPlan:
+class MarkedPlan(Struct, frozen=True, kw_only=True):
     """The plan that the markers of one test function give."""
 
     workload: WorkloadMark | None = None

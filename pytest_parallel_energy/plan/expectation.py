@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ..records.energy_values import Quality
 from ..records.record import Phase, Record, Status
@@ -30,8 +31,7 @@ _ENOUGH = 3
 """Values from which a spread is computed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCell:
+class PlannedCell(Struct, frozen=True, kw_only=True):
     """One cell of a plan.
 
     Args:
@@ -62,8 +62,7 @@ class PlannedCell:
         return self.repetitions + self.warmups
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
+class Expectation(Struct, frozen=True, kw_only=True):
     """The time and energy that one repetition of a cell is expected to take; ``None`` is unknown."""
 
     seconds: float | None = None
@@ -81,8 +80,7 @@ class Expectation:
     ``projection`` where the epochs of trainings with other numbers of them were measured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastRepetition:
+class PastRepetition(Struct, frozen=True, kw_only=True):
     """One repetition that passed."""
 
     seconds: float
@@ -95,8 +93,7 @@ class PastRepetition:
     """Number of epochs, and mean seconds and joules of the stable ones, where the record has epochs."""
 
 
-@dataclass(slots=True)
-class Past:
+class Past(Struct):
     """Repetitions that passed, by planned cell and its code, and by workload, profile and loads."""
 
     by_cell: dict[str, dict[str | None, list[PastRepetition]]] = field(default_factory=dict)

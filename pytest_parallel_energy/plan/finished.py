@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from ..errors import ConfigError
 from ..records.latest_link import latest_run
@@ -17,8 +18,7 @@ __all__ = ["Finished", "find_run"]
 _Key = tuple[str, bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(Struct, frozen=True, kw_only=True):
     """The repetitions that passed.
 
     Args:

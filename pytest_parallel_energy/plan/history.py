@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ..documents.readers import read_text
 from ..errors import ConfigError
@@ -28,8 +29,7 @@ _FOREGROUND = "fg_"
 _YES = frozenset({"true", "1", "1.0", "yes", "parallel"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastRun:
+class PastRun(Struct, frozen=True, kw_only=True):
     """One training that succeeded: its workload or test, whether a load ran alongside, and its known values."""
 
     workload: str
@@ -37,8 +37,7 @@ class PastRun:
     values: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Struct, frozen=True, kw_only=True):
     """Past runs, found by workload and mode."""
 
     runs: Mapping[tuple[str, bool], tuple[PastRun, ...]] = field(default_factory=dict)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..errors import ConfigError, did_you_mean
 from ..records.record import WindowResult
@@ -15,8 +16,7 @@ __all__ = ["Limit", "broken_limits", "energy_limit", "limit_from_mark", "power_l
 _KINDS = ("total", "cpu", "gpu", "dram")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """The largest energy or power that a test may use, inclusive."""
 
     quantity: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from ..errors import ConfigError, did_you_mean, nearest
 from ..processes.command import COMMAND_REPOSITORY, checked_words, command_name
@@ -32,8 +33,7 @@ class MarkLike(Protocol):
         """The keyword arguments."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadMark:
+class WorkloadMark(Struct, frozen=True, kw_only=True):
     """``@pytest.mark.workload("repository/model", profile=None, **fixed)``, or with a command as a list of words."""
 
     name: str
@@ -75,8 +75,7 @@ class WorkloadMark:
         return cls(name=f"{COMMAND_REPOSITORY}/{command_name(words)}", command=words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MutateMark:
+class MutateMark(Struct, frozen=True, kw_only=True):
     """``@pytest.mark.mutate("learning_rate", samples=5, seed=0, vary="all", default=False, batch_size=[16, 32])``."""
 
     draw: Draw
@@ -115,8 +114,7 @@ _DRAW_FIELDS = {"samples": "samples", "seed": "seed", "vary": "vary", "default":
 """Arguments of the marker, and the fields of ``Draw`` that they are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadRequest:
+class LoadRequest(Struct, frozen=True, kw_only=True):
     """A request to run a background load, from a marker, the ``background_load`` fixture, or an experiment file.
 
     A plain command has no profile and no hyperparameters.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 __all__ = ["ORDERS", "Order", "Slot", "arrange"]
 
@@ -13,8 +14,7 @@ Order = Literal["declared", "random", "blocked"]
 ORDERS: tuple[Order, ...] = ("declared", "random", "blocked")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(Struct, frozen=True, kw_only=True):
     """One planned repetition.
 
     Args:

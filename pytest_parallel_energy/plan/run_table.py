@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..reports.costs import Factor
 from ..reports.layout import Column, fit_columns, shorten_apart, wrap
@@ -21,8 +22,7 @@ _UNKNOWN = "–"
 _LEAST_NAME = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanConditions:
+class PlanConditions(Struct, frozen=True, kw_only=True):
     """Settings that a plan depends on."""
 
     now: dt.datetime
@@ -39,8 +39,7 @@ class PlanConditions:
     """Thresholds of the gate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Time:
+class _Time(Struct, frozen=True, kw_only=True):
     """Seconds, with the rough limits of the error."""
 
     least_s: float = 0.0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from ..errors import ConfigError, did_you_mean
 from .options import OPTIONS
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Settings"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """The user's settings, as parsed values; the values here are the defaults."""
 
     measure_all: bool = False
@@ -108,7 +108,7 @@ class Settings:
                 values[name] = getattr(_DEFAULTS, name) if value is None else known[name].parse(value)
             except ConfigError as error:
                 raise ConfigError(f"the marker energy({name}={value!r}): {error}") from error
-        return dataclasses.replace(self, **values) if values else self
+        return replace(self, **values) if values else self
 
     def labels(self) -> dict[str, str]:
         """Return the labels of ``--energy-tag`` by key, secrets masked; a later one replaces an earlier one."""
@@ -118,7 +118,7 @@ class Settings:
 
     def as_text(self) -> dict[str, str]:
         """Return each setting as text, for ``run.json``; settings that are ``None`` are left out."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = asdict(self)
         values["tag"] = tuple(f"{key}={label}" for key, label in self.labels().items())
         return {
             name: str(tuple(map(str, value))) if isinstance(value, tuple) else str(value)

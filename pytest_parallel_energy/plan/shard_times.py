@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.record import Record, Status
 from ..statistics.grouping import cell_name
@@ -12,8 +13,7 @@ from ..statistics.grouping import cell_name
 __all__ = ["ShardCell", "expected_times_s"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardCell:
+class ShardCell(Struct, frozen=True, kw_only=True):
     """A cell to assign to a shard: its workload (empty for none) and the number of its runs, warm-ups included."""
 
     workload: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..errors import ConfigError
 
@@ -14,8 +15,7 @@ __all__ = ["Shard", "parse_shard", "shard_of_cells", "study_id"]
 _FORM = "write it as 2/5 (the second of five), auto, or auto/5 where the environment tells only the index"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
+class Shard(Struct, frozen=True, kw_only=True):
     """One part of a sweep. ``index`` counts from 1 to ``count``."""
 
     index: int

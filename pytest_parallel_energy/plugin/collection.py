@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from ..errors import ConfigError, ParallelEnergyError
 from .configuration import settings_from
@@ -178,7 +178,7 @@ class Items:
             for name, value in callspec.params.items()
             if name not in {_CELL, "background_load"}
         }
-        return dataclasses.replace(param, parameters=own) if own else param
+        return replace(param, parameters=own) if own else param
 
     def cell_of(self, item: pytest.Item) -> ExperimentCell:
         """Return the identity of the item's experiment; this opens and starts nothing.
@@ -264,7 +264,7 @@ class Items:
 
                 output[LEFTOVERS_OUTPUT] = leftover_lines(self.session.swept, self.session.unswept)
                 if (study := self.session.study) is not None:
-                    output[STUDY_OUTPUT] = dataclasses.asdict(study)
+                    output[STUDY_OUTPUT] = asdict(study)
         except ParallelEnergyError as error:
             raise refusal(self.config, error) from error
 

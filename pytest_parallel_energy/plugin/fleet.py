@@ -5,7 +5,6 @@ Registered in the controller if ``--tx`` names a host or another interpreter; a 
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from ..records.run_info import FleetHost
 from .collection import HOST_INPUT
@@ -140,7 +140,7 @@ class Fleet:
         for host in self.hosts.values():
             known = merged.get(host.hostname)
             workers = (*known.workers, *host.workers) if known else host.workers
-            merged[host.hostname] = dataclasses.replace(host, workers=workers)
+            merged[host.hostname] = replace(host, workers=workers)
         return tuple(merged.values())
 
     def _note_hosts(self) -> None:

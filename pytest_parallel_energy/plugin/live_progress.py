@@ -9,10 +9,10 @@ import os
 import threading
 import time
 from collections.abc import Collection, Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Struct
 
 from ..errors import ParallelEnergyError
 from ..run.progress import LiveFigures, Progress
@@ -35,8 +35,7 @@ _STATUS_REST_S = 0.5
 _BOTTOM = "\x1b[999;1H\x1b[2K"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Pace(Struct, frozen=True, kw_only=True):
     """Seconds between two outputs of each kind: the line, the heartbeat and ``status.json``."""
 
     line_s: float = 1.0

@@ -8,11 +8,11 @@ import datetime as dt
 import hashlib
 import time
 from collections import Counter
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Struct
 
 from ..errors import ParallelEnergyError
 from ..records.cell import CELL_DIGITS
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LostHosts"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Loss:
+class _Loss(Struct, frozen=True, kw_only=True):
     """A host that was lost while it ran a test."""
 
     nodeid: str

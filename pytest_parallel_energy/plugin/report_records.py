@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import pytest
@@ -17,8 +18,7 @@ _PROPERTY = "energy.record"
 _FACTS_PROPERTY = "energy.session"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFacts:
+class SessionFacts(Struct, frozen=True, kw_only=True):
     """Facts that only a worker of pytest-xdist knows, for its controller, which collects nothing."""
 
     header: tuple[str, ...]

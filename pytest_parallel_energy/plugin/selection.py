@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime as dt
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from ..errors import ConfigError, ParallelEnergyError, RecordError
 from ..units import count_of
@@ -281,9 +281,7 @@ class Sweeping:
                 repetitions=0,
             )
             warmup = cell.param.warmup
-            planned[key] = dataclasses.replace(
-                known, repetitions=known.repetitions + (not warmup), warmups=known.warmups + warmup
-            )
+            planned[key] = replace(known, repetitions=known.repetitions + (not warmup), warmups=known.warmups + warmup)
         settings = self._collection.settings
         cooldown = settings.cooldown
         fixed_cooldown = cooldown is not None and cooldown.until == "seconds"

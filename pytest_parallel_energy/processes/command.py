@@ -6,8 +6,9 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ..errors import ConfigError
 
@@ -17,8 +18,7 @@ COMMAND_REPOSITORY = "command"
 """Stands for the repository in the name of a training that is a plain command."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Struct, frozen=True, kw_only=True):
     """A command: always an argument list, never a shell line.
 
     Args:

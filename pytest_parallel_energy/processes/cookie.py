@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from .guard.procfs import read_stat
 
@@ -23,8 +24,7 @@ REALM_VARIABLE = "PYTEST_PARALLEL_ENERGY_REALM"
 _FIELDS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cookie:
+class Cookie(Struct, frozen=True, kw_only=True):
     """The identity of the process that started another one.
 
     Args:

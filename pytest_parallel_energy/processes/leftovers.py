@@ -12,8 +12,9 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from .cookie import VARIABLE, Cookie, own_pid_namespace
 from .guard import cgroup
@@ -30,8 +31,7 @@ _GUARD = "guard/__main__.py"
 _ARGUMENTS_SHOWN = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
+class Leftover(Struct, frozen=True, kw_only=True):
     """A process of a session that is gone."""
 
     pid: int

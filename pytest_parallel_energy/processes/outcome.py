@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 __all__ = ["GuardStatus", "Outcome", "Stopped"]
 
 Stopped = Literal["exited", "graceful", "forced", "lost"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardStatus:
+class GuardStatus(Struct, frozen=True, kw_only=True):
     """A supervised child at one moment. Times are seconds; ``now_s`` and ``ran_s`` are of the monotonic clock."""
 
     now_s: float
@@ -71,8 +71,7 @@ class GuardStatus:
     flags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """The end of a supervised child. No process of it is left, unless ``stuck`` names it.
 
     ``exit_code`` is that of its first process; negative for the signal that ended it; ``None`` when it is not known.

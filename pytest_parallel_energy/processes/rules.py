@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
+
+from msgspec import Struct, field
 
 from ..errors import ConfigError
 from .ranges import GRACE, PERCENT, SHARE
@@ -17,8 +18,7 @@ Container = Literal["auto", "namespace", "cgroup", "subreaper"]
 SharedMemory = Literal["read-only", "writable"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(Struct, frozen=True, kw_only=True):
     """The condition under which a child counts as ready.
 
     Args:
@@ -70,8 +70,7 @@ class Ready:
         return values.get(self.kind, self.kind)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundRules:
+class RoundRules(Struct, frozen=True, kw_only=True):
     """The rules by which the rounds of a loop script are judged.
 
     Args:
@@ -87,8 +86,7 @@ class RoundRules:
     vain_after: int = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supervision:
+class Supervision(Struct, frozen=True, kw_only=True):
     """The rules for one child.
 
     Args:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
+
+from msgspec import to_builtins
 
 from ..errors import ConfigError
 from .command import Command
@@ -23,12 +24,12 @@ def guard_specification(command: Command, supervision: Supervision, cwd: Path, c
     Raises:
         ConfigError: ``PYTEST_ENERGY_SHARED_MEMORY`` has another value than ``read-only`` or ``writable``.
     """
-    spec = dataclasses.asdict(supervision)
-    rounds = spec.pop("rounds")
+    spec = to_builtins(supervision, enc_hook=str)
+    never = {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1}
     return {
         **spec,
-        "rounds": rounds or {"min_round_s": 0.0, "backoff_s": 0.0, "backoff_max_s": 0.0, "vain_after": 1},
-        "marks": rounds is not None,
+        "rounds": spec["rounds"] or never,
+        "marks": supervision.rounds is not None,
         "log": os.devnull if supervision.log is None else str(supervision.log.absolute()),
         "log_times": "" if supervision.log_times is None else str(supervision.log_times.absolute()),
         "shared_memory": spec["shared_memory"] or _shared_memory(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .record import HostPart, Value
 
@@ -18,8 +19,7 @@ CELL_DIGITS = 12
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellIdentity:
+class CellIdentity(Struct, frozen=True, kw_only=True):
     """The identity of a cell, and of its parts: names from :func:`cell_id`."""
 
     cell: str
@@ -78,6 +78,8 @@ def _canonical(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int):  # first, because a mapping takes long to tell
+        return value
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

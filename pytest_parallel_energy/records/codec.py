@@ -34,7 +34,7 @@ def encode(record: Record) -> bytes:
 
 
 def encode_value(value: Any) -> bytes:
-    """Return the JSON of dataclasses, mappings, sequences and scalars, by the rules of :func:`encode`."""
+    """Return the JSON of structs, data classes, mappings, sequences and scalars, by the rules of :func:`encode`."""
     import msgspec
 
     try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["JobPart", "SlurmPart"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobPart:
+class JobPart(Struct, frozen=True, kw_only=True):
     """The place of the measuring process among the ranks of one launcher. Ranks and nodes count from 0."""
 
     launcher: str
@@ -25,8 +24,7 @@ class JobPart:
     """Nodes of the job; ``None`` where the launcher does not report it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmPart:
+class SlurmPart(Struct, frozen=True, kw_only=True):
     """The Slurm job that the session ran in; ``None`` where Slurm does not report a value."""
 
     job: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .codec import encode
 from .reader import HOSTS_NAME, RECORDS_NAME, Problem, read_records, records_file, supersedes
@@ -14,8 +16,7 @@ from .record import Record, Status
 __all__ = ["Merged", "merge_runs", "merged_lines"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
+class Merged(Struct, frozen=True, kw_only=True):
     """The result of a merge."""
 
     records: tuple[Record, ...]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["EpochEnergy", "Milestone"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochEnergy:
+class EpochEnergy(Struct, frozen=True, kw_only=True):
     """One epoch, cut out of the power trace where the training's log names it."""
 
     name: str
@@ -21,8 +20,7 @@ class EpochEnergy:
     """Half-width of the 95 % interval of ``joules``; a cut between two samples is not known better than that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Milestone:
+class Milestone(Struct, frozen=True, kw_only=True):
     """The time and energy from the training's start until a metric reached a value; ``None`` where it did not."""
 
     metric: str

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from ..errors import RecordError
 from .atomic_write import why
@@ -41,8 +43,7 @@ HOSTS_NAME = "hosts"
 _PRECIOUS = frozenset({RECORDS_NAME, RUN_NAME, LOCK_NAME})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """A line that could not be read, and was left out."""
 
     path: Path
@@ -54,8 +55,7 @@ class Problem:
         return f"{self.path}:{self.line}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
+class Records(Struct, frozen=True, kw_only=True):
     """The records that were read, in the order of writing, and the lines that could not be."""
 
     path: Path
@@ -122,7 +122,7 @@ def read_records(path: Path, keep: Callable[[Record], Record] | None = None) -> 
     with no_collection():
         for record in iter_records(file, problems):
             # all records of a machine share one value, which is a fifth of each; no other code has the record yet
-            object.__setattr__(record, "host", hosts.setdefault(record.host, record.host))
+            force_setattr(record, "host", hosts.setdefault(record.host, record.host))
             if supersedes(record, by_id.get(record.record_id)):
                 by_id[record.record_id] = keep(record) if keep else record
     records = tuple(by_id.values())

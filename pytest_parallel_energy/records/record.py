@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from .energy_values import DomainEnergy, Quality, WindowResult
 from .job_part import JobPart, SlurmPart
@@ -70,8 +71,7 @@ class Phase(enum.StrEnum):
     WARMUP = "warmup"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadPart:
+class WorkloadPart(Struct, frozen=True, kw_only=True):
     """The training: its workload, its values, and the metrics that it reported."""
 
     repository: str
@@ -112,8 +112,7 @@ class WorkloadPart:
     """Whether tracked files of the checkout differed from the commit when the session first looked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadReport:
+class LoadReport(Struct, frozen=True, kw_only=True):
     """Everything known about one background load during the attempt."""
 
     name: str
@@ -183,8 +182,7 @@ class LoadReport:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterPart:
+class MeterPart(Struct, frozen=True, kw_only=True):
     """Facts about the measurement itself."""
 
     sampler_cpu_s: float | None = None
@@ -198,8 +196,7 @@ class MeterPart:
     """Remarks that a reader of the numbers must know."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribution:
+class Attribution(Struct, frozen=True, kw_only=True):
     """Joules by owner; ``None`` where unknown.
 
     ``low_j`` to ``high_j`` is the 95 % interval of the foreground's share: legs, meter and convention together.
@@ -232,8 +229,7 @@ class Attribution:
     """Remarks about the division."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuPart:
+class GpuPart(Struct, frozen=True, kw_only=True):
     """One GPU of the host."""
 
     uuid: str
@@ -243,8 +239,7 @@ class GpuPart:
     driver: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostPart:
+class HostPart(Struct, frozen=True, kw_only=True):
     """The machine and the software; ``None`` where it cannot be known."""
 
     machine_id: str | None = None
@@ -264,8 +259,7 @@ class HostPart:
     git_commit: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """One attempt of one experiment: a line of ``records.jsonl``."""
 
     schema_version: int = SCHEMA_VERSION

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .codec import encode_value
 from .energy_values import WindowResult
@@ -14,8 +16,7 @@ from .record import SCHEMA_VERSION, HostPart
 __all__ = ["FleetHost", "RunInfo", "StudyPart", "read_run_info", "run_json"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyPart:
+class StudyPart(Struct, frozen=True, kw_only=True):
     """The part of a sweep that a session ran."""
 
     id: str
@@ -27,8 +28,7 @@ class StudyPart:
     """The names of the cells of all shards."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetHost:
+class FleetHost(Struct, frozen=True, kw_only=True):
     """A host on which workers of pytest-xdist ran, as the controller saw it."""
 
     hostname: str
@@ -42,8 +42,7 @@ class FleetHost:
     """``False`` where it has a disk of its own: the folders of its experiments stay there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunInfo:
+class RunInfo(Struct, frozen=True, kw_only=True):
     """One session of pytest.
 
     ``ended_at`` and ``exit_status`` are ``None`` while the run is in progress, and after a crash.

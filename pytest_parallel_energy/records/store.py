@@ -11,8 +11,9 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ..errors import RecordError
 from ..units import count_of

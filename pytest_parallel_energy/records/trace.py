@@ -10,8 +10,9 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..errors import RecordError
 from .atomic_write import why
@@ -23,8 +24,7 @@ _MOST_BYTES = 32 << 20
 """A week of samples each second of eight domains."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(Struct, frozen=True, kw_only=True):
     """Watts (or degrees) over time: one series per column."""
 
     names: tuple[str, ...]

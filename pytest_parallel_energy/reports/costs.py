@@ -6,7 +6,8 @@ Nothing is guessed and nothing is fetched: without a number there is no result.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..errors import ConfigError
 from ..units import JOULES_PER_KWH
@@ -18,8 +19,7 @@ _GRAMS = {"": 1.0, "g/kWh": 1.0, "gCO2e/kWh": 1.0, "gCO2eq/kWh": 1.0, "kg/kWh": 
 _CURRENCY = re.compile(r"(?P<currency>\S+?)\s*/\s*kWh")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Factor:
+class Factor(Struct, frozen=True, kw_only=True):
     """A number that the user gave, as it is used, and where it is from."""
 
     value: float
@@ -31,8 +31,7 @@ class Factor:
         return f"{self.value:g} {self.unit} ({self.source or 'no source given'})".replace("  ", " ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Factors:
+class Factors(Struct, frozen=True, kw_only=True):
     """The factors that the user gave; ``None`` is not multiplied and not shown."""
 
     carbon: Factor | None = None
@@ -46,8 +45,7 @@ class Factors:
         return any((self.carbon, self.price, self.pue))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Struct, frozen=True, kw_only=True):
     """The costs of some joules; ``None`` where the factor or the joules are unknown."""
 
     facility_j: float | None

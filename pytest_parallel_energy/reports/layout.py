@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from ..errors import printable
 
@@ -25,8 +27,7 @@ _DASH = "–"
 _GAP = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """One line for the terminal, no wider than was asked for where its words allow it."""
 
     text: str
@@ -34,11 +35,10 @@ class Line:
     """``head``, ``plain``, ``good``, ``warn`` or ``bad``: what the terminal reporter turns into colour."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", printable(self.text))
+        force_setattr(self, "text", printable(self.text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """One column: its head, one text per row, and whether it may leave the table for a line below its row."""
 
     head: str
@@ -50,11 +50,11 @@ class Column:
     below: bool = False
     """Whether its texts are too long for a column: in a terminal they always stand below their row."""
 
-    width: int = field(init=False)
-    """Characters of the widest text."""
+    width: int = 0
+    """Characters of the widest text; computed."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "width", max(map(len, (self.head, *self.texts))))
+        force_setattr(self, "width", max(map(len, (self.head, *self.texts))))
 
     def cell(self, text: str) -> str:
         """Return ``text`` padded to the column's width."""

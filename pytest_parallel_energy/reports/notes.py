@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 __all__ = ["Notes", "merged_counts"]
 
@@ -14,8 +15,7 @@ __all__ = ["Notes", "merged_counts"]
 _AMOUNT = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)(?= ?(?:%|[mkM]?[JWs]\b|°C|MiB\b|GiB\b|min\b))")
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Struct):
     """Sentences numbered from 1 in the order of their first use, each once."""
 
     _variants: dict[str, dict[str, None]] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ..errors import RecordError
 from ..records.reader import read_records
@@ -18,8 +19,7 @@ from .report import Report
 __all__ = ["ReportContext", "load_report"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportContext:
+class ReportContext(Struct, frozen=True, kw_only=True):
     """The content of a report other than the records."""
 
     comparison: Comparison | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..statistics.analysis import load_pairs
 from ..statistics.grouping import Cell
@@ -13,8 +14,7 @@ from .layout import format_ratio
 __all__ = ["RatioColumn", "ratio_columns"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatioColumn:
+class RatioColumn(Struct, frozen=True, kw_only=True):
     """One value per cell; ``None`` where a cell has no partner."""
 
     head: str

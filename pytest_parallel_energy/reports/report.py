@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ..records.record import Record
 from ..records.run_info import RunInfo
@@ -15,8 +16,7 @@ from .costs import Factors
 __all__ = ["Report"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """Everything that a writer may show. Writers read nothing else."""
 
     records: tuple[Record, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..errors import ConfigError, did_you_mean
 from ..records.atomic_write import write_file
@@ -14,8 +15,7 @@ from .report import Report
 __all__ = ["REPORTS", "ReportTarget", "parse_target", "write_report"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTarget:
+class ReportTarget(Struct, frozen=True, kw_only=True):
     """One report that was asked for."""
 
     kind: str

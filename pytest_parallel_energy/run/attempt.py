@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime as dt
 import threading
 import time
@@ -13,6 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from ..energy.thermal import ThermalLog, read_temperatures_c
 from ..errors import RecordError
@@ -258,7 +259,7 @@ class Attempt:
                 self.status, self.reason = Status.INTERRUPTED, f"the controller of pytest-xdist ended; {reason}"
 
     def record(self, status: Status, reason: str | None, result: WindowResult | None) -> Record:
-        """Return the record of this attempt as if it had ended now with ``status`` and ``result``."""
+        """Return the record of this attempt as if it had ended now; ``reason`` holds no secrets."""
         store = self.run.open_store()
         cell = self.cell
         window = None if result is None else self.window
@@ -270,7 +271,7 @@ class Attempt:
             run_id=store.run_id,
             attempt=self.number,
             status=status,
-            reason=None if reason is None else masked(reason, cell.workload),
+            reason=reason,
             started_at=self.started_at,
             duration_s=time.monotonic() - self.started_s,
             folder=store.relative(self._folder) if self._folder is not None and self._folder_is_kept else None,
@@ -300,7 +301,8 @@ class Attempt:
         self.is_over = True
         if keep or status is not Status.PASSED:
             _ = self.folder
-        record = self.record(status, reason, result)
+        told = None if reason is None else masked(reason, self.cell.workload)
+        record = self.record(status, told, result)
         return self.keep(record) if keep else record
 
     def keep_unfinished(self) -> None:
@@ -330,7 +332,7 @@ class Attempt:
         if problem is None:
             return record
         flags = (*record.meter.flags, f"{EXPERIMENT_NAME} was not written: {problem}")
-        return dataclasses.replace(record, meter=dataclasses.replace(record.meter, flags=flags))
+        return replace(record, meter=replace(record.meter, flags=flags))
 
     def tidy(self) -> None:
         """Remove what of the trainings' outputs does not stay; call this when their files are no longer needed."""
@@ -366,7 +368,7 @@ class Attempt:
         values = cell.hyperparameters if trained is None else trained.values
         code = self.run.trained_code(workload)
         part = workload_part(workload, values, cell.profile, cell.param)
-        part = dataclasses.replace(part, commit=code.commit, dirty=code.dirty)
+        part = replace(part, commit=code.commit, dirty=code.dirty)
         if trained is None:
             return part
         return trained_part(part, trained.result, self.run.open_store().relative(trained.result.log))

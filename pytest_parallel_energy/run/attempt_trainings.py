@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 from .outputs import tidy_outputs
 from .record_parts import training_identity
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AttemptTrainings", "TrainedWorkload"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedWorkload:
+class TrainedWorkload(Struct, frozen=True, kw_only=True):
     """A training that ended, with the values that it was given."""
 
     workload: Workload
@@ -27,8 +27,7 @@ class TrainedWorkload:
     result: TrainingResult
 
 
-@dataclass(slots=True, kw_only=True)
-class AttemptTrainings:
+class AttemptTrainings(Struct, kw_only=True):
     """The trainings that one attempt has started, in their order."""
 
     last: TrainedWorkload | None = None

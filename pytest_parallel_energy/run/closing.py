@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..errors import ParallelEnergyError, RecordError
 from ..records.record import Record
@@ -16,8 +17,7 @@ from ..units import count_of
 __all__ = ["Closed", "close_run", "save_unstored"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
+class Closed(Struct, frozen=True, kw_only=True):
     """The result of closing a run."""
 
     adopted: tuple[Record, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..errors import ConfigError, ParallelEnergyError, RecordError
 from ..records.atomic_write import append_file
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Conclusion", "Reference", "conclude", "factors_of", "find_reference", "gate_warnings"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class Reference(Struct, frozen=True, kw_only=True):
     """The run or baseline to compare with, chosen before the run starts, because ``latest`` changes with it.
 
     ``path`` is ``None`` if there is nothing to compare with yet; ``problem`` says so.
@@ -52,8 +52,7 @@ class Reference:
         return self.path.parent.name if self.path.name == "records.jsonl" else f"baseline {self.path.stem}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
+class Conclusion(Struct, frozen=True, kw_only=True):
     """The lines that the terminal shows below the table, and whether the comparison failed the run."""
 
     comparison: tuple[Line, ...] = ()

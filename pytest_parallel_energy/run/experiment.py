@@ -6,9 +6,10 @@ import itertools
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from ..errors import ConfigError, LimitError, RecordError, SensorError, TrainingError
 from ..plan.cells import profile_of
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiment", "Trained"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
+class Trained(Struct, frozen=True, kw_only=True):
     """The result of ``train()``.
 
     ``seconds`` is the wall time of the last attempt, ``log`` is its log and ``output_dir`` the folder that it was given

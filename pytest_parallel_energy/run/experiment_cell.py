@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from ..errors import RegistryError
 from ..plan.cells import CellParam, MarkedPlan, profile_of, workload_of
@@ -59,8 +60,7 @@ class RunFacts(Protocol):
         """Return the code of the workload as this session first saw it."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ExperimentCell:
+class ExperimentCell(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """One repetition of one cell, as its markers and parameters describe it.
 
     Args:
@@ -167,13 +167,21 @@ class ExperimentCell:
         self, started_loads: Sequence[Mapping[str, Any]], trainings: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return the fields of a record that say which experiment it is of; the arguments are as for ``identity``."""
-        identity, param = self.identity(started_loads, trainings), self.param
+        identity = self.identity(started_loads, trainings)
         return {
-            "nodeid": self.nodeid,
+            **self._fields_of_plan,
             "cell": identity.cell,
-            "planned_cell": self.id,
             "foreground_id": identity.foreground,
             "loads_id": identity.loads,
+        }
+
+    @cached_property
+    def _fields_of_plan(self) -> dict[str, Any]:
+        """The fields that are known before the test runs."""
+        param = self.param
+        return {
+            "nodeid": self.nodeid,
+            "planned_cell": self.id,
             "code": self.code,
             "repetition": param.repetition,
             "phase": Phase.WARMUP if param.warmup else Phase.MEASURED,

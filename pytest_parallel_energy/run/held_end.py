@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from ..units import NS_PER_S
 
@@ -34,8 +35,7 @@ class WindowEnd(NamedTuple):
     """Seconds of the test after its training that it does not contain."""
 
 
-@dataclass(slots=True, kw_only=True)
-class HeldEnd:
+class HeldEnd(Struct, kw_only=True):
     """The reading of logs within one window, which is work of this program and not of the experiment.
 
     Only the end of the test shows whether the training was its last work. Therefore the window is held when a training

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..records.record import Attribution, WindowResult
 from ..units import format_seconds
@@ -31,8 +33,7 @@ class _Alone(NamedTuple):
     use: CpuUse | None
 
 
-@dataclass(slots=True, kw_only=True)
-class WindowNotes:
+class WindowNotes(Struct, kw_only=True):
     """Notes on the window of one attempt: who used the CPU and the GPUs."""
 
     leg: LoadLeg | None = None
@@ -49,8 +50,7 @@ class WindowNotes:
         return None if found is None or window_s <= 0 else found.within(window_s)
 
 
-@dataclass(slots=True, kw_only=True)
-class LegBook:
+class LegBook(Struct, kw_only=True):
     """Keeps the solo legs of a run, so that a loaded test can be compared with the same training alone.
 
     Args:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..units import format_seconds
 from .window_watch import CpuMoment, WindowWatch
@@ -23,8 +24,7 @@ _OWN_WORK_RATIO = 0.05
 """CPU time of the test's processes above this share of the load's changes the leg of the load."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadLeg:
+class LoadLeg(Struct, frozen=True, kw_only=True):
     """The loads alone, just before the test."""
 
     mean_w: float | None

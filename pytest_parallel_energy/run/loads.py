@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from ..errors import ConfigError
 from ..plan.cells import profile_of
@@ -79,7 +80,7 @@ class ExperimentLoads:
                 self.start(mark, folder)
         if self.started:
             leg = self._notes.leg = self._run.legs.measure_loads(self.loads)
-            self.started[0] = dataclasses.replace(self.started[0], solo_mean_w=None if leg is None else leg.mean_w)
+            self.started[0] = replace(self.started[0], solo_mean_w=None if leg is None else leg.mean_w)
 
     def start(self, mark: LoadRequest, folder: Path) -> BackgroundLoad:
         """Start one load and wait until it is ready.
@@ -186,7 +187,7 @@ class ExperimentLoads:
         """
         if any(domain.excluded for domain in result.domains):
             flag = "not divided among owners, because the total leaves out GPUs (devices)"
-            return dataclasses.replace(self._run.legs.use_alone(result, self._notes), flags=(flag,))
+            return replace(self._run.legs.use_alone(result, self._notes), flags=(flag,))
         return self._run.legs.attribute(result, work, self._notes, loaded=bool(self.started))
 
     def remember_alone(self, result: WindowResult, work: str) -> None:
@@ -222,10 +223,10 @@ def _registered_load(
         raise ConfigError(
             f'{workload.name} is not given its batch_size as an argument: batch_size="auto" cannot fit it'
         )
-    rules = dataclasses.replace(_load_settings(conditions, cell.settings, batch), template=template)
+    rules = replace(_load_settings(conditions, cell.settings, batch), template=template)
     patterns = readiness_patterns(workload, profile)
     if conditions.ready is None and patterns:
-        rules = dataclasses.replace(rules, ready=Ready(kind="training", patterns=patterns))
+        rules = replace(rules, ready=Ready(kind="training", patterns=patterns))
     load = BackgroundLoad(command, name=workload.name, folder=folder, settings=rules)
     load.remarks += copied
     return StartedLoad(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..units import format_joules, format_seconds, format_watts
 
 __all__ = ["LiveFigures", "Progress"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveFigures:
+class LiveFigures(Struct, frozen=True, kw_only=True):
     """The power and energy of the open window now; ``None`` is unknown."""
 
     watts: float | None = None
@@ -21,8 +22,7 @@ class LiveFigures:
     """The worst quality of the window's sensors; empty is unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """The progress of a run. Times are of the monotonic clock.
 
     Args:

@@ -7,9 +7,11 @@ import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..records.masking import mask_arguments, mask_environment, mask_text
 from ..records.record import JobPart, LoadReport, MeterPart, WindowResult, WorkloadPart
@@ -40,15 +42,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartedLoad:
+class StartedLoad(Struct, frozen=True, kw_only=True):
     """A background load of an experiment, and what it was started from; ``workload`` is ``None`` for a command."""
 
     load: BackgroundLoad
     identity: Mapping[str, Any]
     """The part of this load in the identity of a cell."""
     workload: Workload | None = None
-    hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     profile: str | None = None
     began_s: float = 0.0
     """When its folder was prepared, in seconds since 1970."""
@@ -93,7 +94,7 @@ def training_identity(
 
     output, checkout = Path("/:output:"), str(workload.path)
     copy = str(copy_place(output, workload.path))
-    plain = dataclasses.replace(workload, python=workload.python or (":python:",))
+    plain = replace(workload, python=workload.python or (":python:",))
     command = plain.command(values, output_dir=output, threads=threads, profile=profile)
 
     def placed(text: str) -> str:
@@ -127,7 +128,7 @@ def workload_part(workload: Workload, values: Mapping[str, Any], profile: str | 
 
 def trained_part(part: WorkloadPart, result: TrainingResult, log: str) -> WorkloadPart:
     """Return the same with the outcome of the training, secrets masked; ``log`` is relative to the run's folder."""
-    return dataclasses.replace(
+    return replace(
         part,
         applied=dict(result.applied),
         command=mask_arguments(result.command),
@@ -159,7 +160,8 @@ def energy_part(result: WindowResult | None, trace: str | None) -> WindowResult:
         result: the test's window.
         trace: path of its stored trace, relative to the run's folder.
     """
-    return dataclasses.replace(result or WindowResult(), trace=trace)
+    energy = result or WindowResult()
+    return energy if trace == energy.trace else dataclasses.replace(energy, trace=trace)
 
 
 def trace_file(window: Window, degrees: Mapping[str, Sequence[float | None]]) -> bytes:
@@ -187,7 +189,7 @@ def job_part(rank: Rank) -> JobPart:
 def background_part(started: StartedLoad) -> LoadReport:
     """Return everything known about a load up to now."""
     workload = started.workload
-    return dataclasses.replace(
+    return replace(
         started.load.report(),
         repository=None if workload is None else workload.repository,
         model=None if workload is None else workload.model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 import tempfile
@@ -11,6 +10,8 @@ import time
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ..errors import ConfigError, RecordError
 from .measuring_role import MeasuringRole
@@ -154,19 +155,19 @@ class Run(MeasuringRole):
         self.study = study
         if self._store is not None and self.owns_store:
             with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
-                self._store.write_run(dataclasses.replace(self._store.info, study=study))
+                self._store.write_run(replace(self._store.info, study=study))
 
     def note_scope(self, result: WindowResult) -> None:
         """Note the energy of a module or of the session, and write it into ``run.json`` where this process does."""
         self.scopes.append(result)
         if self._store is not None and self.owns_store:
             with contextlib.suppress(RecordError):  # closing the run writes it again, and says what is wrong
-                self._store.write_run(dataclasses.replace(self._store.info, scopes=tuple(self.scopes)))
+                self._store.write_run(replace(self._store.info, scopes=tuple(self.scopes)))
 
     def _described(self, info: RunInfo) -> RunInfo:
         """Return ``info`` with the facts that are known from the start of this session."""
         meter = self._meter  # xdist's controller measures nothing and opens none
-        return dataclasses.replace(
+        return replace(
             info,
             arguments=self.arguments,
             sensors=sensors_in_words(meter) if meter else (),
@@ -307,7 +308,7 @@ class Run(MeasuringRole):
             from ..host.governor import read_governors
 
             governors = sorted(set(read_governors(Path(self.settings.sysfs_root)).values()))
-            self._host_now = dataclasses.replace(self.host, governor="+".join(governors)) if governors else self.host
+            self._host_now = replace(self.host, governor="+".join(governors)) if governors else self.host
             self._host_read_s = now_s
         return self._host_now
 

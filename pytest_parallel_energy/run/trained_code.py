@@ -7,8 +7,9 @@ import itertools
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..host.facts import git_commit
 
@@ -24,8 +25,7 @@ _NO_CODE_NAMES = frozenset({"conftest.py", "LICENSE", ".gitignore"})
 _NO_CODE_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedCode:
+class TrainedCode(Struct, frozen=True, kw_only=True):
     """The code of a training; a field is ``None`` where it is unknown."""
 
     digest: str | None = None

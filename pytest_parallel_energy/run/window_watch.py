@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..errors import SensorError
 from ..host.cpu_use import CpuUse
@@ -22,8 +23,7 @@ _TEST_VARIABLE = "PYTEST_CURRENT_TEST"
 """pytest sets it for the processes that a test starts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuMoment:
+class CpuMoment(Struct, frozen=True, kw_only=True):
     """CPU seconds by owner up to one moment, since the watch began."""
 
     at_s: float

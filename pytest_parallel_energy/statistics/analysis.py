@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..records.record import Record, all_values
 from .grouping import Cell, mean_or_none
@@ -26,8 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadPair:
+class LoadPair(Struct, frozen=True, kw_only=True, dict=True):
     """One workload with the same values, alone and with a concurrent load."""
 
     alone: Cell
@@ -71,8 +72,7 @@ class LoadPair:
         return (both - idle_w) - (alone - idle_w) / slowdown.value - (load_w - idle_w)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HyperparameterEffect:
+class HyperparameterEffect(Struct, frozen=True, kw_only=True):
     """One hyperparameter over the cells of one workload under one load."""
 
     workload: str

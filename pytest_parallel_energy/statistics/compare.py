@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..records.record import Record, WorkloadPart, all_metrics
 from . import stats
@@ -23,8 +26,7 @@ _BARE = WorkloadPart(repository="", model="", hyperparameters={})
 _CONCLUSIVE = {Verdict.WORSE, Verdict.BETTER, Verdict.NO_CHANGE}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One quantity of one cell in both runs."""
 
     cell: str
@@ -65,8 +67,7 @@ class Row:
         return statistics.fmean(self.new_values) if self.new_values else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """All rows, and the cells that only one run has (by name)."""
 
     old_name: str
@@ -88,8 +89,7 @@ class Comparison:
         return tuple(row for row in self.rows if row.verdict is Verdict.WORSE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
+class _Draft(Struct, frozen=True, kw_only=True):
     """A row before its verdict, with the values that are tested: of repeats, or the means of sessions."""
 
     row: Row
@@ -148,7 +148,7 @@ def comparable(record: Record) -> Record:
     workload, energy = record.workload, record.energy
     counted = tuple(domain for domain in energy.domains if domain.counted)
     if energy.windows or len(counted) < len(energy.domains):
-        energy = replace(energy, windows=(), domains=counted)
+        energy = dataclasses.replace(energy, windows=(), domains=counted)
     return replace(
         record,
         metrics=all_metrics(record),

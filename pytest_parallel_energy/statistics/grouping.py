@@ -7,8 +7,10 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..records.record import Phase, Record, Status, WindowResult, all_metrics
 from .measured_as import MeasuredAs, measured_as
@@ -38,8 +40,7 @@ _T_975 = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mean:
+class Mean(Struct, frozen=True, kw_only=True):
     """A mean and the half-width of its 95 % interval; both ``None`` where they cannot be known."""
 
     value: float | None
@@ -50,8 +51,7 @@ class Mean:
     """The ends of the interval where it is not symmetric (``u95`` is then the longer side), else ``None``."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(Struct, frozen=True, kw_only=True, dict=True):
     """All records of one cell, in the order of writing.
 
     What is averaged (``sample``): the attempts that passed and are not warm-up. Where none did, the other measured

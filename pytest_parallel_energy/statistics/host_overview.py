@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.cell import host_class
 from ..records.record import Record, Status
@@ -13,8 +14,7 @@ from .grouping import Cell
 __all__ = ["HostOverview", "cells_by_class", "host_overview"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostOverview:
+class HostOverview(Struct, frozen=True, kw_only=True):
     """One host; counts are of its records."""
 
     name: str

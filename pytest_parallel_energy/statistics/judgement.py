@@ -6,7 +6,9 @@ import enum
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from . import stats
 from .power import Rule, pooled_sd, repeats_needed, upper_sd
@@ -35,8 +37,7 @@ class Verdict(enum.StrEnum):
     """SciPy is not installed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """The change between two samples: relative to the older one, or in the quantity's unit."""
 
     value: float
@@ -144,8 +145,7 @@ def _shift(difference: float, threshold: Threshold) -> float:
     return math.log1p(signed) if signed > -1 else -math.inf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """Everything that a verdict depends on."""
 
     old: tuple[float, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.cell import host_class
 from ..records.record import LoadReport, Record, all_values
@@ -13,8 +14,7 @@ from .measured_as import measured_as
 __all__ = ["LikeCells", "all_but_load", "cells_by_setting", "load_names", "workload_name"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LikeCells:
+class LikeCells(Struct, frozen=True, kw_only=True):
     """The cells of one test, workload, load, machine, code, thread budget and way of measuring; their values differ."""
 
     workload: str

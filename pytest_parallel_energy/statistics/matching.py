@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..records.record import HostPart, Record
 from .grouping import Cell, function_of, named_cells, short_name
@@ -15,8 +17,7 @@ __all__ = ["CellPair", "Matching", "match_cells", "measured_alike"]
 Identity = tuple[str | None, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellPair:
+class CellPair(Struct, frozen=True, kw_only=True):
     """A cell in both runs; a side without values of a quantity has no records."""
 
     old: Cell
@@ -27,8 +28,7 @@ class CellPair:
     """Whether both sides were measured in one way; else not even a change can be shown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matching:
+class Matching(Struct, frozen=True, kw_only=True):
     """The pairs, the names of the cells that only one run has, and remarks in sentences."""
 
     pairs: tuple[CellPair, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.energy_values import DomainEnergy, Quality
 from ..records.record import Record
@@ -12,8 +13,7 @@ from .quantities import ATTRIBUTED, SENSOR_KINDS, unit_of, value_of
 __all__ = ["MeasuredAs", "measured_as"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredAs:
+class MeasuredAs(Struct, frozen=True, kw_only=True):
     """The parts of the machine in a value, and the origin of its joules.
 
     Two values whose ``MeasuredAs`` differ differ for that reason alone: a total without DRAM is smaller than one with

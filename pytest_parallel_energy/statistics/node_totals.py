@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.job_part import JobPart
 from ..records.record import Record, Status
@@ -13,8 +14,7 @@ from .measured_as import measured_as
 __all__ = ["NodeShare", "NodeTotal", "node_totals"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeShare:
+class NodeShare(Struct, frozen=True, kw_only=True):
     """One node's part of a total; ``None`` where it is unknown."""
 
     host: str
@@ -25,8 +25,7 @@ class NodeShare:
     window_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeTotal:
+class NodeTotal(Struct, frozen=True, kw_only=True):
     """The sum over the nodes of one repetition of one test; ``total_j`` is ``None`` where a part of it is unknown."""
 
     key: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .grouping import sample_sd
 from .stats import ALPHA
@@ -22,8 +23,7 @@ _SPREAD_BOUND = 0.8
 small in more than half of all cases, and so would be the number of repeats."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """The rule whose power is asked for."""
 
     limit: float = 0.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.record import Record
 from .grouping import Mean, mean_of, sample_sd, t_quantile
@@ -25,8 +26,7 @@ _UNSTABLE_RATIO = 0.1
 """An early epoch that differs from the later ones by less is stable, however alike those are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StableEpochs:
+class StableEpochs(Struct, frozen=True, kw_only=True):
     """The epochs of one training that stand for those that it did not run."""
 
     trained: int
@@ -35,8 +35,7 @@ class StableEpochs:
     seconds: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Projection:
+class Projection(Struct, frozen=True, kw_only=True):
     """The projected energy and time of a training of ``epochs`` epochs. It is not a measurement."""
 
     epochs: float

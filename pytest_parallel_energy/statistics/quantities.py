@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..errors import ConfigError, did_you_mean
 from ..records.record import Record, all_metrics
@@ -172,8 +173,7 @@ def known_quantities(records: Iterable[Record]) -> tuple[str, ...]:
     return (*QUANTITIES, *found, *(name for name in derived if name not in found))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
+class Threshold(Struct, frozen=True, kw_only=True):
     """The change of a quantity that fails a run."""
 
     quantity: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.cell import host_class
 from ..records.record import Record
@@ -18,8 +19,7 @@ from .significance import welch
 __all__ = ["Ratio", "ratio_of", "ratios_to_best"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ratio:
+class Ratio(Struct, frozen=True, kw_only=True):
     """The ratio of two means and its 95 % interval; the ends are ``None`` where a cell has one value only."""
 
     value: float

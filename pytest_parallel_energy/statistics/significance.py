@@ -7,8 +7,9 @@ import itertools
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .grouping import sample_sd
 
@@ -22,8 +23,7 @@ _SEED = 20_240_229
 """Random permutations are the same in each report of the same records."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Welch:
+class Welch(Struct, frozen=True, kw_only=True):
     """The difference of two means, with what is needed to test it against any value."""
 
     difference: float

@@ -11,8 +11,9 @@ import importlib.util
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from .grouping import sample_sd, t_quantile
 from .significance import spearman_p
@@ -57,8 +58,7 @@ def have_scipy() -> bool:
     return importlib.util.find_spec("scipy") is not None and importlib.util.find_spec("numpy") is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """Summary of one sample; a field is ``None`` where it is too small, or the extra ``report`` is not installed."""
 
     n: int
@@ -77,8 +77,7 @@ class Summary:
     """Positions of values far from the median; they are in all other numbers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correlation:
+class Correlation(Struct, frozen=True, kw_only=True):
     """Spearman's rank correlation over cells."""
 
     rho: float

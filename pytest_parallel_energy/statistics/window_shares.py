@@ -6,7 +6,8 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..records.energy_values import WindowResult
 from ..records.record import Record
@@ -17,8 +18,7 @@ __all__ = ["WindowShare", "mean_shares", "window_shares"]
 _NUMBER = re.compile(r"\s+\d+$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowShare:
+class WindowShare(Struct, frozen=True, kw_only=True):
     """All windows of one name inside a test, together; ``epoch 1``, ``epoch 2``, … have the name ``epoch``."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ..documents.node import Node, shown
 from ..errors import ConfigError, ParallelEnergyError, did_you_mean
@@ -23,8 +24,7 @@ _PUBLISHED = "published"
 """The name by which a file selects the registry's own defaults where the run has another profile."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True):
     """Several containers as one, without a copy: an entry that copied the earlier draws would cost their number."""
 
     parts: tuple[Container[MutationKey], ...]
@@ -33,8 +33,7 @@ class AnyOf:
         return any(key in part for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyContext:
+class StudyContext(Struct, frozen=True, kw_only=True):
     """The registry, the profile, and the draws of the entries read so far.
 
     Args:

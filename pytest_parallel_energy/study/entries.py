@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ..documents.node import Node, place_of, shown
 from ..errors import ConfigError, ParallelEnergyError
@@ -54,11 +55,9 @@ class EntryReader:
         entries = []
         for load_set in load_sets:
             name = "_".join(filter(None, (entry.name, load_set.label)))
-            loaded = dataclasses.replace(entry, loads=load_set.loads, name=name)
+            loaded = replace(entry, loads=load_set.loads, name=name)
             if baseline_runs:
-                entries.append(
-                    dataclasses.replace(loaded, name=f"{name}_baseline", space={}, draw=None, repeats=baseline_runs)
-                )
+                entries.append(replace(loaded, name=f"{name}_baseline", space={}, draw=None, repeats=baseline_runs))
             entries.append(loaded)
         return entries
 
@@ -117,8 +116,8 @@ class EntryReader:
             per_mutation=self._per_mutation(),
             known=self._known(entry, tuple(space), beside_load=bool(load_sets[0].loads)),
         )
-        entry = dataclasses.replace(entry, space=space, draw=draw)
-        return dataclasses.replace(entry, mutations=self._draw(entry, draw, workload, load_sets))
+        entry = replace(entry, space=space, draw=draw)
+        return replace(entry, mutations=self._draw(entry, draw, workload, load_sets))
 
     def _per_mutation(self) -> tuple[int, int] | None:
         node = self._fields.get("num_params_per_mutation")
@@ -171,13 +170,13 @@ class EntryReader:
         earlier = [self._context.drawn.setdefault(kind, set()) for kind in kinds]
         defaults = workload.values(self._context.in_force(entry.profile), **entry.values)
         is_grid = any(isinstance(distribution, Grid) for distribution in entry.space.values())
-        rules = (*kinds, repr((entry.space, defaults)), dataclasses.replace(draw, samples=1))
+        rules = (*kinds, repr((entry.space, defaults)), replace(draw, samples=1))
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 mutations = draw_mutations(
                     entry.space,
-                    dataclasses.replace(draw, known=AnyOf((draw.known, *earlier))),
+                    replace(draw, known=AnyOf((draw.known, *earlier))),
                     defaults=defaults,
                     continued=None if is_grid else self._context.samples.setdefault(rules, {}),
                 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ..documents.node import place_of
 from ..documents.readers import included_file, read_document
@@ -60,7 +61,7 @@ def _with_unique_names(entries: Iterable[Entry]) -> tuple[Entry, ...]:
             following[entry.name] += 1
             name = f"{entry.name}_{following[entry.name] + 1}"
         taken.add(name)
-        result.append(dataclasses.replace(entry, name=name))
+        result.append(replace(entry, name=name))
     return tuple(result)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from ..documents.node import Node
 
 __all__ = ["EntryForm", "LoadForm", "StudyForm"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadForm:
+class LoadForm(Struct, frozen=True, kw_only=True):
     """One background load.
 
     Args:
@@ -29,8 +29,7 @@ class LoadForm:
     notes: tuple[Node, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryForm:
+class EntryForm(Struct, frozen=True, kw_only=True):
     """One experiment.
 
     Args:
@@ -54,8 +53,7 @@ class EntryForm:
     notes: tuple[Node, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyForm:
+class StudyForm(Struct, frozen=True, kw_only=True):
     """One experiment file: its name, the files that it includes, its entries, and all keys that are taken for notes."""
 
     name: Node | None

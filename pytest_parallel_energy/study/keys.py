@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from ..documents.node import is_comment
 from ..load.conditions import CONDITIONS
@@ -46,8 +47,7 @@ def is_bookkeeping(key: str) -> bool:
     return is_comment(key) or _BOOKKEEPING.fullmatch(key.lower()) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileKey:
+class FileKey(Struct, frozen=True, kw_only=True):
     """One key: its name, its older names, its values as JSON schema, and its meaning."""
 
     name: str

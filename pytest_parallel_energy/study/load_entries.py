@@ -6,9 +6,11 @@ import itertools
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..documents.node import Node, shown
 from ..errors import ConfigError
@@ -26,8 +28,7 @@ _MOST = 10_000
 _COMMAND_REMEDY = '; a command is written {"command": ["program", "argument"]}, or as such a list in the list of loads'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSet:
+class LoadSet(Struct, frozen=True, kw_only=True):
     """The background loads of one experiment.
 
     Args:

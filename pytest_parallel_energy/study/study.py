@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ..mutation.distributions import Distribution, Value
 from ..mutation.draw import Draw, Mutation
@@ -13,8 +14,7 @@ from ..plan.markers import LoadRequest
 __all__ = ["Entry", "Study"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One experiment of a file, equivalent to a test function with markers.
 
     Args:
@@ -48,8 +48,7 @@ class Entry:
     timeout_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
+class Study(Struct, frozen=True, kw_only=True):
     """One experiment file.
 
     Args:

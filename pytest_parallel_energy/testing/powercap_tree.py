@@ -6,10 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from ..units import NS_PER_S
 
@@ -21,8 +22,7 @@ _WIDTH = 20
 """Digits of a 64-bit counter: a write of fixed width in place is never seen half done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakeZone:
+class FakeZone(Struct, frozen=True, kw_only=True):
     """One zone: ``path`` as the kernel numbers it (``intel-rapl:0:1``), ``name`` as it calls it (``dram``)."""
 
     path: str

@@ -14,7 +14,8 @@ import enum
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..energy.sensor import Reading, SensorDescription
 from ..errors import ConfigError, SensorError
@@ -41,8 +42,7 @@ class VirtualClock:
         self._now_ns += round(seconds * NS_PER_S)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerProfile:
+class PowerProfile(Struct, frozen=True, kw_only=True):
     """Power over time, constant in pieces, with its exact integral. Time is seconds since the sensor was made.
 
     Args:
@@ -119,8 +119,7 @@ class FaultKind(enum.StrEnum):
     """``amount`` (counts, or watts of a power sensor) is added."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """A fault from ``at_s`` (included) to ``until_s`` (not included), seconds since the sensor was made."""
 
     kind: FaultKind
@@ -129,8 +128,7 @@ class Fault:
     amount: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
+class Traits(Struct, frozen=True, kw_only=True):
     """The imperfections of a fake sensor. The default is perfect: continuous, exact, in microjoules."""
 
     update_interval_s: float | None = None

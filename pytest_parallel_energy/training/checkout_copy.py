@@ -8,8 +8,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 __all__ = ["CheckoutCopy", "copy_checkout", "copy_place", "remove_copies"]
 
@@ -28,8 +29,7 @@ _HEAVY = re.compile(r"\.?v?env|\.conda|\.tox|\.nox|data|datasets?|wandb|mlruns|n
 """Folders that are linked where git does not say which ones it tracks."""
 
 
-@dataclass(slots=True)
-class CheckoutCopy:
+class CheckoutCopy(Struct):
     """What was copied, for the announcement."""
 
     files: int = 0

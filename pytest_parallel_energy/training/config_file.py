@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ..errors import RegistryError, did_you_mean
 from ..mutation.distributions import Value
@@ -17,8 +18,7 @@ __all__ = ["SUFFIXES", "ConfigFile", "template_keys"]
 SUFFIXES = (".json", ".py", ".toml", ".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True, kw_only=True):
     """A template, which is only read, and the way in which a training receives the path of its copy.
 
     Args:

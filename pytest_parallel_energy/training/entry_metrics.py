@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..documents.node import Node
 from .entry_values import picked, read_log_pattern, read_metric_file
@@ -13,8 +15,7 @@ from .metric_files import MetricFile
 __all__ = ["EntryMetrics", "read_metrics"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryMetrics:
+class EntryMetrics(Struct, frozen=True, kw_only=True):
     """The metrics of an entry by name, as the fields of a workload that have these names describe them."""
 
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..errors import ConfigError, TrainingError
 from ..mutation.distributions import Value
@@ -34,8 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class Training(Struct, frozen=True, kw_only=True):
     """A training to run.
 
     Args:
@@ -61,8 +62,7 @@ class Training:
             raise ConfigError(f"the timeout of a training must be above 0 seconds, not {self.timeout_s!r}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingResult:
+class TrainingResult(Struct, frozen=True, kw_only=True):
     """The result of one training, which passed when it exited with 0 *and* reported its metrics."""
 
     status: Literal["passed", "failed", "timeout"]
@@ -103,8 +103,7 @@ class TrainingResult:
         return f"Its log {self.log} ends with:\n{log_end(self.log) or '(nothing)'}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedTraining:
+class EndedTraining(Struct, frozen=True, kw_only=True):
     """A training whose processes are gone and whose log has not been read: see :func:`read_training`.
 
     Args:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..documents.node import Node, shown
 from ..errors import ConfigError, did_you_mean
@@ -23,8 +25,7 @@ _WAYS = ("flag", "env", "config", "positional")
 _WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hyperparameter:
+class Hyperparameter(Struct, frozen=True, kw_only=True):
     """A value that a training takes from outside.
 
     Args:

@@ -8,9 +8,10 @@ import math
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from . import log_search
 from .metrics import run_search
@@ -22,8 +23,7 @@ _LATE_RATIO = 0.5
 """A training that runs on for more than this share of an epoch after its last epoch's end has another kind of line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochMarks:
+class EpochMarks(Struct, frozen=True, kw_only=True):
     """The lines of a log that name an epoch.
 
     Args:
@@ -36,8 +36,7 @@ class EpochMarks:
     line: Literal["begins", "ends"] = "ends"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochSpan:
+class EpochSpan(Struct, frozen=True, kw_only=True):
     """One epoch; its ends are seconds on the monotonic clock."""
 
     name: str
@@ -46,8 +45,7 @@ class EpochSpan:
     end_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
+class Reached(Struct, frozen=True, kw_only=True):
     """A metric that should reach a value; ``at_s`` (monotonic clock) is ``None`` where it never did."""
 
     metric: str
@@ -55,8 +53,7 @@ class Reached:
     at_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogMarks:
+class LogMarks(Struct, frozen=True, kw_only=True):
     """What the times of a log's lines tell about a training."""
 
     start_s: float = 0.0
@@ -66,8 +63,7 @@ class LogMarks:
     flags: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedLog:
+class MarkedLog(Struct, frozen=True, kw_only=True):
     """A log with the file of its times, and the moments between which the training ran (monotonic clock).
 
     Args:
@@ -83,8 +79,7 @@ class MarkedLog:
     end_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Targets:
+class Targets(Struct, frozen=True, kw_only=True):
     """Values that metrics should reach: patterns and targets by metric, and those of which lower is better."""
 
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)

@@ -7,9 +7,10 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 __all__ = ["PICKS", "SUFFIXES", "MetricFile", "Pick", "is_known_format", "needs_key", "read_metric_files"]
 
@@ -31,8 +32,7 @@ _MLFLOW = "metrics"
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricFile:
+class MetricFile(Struct, frozen=True, kw_only=True):
     """The place of one metric.
 
     Args:

@@ -9,9 +9,10 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from ..errors import ConfigError
 from ..mutation.distributions import Value
@@ -38,8 +39,7 @@ class LogMetric(NamedTuple):
     pick: Literal["last", "first", "min", "max", "mean", "each"] = "last"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogReading:
+class LogReading(Struct, frozen=True, kw_only=True):
     """The findings in one log.
 
     Args:

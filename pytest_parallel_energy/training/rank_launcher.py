@@ -7,8 +7,9 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from .command_words import filled, placeholders
 
@@ -25,8 +26,7 @@ _PORT_FLAGS = {"accelerate": "--main_process_port", "deepspeed": "--master_port"
 """Launchers that read the port of the rendezvous from an option alone; torchrun reads ``PET_MASTER_PORT``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankLauncher:
+class RankLauncher(Struct, frozen=True, kw_only=True):
     """The command that starts the ranks of a training.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..documents.node import Node, shown
 from ..documents.readers import included_file, read_document
@@ -43,8 +44,7 @@ _RESERVED = ("args", "models")
 _Fields = dict[str, dict[str, Node]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
+class Registry(Struct, frozen=True, kw_only=True):
     """Workloads by name.
 
     Args:
@@ -169,8 +169,7 @@ def _members(fields: Mapping[str, Node], key: str) -> dict[str, Node]:
     return fields[key].entries() if key in fields else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Common:
+class _Common(Struct, frozen=True, kw_only=True):
     """The parts of a repository's entry that its models share."""
 
     node: Node

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..mutation.distributions import Value
 
@@ -22,8 +24,7 @@ _ADDS_OPTION = frozenset({"add_argument", "option"})
 _Kind = Literal["float", "int", "str", "bool"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptOption:
+class ScriptOption(Struct, frozen=True, kw_only=True):
     """One option of a script.
 
     Args:
@@ -95,7 +96,7 @@ def _help_option(invocation: str, words: str) -> ScriptOption | None:
     kind = _KIND_OF_METAVAR.get(metavar)
     found = _DEFAULT.search(words)
     value = _literal(found[1]) if found else None
-    return replace(option, kind=option.kind or _kind_of(value) or kind, default=value)  # type: ignore[arg-type]
+    return replace(option, kind=option.kind or _kind_of(value) or kind, default=value)
 
 
 def _literal(text: str) -> Value:
@@ -145,7 +146,7 @@ def _source_option(call: ast.Call) -> ScriptOption | None:
     kind = named if named in {"float", "int", "str", "bool"} else _kind_of(default)
     if kind == "float" and isinstance(default, int) and not isinstance(default, bool):
         option = replace(option, default=float(default))
-    return replace(option, kind=kind)  # type: ignore[arg-type]
+    return replace(option, kind=kind)
 
 
 def _name_of(node: ast.expr | None) -> str:

@@ -7,9 +7,11 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..errors import ConfigError, RegistryError, did_you_mean
 from ..mutation.distributions import Distribution, Value, as_distribution
@@ -30,8 +32,7 @@ OUTPUT_VARIABLE = "PARALLEL_ENERGY_OUTPUT_DIR"
 """Variable that is always set for a child: the path of its own output folder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Struct, frozen=True, kw_only=True):
     """Named defaults in addition to the published ones, such as ``quick``.
 
     Args:
@@ -43,8 +44,7 @@ class Profile:
     args: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(Struct, frozen=True, kw_only=True):
     """The way in which a child is given an output folder of its own.
 
     Args:
@@ -77,8 +77,7 @@ def thread_environment(threads: int) -> dict[str, str]:
     return dict.fromkeys(names, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
+class Workload(Struct, frozen=True, kw_only=True):
     """A registered training; everything in it was checked when the registry was read."""
 
     repository: str

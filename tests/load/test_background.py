@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from copied import replace
 from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, LoadError

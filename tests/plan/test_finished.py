@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.plan.budget import EnergyBudget
@@ -18,7 +18,7 @@ from pytest_parallel_energy.reports.csv_table import write_summary
 
 
 def record(number=0, **changes):
-    return dataclasses.replace(
+    return replace(
         Record(
             record_id=f"id{number}", run_id="run", nodeid=f"t.py::test[{number}]", cell=f"cell{number}", code="code",
             status=Status.PASSED, started_at="2026-01-01T00:00:00+00:00", duration_s=1.0,

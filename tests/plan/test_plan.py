@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import random
 import re
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.plan.expectation import Past, PlannedCell
 from pytest_parallel_energy.plan.run_table import PlanConditions, run_table
@@ -28,7 +28,7 @@ def record(cell, joules, seconds=10.0, **changes):
         energy=WindowResult(total_j=joules, quality="counter"),
         workload=WorkloadPart(repository="toy", model="net", hyperparameters={}),
     )  # fmt: skip
-    return dataclasses.replace(base, **changes)
+    return replace(base, **changes)
 
 
 def past_of(*records):
@@ -36,7 +36,7 @@ def past_of(*records):
 
 
 def conditions(**changes):
-    return dataclasses.replace(PlanConditions(now=NOW, width=120), **changes)
+    return replace(PlanConditions(now=NOW, width=120), **changes)
 
 
 def trained(epochs, joules, seconds, **changes):
@@ -61,7 +61,7 @@ def test_a_cell_that_its_test_changes_is_found_again():
 
 def test_other_code_is_said():
     """Runs of the newest other code stand in, with a wider error; the cell's own code comes first."""
-    ours = dataclasses.replace(CELL, code="now")
+    ours = replace(CELL, code="now")
     others = (record("aaa", 100.0, 10.0, code="oldest"), record("aaa", 200.0, 20.0, code="older"))
     expected = past_of(*others).expect(ours)
     assert (expected.seconds, expected.joules, expected.source, expected.logs_j) == (20.0, 200.0, "other code", ())
@@ -84,13 +84,13 @@ def test_another_cell_of_the_workload_stands_in():
     past = past_of(record("bbb", 100.0), record("bbb", None))
     expected = past.expect(CELL)
     assert (expected.seconds, expected.joules, expected.n, expected.source) == (10.0, None, 2, "this workload")
-    assert past.expect(dataclasses.replace(CELL, loads=("a/load",))).seconds is None
-    assert past.expect(dataclasses.replace(CELL, profile="quick")).seconds is None
+    assert past.expect(replace(CELL, loads=("a/load",))).seconds is None
+    assert past.expect(replace(CELL, profile="quick")).seconds is None
 
 
 def test_a_longer_training_takes_longer():
     """After ten epochs in 10 s, 100 000 epochs are 100 000 s and as much more energy, with a wide error."""
-    expected = past_of(trained(10, 500.0, 10.0)).expect(dataclasses.replace(CELL, values={"epochs": 100_000}))
+    expected = past_of(trained(10, 500.0, 10.0)).expect(replace(CELL, values={"epochs": 100_000}))
     assert (expected.seconds, expected.joules, expected.source) == (100_000.0, 5_000_000.0, "other epochs")
     assert expected.error_ratio >= 0.5
 
@@ -98,13 +98,13 @@ def test_a_longer_training_takes_longer():
 def test_two_lengths_show_the_start_of_the_training():
     """5 s and 1 s per epoch: the line through 10 and 20 epochs, not a multiple of either."""
     past = past_of(trained(10, 15.0, 15.0), trained(20, 25.0, 25.0))
-    assert past.expect(dataclasses.replace(CELL, values={"epochs": 100})).seconds == pytest.approx(105.0)
+    assert past.expect(replace(CELL, values={"epochs": 100})).seconds == pytest.approx(105.0)
 
 
 def test_one_repetition_shows_nothing():
     """Without repetitions, or without a known spread, no difference can be promised."""
     past = past_of(*(record("aaa", joules) for joules in (99.0, 100.0, 101.0)))
-    for cell, known in ((CELL, True), (dataclasses.replace(CELL, repetitions=1), False)):
+    for cell, known in ((CELL, True), (replace(CELL, repetitions=1), False)):
         line = run_table([cell], past, conditions())[1]
         assert ("%" in line) is known
 
@@ -114,7 +114,7 @@ def test_shows_from_is_the_power_of_the_gate_itself():
     pytest.importorskip("scipy", reason="the extra report is not installed")
     draw, spread, cells, n = random.Random(7), 0.03, 4, 6
     threshold = parse_threshold("total_j:5%")
-    planned = [dataclasses.replace(CELL, name=f"{i}", cell=f"{i}", repetitions=n) for i in range(cells)]
+    planned = [replace(CELL, name=f"{i}", cell=f"{i}", repetitions=n) for i in range(cells)]
 
     def run(factor):
         return [
@@ -127,10 +127,7 @@ def test_shows_from_is_the_power_of_the_gate_itself():
         domain = DomainEnergy(
             name="p", kind="cpu", joules=1.0, u95_j=0.001, quality="counter", mean_w=0.001, update_interval_s=0.001
         )
-        return [
-            dataclasses.replace(each, energy=dataclasses.replace(each.energy, quality="counter", domains=(domain,)))
-            for each in records
-        ]
+        return [replace(each, energy=replace(each.energy, quality="counter", domains=(domain,))) for each in records]
 
     pilot = energies(run(1.0))
     lines = run_table(planned, Past.of(pilot), conditions(thresholds=(threshold,)))
@@ -163,7 +160,7 @@ def test_cells_that_differ_in_the_middle_of_their_names_have_different_rows(widt
     """On a narrow terminal too, each row names its cell, and no line is wider than the terminal."""
     names = [f"test_training_of_a_network[learning_rate={rate}-batch_size=32-bg=VulBERTa/mlp]" for rate in (0.1, 0.25)]
     names += [f"test_{'x' * 60}[{letter}{'y' * 60}]" for letter in "abc"]
-    cells = [dataclasses.replace(CELL, name=name, cell=name) for name in names]
+    cells = [replace(CELL, name=name, cell=name) for name in names]
     past = past_of(*(record(name, 100.0) for name in names))
     rows = run_table(cells, past, conditions(width=width))[1 : len(names) + 1]
     assert len({row.split("  ")[0] for row in rows}) == len(names)
@@ -186,7 +183,7 @@ def test_the_table_fits_the_terminal(width):
     """No line is wider than the terminal, whatever the names are."""
     name = "test_resnet20_beside_vulberta[learning_rate=0.1424-weight_decay=0.000123-bg=VulBERTa/mlp]"
     past = past_of(*(record("aaa", 100.0 + i, 600.0) for i in range(3)))
-    lines = run_table([dataclasses.replace(CELL, name=name)], past, conditions(width=width, cooldown_limit_s=300.0))
+    lines = run_table([replace(CELL, name=name)], past, conditions(width=width, cooldown_limit_s=300.0))
     assert max(map(len, lines)) <= width
 
 

@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from copied import replace
 from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, ProcessError

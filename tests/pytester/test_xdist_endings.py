@@ -115,6 +115,8 @@ def test_a_training_that_begins_after_the_death_of_the_controller_goes_too(proje
     wait_for(lambda: (project.path / "lasted").exists() and (project.path / "lasted").read_text())
     assert float((project.path / "lasted").read_text()) < 4  # execnet interrupts its worker after 5 s
     wait_for(lambda: not living(project.path), 30)
+    # while the worker lives, the unfinished record in its folder does not count
+    wait_for(lambda: read_records(project.run_folder).records, 30)
     (record,) = read_records(project.run_folder).records
     assert record.status.value == "interrupted", record.reason
 

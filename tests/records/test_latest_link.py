@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.plan.finished import find_run
 from pytest_parallel_energy.records.latest_link import latest_run
@@ -14,12 +15,10 @@ from pytest_parallel_energy.records.store import RunStore
 
 def run_on(monkeypatch, base, hostname, *, described=True):
     """Make a run as if on a host of that name, and return its folder."""
-    import dataclasses
-
     monkeypatch.setattr(socket, "gethostname", lambda: hostname)
     store = RunStore.create(base)
     if described:
-        store.write_run(dataclasses.replace(store.info, host=HostPart(hostname=hostname)))
+        store.write_run(replace(store.info, host=HostPart(hostname=hostname)))
     store.finish(0)
     return store.folder
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import replace
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.load.background import BackgroundLoad
 from pytest_parallel_energy.plan.settings import Settings

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.errors import RecordError
 from pytest_parallel_energy.records.reader import read_records

@@ -4,9 +4,9 @@ import csv
 import io
 import json
 import sqlite3
-from dataclasses import replace
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.errors import ConfigError, RecordError

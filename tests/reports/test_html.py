@@ -7,10 +7,10 @@ import json
 import math
 import random
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.records.record import (
     Attribution,

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.records.record import (
     Attribution,
@@ -80,7 +80,7 @@ def test_the_attempts_table_has_the_same_remarks(record):
 
 def test_an_own_implementation_names_the_repository_that_it_follows(make_record):
     """The terminal's table and the Markdown report say once per workload that the repository itself did not run."""
-    work = dataclasses.replace(make_record().workload, repository="resnets", after="akamaster/pytorch_resnet_cifar10")
+    work = replace(make_record().workload, repository="resnets", after="akamaster/pytorch_resnet_cifar10")
     records = tuple(make_record(workload=work, lr=lr) for lr in (0.1, 0.2))
     sentence = "resnets: an own implementation after akamaster/pytorch_resnet_cifar10"
     assert [line.text for line in render_table(records, width=120)].count(sentence) == 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
 from pytest_parallel_energy.plan.cells import CellParam, MarkedPlan

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.energy.meter import EnergyMeter
 from pytest_parallel_energy.energy.sensor import SensorDescription
@@ -131,7 +130,7 @@ def test_the_usual_use_of_others_is_part_of_the_idle_power(make_book, clock):
     """What other processes used in the idle leg too is in the idle power, and in nobody's share."""
     book = make_book((6.0, IDLE_W), (99.0, FOREGROUND_W))
     quiet_idle(book, clock)
-    book.meter.idle = dataclasses.replace(book.meter.idle, busy_ratio=1.0)
+    book.meter.idle = replace(book.meter.idle, busy_ratio=1.0)
     notes = noted(own_s=5.0, loads_s=0.0, machine_s=5.0 + 10.0)
     found = book.attribute(measure(book, clock, 10.0), "training", notes, loaded=False)
     assert found.foreground_j == pytest.approx(400.0, rel=1e-4)

@@ -6,9 +6,9 @@ import io
 import json
 import random
 import re
-from dataclasses import replace
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.errors import ConfigError, RecordError
 from pytest_parallel_energy.plan.limits import broken_limits, energy_limit, power_limit

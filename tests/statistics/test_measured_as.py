@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.records.record import Attribution, DomainEnergy, WindowResult
 from pytest_parallel_energy.statistics.compare import Verdict, compare_runs

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.records.energy_values import DomainEnergy, WindowResult

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.records.energy_values import WindowResult
 from pytest_parallel_energy.records.record import EpochEnergy, WorkloadPart
@@ -21,7 +21,7 @@ def trained(make_record, joules, *, overhead_j=0.0, u95_ratio=0.0, full=None):
     total_j = sum(joules) + overhead_j
     energy = WindowResult(window_s=2.0 * len(joules), total_j=total_j, total_u95_j=u95_ratio * total_j)
     workload = WorkloadPart(repository="r", model="m", hyperparameters={}, full_epochs=full)
-    return dataclasses.replace(make_record(), energy=energy, epochs=epochs, workload=workload)
+    return replace(make_record(), energy=energy, epochs=epochs, workload=workload)
 
 
 def test_the_start_is_counted_once(make_record):
@@ -45,9 +45,9 @@ def test_a_slow_start_of_several_epochs_is_not_stable(make_record):
 def test_unknown_energy_projects_nothing(make_record):
     """One unknown epoch, or an unknown total, and there is no projection."""
     record = trained(make_record, [100.0, 100.0, 100.0])
-    holes = tuple(dataclasses.replace(epoch, joules=None) for epoch in record.epochs[:1]) + record.epochs[1:]
-    assert project(dataclasses.replace(record, epochs=holes), 10) is None
-    assert project(dataclasses.replace(record, energy=WindowResult(window_s=6.0)), 10) is None
+    holes = tuple(replace(epoch, joules=None) for epoch in record.epochs[:1]) + record.epochs[1:]
+    assert project(replace(record, epochs=holes), 10) is None
+    assert project(replace(record, energy=WindowResult(window_s=6.0)), 10) is None
 
 
 def test_the_interval_covers_the_full_training(make_record):

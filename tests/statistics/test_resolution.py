@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.records.record import Attribution
 from pytest_parallel_energy.statistics.quantities import resolution_of
@@ -16,5 +15,5 @@ def test_the_gain_of_the_sensors_is_no_limit_of_a_share(make_record):
     record = make_record(1000.0, attribution=shares)
     base_j = resolution_of(record, "total_j")
     assert resolution_of(record, "foreground_j") - base_j == pytest.approx(5.0)
-    old = dataclasses.replace(record, attribution=dataclasses.replace(shares, split_u95_j=None))
+    old = replace(record, attribution=replace(shares, split_u95_j=None))
     assert resolution_of(old, "foreground_j") - base_j == pytest.approx(20.0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.errors import ConfigError
 from pytest_parallel_energy.records.energy_values import WindowResult
@@ -27,10 +26,8 @@ def record(make_record):
         Milestone(metric="accuracy", target=0.9, seconds=3.0, joules=40.0, u95_j=2.0),
         Milestone(metric="f1", target=0.9),
     )
-    energy = dataclasses.replace(made.energy, window_s=5.0)
-    return dataclasses.replace(
-        made, work={"sample": 50.0}, metrics={"steps": 20.0}, milestones=milestones, energy=energy
-    )
+    energy = replace(made.energy, window_s=5.0)
+    return replace(made, work={"sample": 50.0}, metrics={"steps": 20.0}, milestones=milestones, energy=energy)
 
 
 def test_values(record):
@@ -44,7 +41,7 @@ def test_values(record):
 
 def test_what_is_unknown_stays_unknown(record):
     """Without a total there is no energy per anything."""
-    unknown = dataclasses.replace(record, energy=WindowResult())
+    unknown = replace(record, energy=WindowResult())
     assert value_of(unknown, "j_per_sample") is None
     assert value_of(unknown, "edp_js") is None
 
@@ -53,7 +50,7 @@ def test_windows_of_epochs_are_a_unit(make_record):
     """A test that trains by itself has epochs by the names of its windows."""
     made = make_record(100.0)
     windows = tuple(WindowResult(name=f"epoch {n}", window_s=1.0, total_j=20.0) for n in (1, 2, 3, 4))
-    made = dataclasses.replace(made, energy=dataclasses.replace(made.energy, windows=windows))
+    made = replace(made, energy=replace(made.energy, windows=windows))
     assert value_of(made, "j_per_epoch") == 25.0
 
 

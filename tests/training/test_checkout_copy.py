@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.run.outputs import tidy_outputs
 from pytest_parallel_energy.training.checkout_changes import checkout_remark
@@ -56,7 +56,7 @@ def checkout(request, tmp_path):
 
 def workload(checkout):
     one = load_registry([DATA / "registry.json"]).workload("tiny/logistic")
-    return dataclasses.replace(one, path=checkout, output=Output(kind="copy"), required_metrics=(), environment={})
+    return replace(one, path=checkout, output=Output(kind="copy"), required_metrics=(), environment={})
 
 
 def test_a_copy_links_data_and_leaves_old_outputs_out(checkout, tmp_path):
@@ -91,7 +91,7 @@ def test_what_stays_of_a_copy(checkout, tmp_path, keep, passed, stays):
 def test_files_that_a_training_leaves_in_the_checkout_are_a_remark(checkout, tmp_path):
     """A script that writes into its own folder: the next run finds its checkpoint."""
     (checkout / "train.py").write_text("open('model.pt', 'w').write('x'); print('accuracy: 1')")
-    one = dataclasses.replace(workload(checkout), output=Output())
+    one = replace(workload(checkout), output=Output())
     result = read_training(run_training(Training(workload=one, values=one.values(), threads=1), tmp_path))
     (remark,) = [flag for flag in result.flags if "checkout" in flag]
     assert remark.startswith("it left new or changed files in its checkout: model.pt; a later run finds them")

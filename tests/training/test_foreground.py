@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from copied import replace
 from polling import eventually
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError, TrainingError
@@ -29,7 +29,7 @@ def workload():
 def with_args(workload, *args):
     """The workload with further arguments of its script."""
     profile = Profile(hyperparameters=workload.hyperparameters, args=args)
-    return dataclasses.replace(workload, profiles={"special": profile})
+    return replace(workload, profiles={"special": profile})
 
 
 def run(workload, folder, **keywords):
@@ -79,9 +79,9 @@ def test_exit_code_zero_without_the_metrics_is_a_failure(workload, tmp_path):
     result = run(silent, tmp_path / "a")
     assert result.status == "failed"
     assert result.reason == "exit code 0, but it does not report accuracy"
-    any_of_them = run(dataclasses.replace(silent, required_metrics=None), tmp_path / "b")
+    any_of_them = run(replace(silent, required_metrics=None), tmp_path / "b")
     assert any_of_them.reason == "exit code 0, but it reports none of accuracy, train_loss"
-    assert run(dataclasses.replace(silent, required_metrics=()), tmp_path / "c").status == "passed"
+    assert run(replace(silent, required_metrics=()), tmp_path / "c").status == "passed"
 
 
 def test_a_training_that_takes_too_long_is_stopped(workload, tmp_path):
@@ -93,7 +93,7 @@ def test_a_training_that_takes_too_long_is_stopped(workload, tmp_path):
     assert result.reason == "still running after 0.5 s, stopped"
     assert result.train_s < 60
     with pytest.raises(ConfigError, match="above 0 seconds"):
-        dataclasses.replace(training, timeout_s=0)
+        replace(training, timeout_s=0)
 
 
 def test_a_signal_is_named(workload, tmp_path):
@@ -101,14 +101,14 @@ def test_a_signal_is_named(workload, tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (checkout / "train.py").write_text("import os; os.kill(os.getpid(), 9)")
-    result = run(dataclasses.replace(workload, path=checkout), tmp_path / "run")
+    result = run(replace(workload, path=checkout), tmp_path / "run")
     assert result.exit_code == -9
     assert result.reason == "ended by SIGKILL (the kernel does this when memory runs out); its log says: (it is empty)"
 
 
 def test_a_missing_checkout_is_refused_before_anything_is_made(workload, tmp_path):
     """The repository went away since the registry was read: one clear message, no folder."""
-    gone = dataclasses.replace(workload, path=tmp_path / "gone")
+    gone = replace(workload, path=tmp_path / "gone")
     with pytest.raises(RegistryError, match="there is no folder"):
         run(gone, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -120,7 +120,7 @@ def test_a_shell_script_is_a_workload_too(workload, tmp_path):
     shutil.copytree(DATA / "tiny", checkout)
     (checkout / "train.sh").write_text('#!/bin/sh\nexec python3 train.py "$@"\n')
     (checkout / "train.sh").chmod(0o755)
-    result = run(dataclasses.replace(workload, path=checkout, script="train.sh"), tmp_path / "run")
+    result = run(replace(workload, path=checkout, script="train.sh"), tmp_path / "run")
     assert result.status == "passed", result.log.read_text()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from copied import replace
 
 from pytest_parallel_energy.errors import ConfigError, RegistryError
 from pytest_parallel_energy.training.hyperparameter import Hyperparameter
@@ -77,7 +77,7 @@ def test_flags_of_each_form():
     switch = Hyperparameter(name="x", flag="--x", kind="bool", false_flag="--no-x")
     assert switch.arguments(True) == ("--x",)
     assert switch.arguments(False) == ("--no-x",)
-    assert dataclasses.replace(switch, false_flag=None).arguments(False) == ()
+    assert replace(switch, false_flag=None).arguments(False) == ()
 
 
 def test_a_nul_character_is_refused(workload, tmp_path):
@@ -88,7 +88,7 @@ def test_a_nul_character_is_refused(workload, tmp_path):
 
 def test_outputs_through_a_variable(workload, tmp_path):
     """A script that reads its output folder from a variable gets it there."""
-    one = dataclasses.replace(workload, output=Output(kind="env", name="RESULTS"))
+    one = replace(workload, output=Output(kind="env", name="RESULTS"))
     command = one.command(one.values(), output_dir=tmp_path, threads=1)
     assert command.env["RESULTS"] == str(tmp_path)
     assert str(tmp_path) not in command.argv
@@ -101,9 +101,9 @@ def test_a_workload_that_writes_into_its_checkout_can_run_in_a_copy(workload, tm
     (checkout / "data" / "set.bin").write_text("x")
     (checkout / ".git").mkdir()
     (checkout / "train.py").write_text("open('result.txt', 'w').write('mine')")
-    one = dataclasses.replace(workload, path=checkout, output=Output())
+    one = replace(workload, path=checkout, output=Output())
     assert one.writes_into_checkout
-    copies = [dataclasses.replace(one.isolated(), output=Output(kind="copy", share=("data",))) for _ in range(2)]
+    copies = [replace(one.isolated(), output=Output(kind="copy", share=("data",))) for _ in range(2)]
     for index, copied in enumerate(copies):
         # Results within the checkout itself: the copy must not descend into itself.
         folder = checkout / "results" / str(index)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ...statistics.grouping import Cell, worst_quality
 from ...statistics.like_cells import load_names
@@ -18,8 +19,7 @@ _MANY_POINTS = 40
 """Points above which whiskers and marks are pale, because they cover each other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
+class Chart(Struct, frozen=True, kw_only=True):
     """One chart and the sentence that says what it shows: its accessible name."""
 
     key: str

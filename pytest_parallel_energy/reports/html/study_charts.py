@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ...statistics.analysis import cells_by_setting, hyperparameter_effects, pareto_front
 from ...statistics.directions import better_is_higher

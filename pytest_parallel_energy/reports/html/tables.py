@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...records.record import Record
 from ...statistics.analysis import hyperparameter_effects, load_pairs
@@ -37,8 +39,7 @@ _PARTS = ("cpu", "gpu", "dram")
 _FEW_ROWS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
+class Value(Struct, frozen=True, kw_only=True):
     """One field of a table."""
 
     text: str
@@ -54,8 +55,7 @@ class Value:
     """The name under which this row can be linked to, without ``#``."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True, dict=True):
     """A sortable table with a caption, which is its accessible name."""
 
     key: str
