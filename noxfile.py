@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import os
 import tomllib
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "tests", "wheel"]
@@ -86,12 +90,36 @@ def sbom(session: nox.Session) -> None:
     """Write the bill of materials (CycloneDX) of the package with its dependencies to build/sbom.cdx.json."""
     session.install("cyclonedx-bom")
     environment = Path(session.create_tmp()) / "environment"
-    session.run("python", "-m", "venv", str(environment))
+    session.run("python", "-m", "venv", "--clear", "--without-pip", str(environment))  # pip is not a dependency
     python = str(environment / "bin" / "python")
-    session.run(python, "-m", "pip", "install", "-q", str(ROOT), external=True)
+    session.run("python", "-m", "pip", "--python", python, "install", "-q", str(ROOT))
     target = ROOT / "build" / "sbom.cdx.json"
     target.parent.mkdir(exist_ok=True)
-    session.run("cyclonedx-py", "environment", python, "--output-file", str(target))
+    session.run(
+        "cyclonedx-py", "environment", "--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "library",
+        "--output-file", str(target), python,
+    )  # fmt: skip
+    complete_bill(target, next(environment.glob("lib/python3*/site-packages")))
+
+
+def complete_bill(path: Path, site_packages: Path) -> None:
+    """Name the version of the package, which cyclonedx-py does not compute, and remove dependencies of extras.
+
+    cyclonedx-py lists requirements whose marker names an extra, such as the test requirements of psutil.
+    """
+    installed = {str(d.metadata["Name"]): d for d in importlib.metadata.distributions(path=[str(site_packages)])}
+    bill = json.loads(path.read_text(encoding="utf-8"))
+    package = bill["metadata"]["component"]
+    package["version"] = installed[package["name"]].version
+    package["purl"] = f"pkg:pypi/{package['name']}@{package['version']}"
+    for entry in bill["dependencies"]:
+        name = package["name"] if entry["ref"] == package["bom-ref"] else entry["ref"].partition("==")[0]
+        requirements = map(Requirement, installed[name].requires or ())
+        needed = {canonicalize_name(r.name) for r in requirements if not r.marker or r.marker.evaluate({"extra": ""})}
+        refs = [ref for ref in entry.pop("dependsOn", []) if canonicalize_name(ref.partition("==")[0]) in needed]
+        if refs:
+            entry["dependsOn"] = refs
+    path.write_text(json.dumps(bill, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 @nox.session
