@@ -41,6 +41,15 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    r"""Turn ``\|`` in the code of tables into a bar: GitHub needs the backslash, and Python-Markdown would show it."""
+
+    def row(line: re.Match[str]) -> str:
+        return re.sub(r"`[^`]+`", lambda code: code[0].replace("\\|", "|"), line[0])
+
+    return re.sub(r"^\|.*$", row, markdown, flags=re.MULTILINE)
+
+
 def _title(page: Path) -> str:
     heading = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return heading[1] if heading else page.stem
