@@ -1,4 +1,4 @@
-"""Metrics from the files that a training leaves in its output folder: JSON, CSV, TensorBoard events, MLflow metrics."""
+"""Metrics from the files that a training leaves in its output folder: JSON, CSV, TensorBoard, MLflow, wandb."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from .wandb_file import WANDB_SUFFIX, wandb_documents
+
 __all__ = ["PICKS", "SUFFIXES", "MetricFile", "Pick", "is_known_format", "needs_key", "read_metric_files"]
 
 Pick = Literal["last", "first", "min", "max", "mean"]
@@ -23,7 +25,7 @@ PICKS: dict[Pick, Callable[[list[float]], float]] = {
     "mean": statistics.fmean,
 }
 """The ways in which one metric is chosen from the values of all lines."""
-SUFFIXES = (".csv", ".json", ".jsonl")
+SUFFIXES = (".csv", ".json", ".jsonl", WANDB_SUFFIX)
 _EVENTS = "tfevents"
 """Part of the names of TensorBoard's event files."""
 _MLFLOW = "metrics"
@@ -40,7 +42,8 @@ class MetricFile(Struct, frozen=True, kw_only=True):
             newest match counts. The suffix tells the format; ``*tfevents*`` are TensorBoard's event files, and a file
             without a suffix in a folder ``metrics`` is one of MLflow's.
         key: dotted key in a JSON object or in each line of a ``.jsonl`` file; the title of a column in a ``.csv`` file;
-            the tag of a scalar in event files; nothing in a file of MLflow.
+            the tag of a scalar in event files; the key of a logged value, else of the summary, in a file of wandb, with
+            dots between the keys of objects in objects; nothing in a file of MLflow.
         pick: the value that counts where a file has several: lines, or a list in a JSON file.
     """
 
@@ -137,6 +140,8 @@ def _check_file(output_dir: Path, path: Path) -> None:
 
 def _values_in(output_dir: Path, path: Path, key: str) -> Iterable[Any]:
     _check_file(output_dir, path)
+    if path.suffix == WANDB_SUFFIX:
+        return _wandb_values(path.read_bytes(), key)
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     if _is_mlflow(path):  # lines of time stamp, value and step
         return [words[1] for line in text.splitlines() if len(words := line.split()) > 1]
@@ -148,6 +153,14 @@ def _values_in(output_dir: Path, path: Path, key: str) -> Iterable[Any]:
     return _found(json.loads(text), key)
 
 
+def _wandb_values(content: bytes, key: str) -> list[Any]:
+    logged = [value for document in wandb_documents(content, "history") for value in _found(document, key)]
+    if logged:
+        return logged
+    updates = [value for document in wandb_documents(content, "summary") for value in _found(document, key)]
+    return updates[-1:]  # the last one replaces those before it
+
+
 def _parsed(line: str) -> Any:
     try:
         return json.loads(line)
@@ -157,7 +170,7 @@ def _parsed(line: str) -> Any:
 
 def _found(document: Any, key: str) -> list[Any]:
     """Return the value of a dotted key as a list; a list below the key gives its items."""
-    for name in key.split("."):
+    for name in [key] if isinstance(document, dict) and key in document else key.split("."):
         if not isinstance(document, dict) or name not in document:
             return []
         document = document[name]
