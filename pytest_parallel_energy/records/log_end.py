@@ -15,6 +15,8 @@ _CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\
 _WORD = re.compile(r"\w")
 _EXCEPTION = re.compile(r"(?:\[rank\d+\]:\s*)?[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?")
 """The last line of a Python traceback; torch puts the rank before it."""
+_CONDA = re.compile(r"^ERROR conda\.cli\.main_run:.*?` failed\. \(See above for error\)$", re.DOTALL | re.MULTILINE)
+"""The words of ``conda run`` after a program that failed; they repeat its arguments, which may have several lines."""
 
 
 def log_end(log: Path, lines: int = _LINES) -> str:
@@ -29,10 +31,10 @@ def telling_line(log: Path) -> str:
     """Return the line that says most about a failure: the last one of a traceback, else the last one with a word.
 
     The frame of equals signs that launchers such as ``torchrun`` print says nothing, and neither does their summary
-    where a rank printed its own error.
+    where a rank printed its own error, nor what ``conda run`` prints after the program.
     """
     try:
-        lines = [line.strip() for line in _last_lines(log)]
+        lines = [line.strip() for line in _CONDA.sub("", "\n".join(_last_lines(log))).split("\n")]
     except OSError as problem:
         return f"(the log cannot be read: {problem})"
     errors = [line for line in lines if _EXCEPTION.fullmatch(line) and "ChildFailedError" not in line]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ def read_words(node: Node) -> tuple[tuple[str, ...], list[str]]:
     words = texts(node)
     if not words:
         node.fail("is empty", 'write the program and its arguments: ["torchrun", "train.py"]')
+    _refuse_captured_output(node, words)
     try:
         return words, [name for word in words for name in placeholders(word)]
     except ConfigError as problem:
@@ -61,10 +62,33 @@ def read_python(node: Node, base: Path) -> tuple[str, ...]:
     words = tuple(item.text() for item in node.array()) if isinstance(node.value, list) else (node.text(),)
     if not words or not words[0]:
         node.fail("must name an interpreter")
+    _refuse_captured_output(node, words)
     if "/" not in words[0]:
         return words
     # Links are kept: an interpreter of a virtual environment is a link, and finds its packages by the link's place.
     return (str(base.absolute() / Path(words[0]).expanduser()), *words[1:])
+
+
+_CONDA_RUN_WITH_VALUE = ("-n", "--name", "-p", "--prefix", "--cwd")
+_CONDA_RUN_LIVE = frozenset({"--no-capture-output", "--live-stream", "-s"})
+
+
+def _refuse_captured_output(node: Node, words: Sequence[str]) -> None:
+    """Refuse ``conda run`` that passes the log on only when the training has ended: epochs would have no times."""
+    if Path(words[0]).name != "conda" or words[1:2] != ("run",):
+        return
+    options = iter(words[2:])
+    for option in options:
+        if option in _CONDA_RUN_LIVE:
+            return
+        if not option.startswith("-") or option == "--":
+            break
+        if option in _CONDA_RUN_WITH_VALUE:
+            next(options, "")
+    node.fail(
+        "runs conda so that it keeps the log back until the training has ended",
+        'write ["conda", "run", "--no-capture-output", …], or name the interpreter: "/path/to/envs/NAME/bin/python"',
+    )
 
 
 def read_launcher(node: Node, ranks: Node | None, base: Path, environment: Mapping[str, str]) -> RankLauncher:
