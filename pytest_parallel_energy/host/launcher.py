@@ -21,7 +21,8 @@ class Rank(Struct, frozen=True, kw_only=True):
     launcher: str
     """``torchrun``, ``deepspeed``, ``srun``, ``mpirun`` (Open MPI) or ``mpiexec`` (MPICH, Intel MPI)."""
     job: str
-    """The same text in all ranks of one job, on every node; another one in each other job."""
+    """The same text in all ranks of one job, on every node; another one in each other job, as far as the launcher tells
+    them apart: ``REPEATED_KEYS`` are those of addresses, which a later job may have too."""
     rank: int
     local_rank: int
     """Rank among those of this machine."""
@@ -71,8 +72,8 @@ def rank_from(environ: Mapping[str, str]) -> Rank | None:
 def _torchrun(environ: Mapping[str, str]) -> Rank | None:
     if "TORCHELASTIC_RUN_ID" not in environ:
         return None
-    # the run id is "none" unless the user gave one: the rendezvous' address tells two jobs apart
-    address = f"{environ.get('MASTER_ADDR', '')}:{environ.get('MASTER_PORT', '')}"
+    # the run id is "none" unless the user gave one: the rendezvous' address tells two jobs at the same time apart
+    address = f"{environ.get('MASTER_ADDR', '')}:{environ.get('MASTER_PORT', '')}{_slurm_job(environ)}"
     return Rank(
         launcher="torchrun",
         job=f"torchrun-{environ['TORCHELASTIC_RUN_ID']}-{address}",
@@ -85,12 +86,18 @@ def _torchrun(environ: Mapping[str, str]) -> Rank | None:
     )
 
 
+def _slurm_job(environ: Mapping[str, str]) -> str:
+    """Return what to put after an address: the id of the Slurm job, which its nodes share, unlike that of a step."""
+    job = environ.get("SLURM_HET_JOB_ID") or environ.get("SLURM_JOB_ID")
+    return f"-slurm-{job}" if job else ""
+
+
 def _deepspeed(environ: Mapping[str, str]) -> Rank | None:
     if "CROSS_RANK" not in environ:
         return None
     return Rank(
         launcher="deepspeed",
-        job=f"deepspeed-{environ['MASTER_ADDR']}:{environ['MASTER_PORT']}",
+        job=f"deepspeed-{environ['MASTER_ADDR']}:{environ['MASTER_PORT']}{_slurm_job(environ)}",
         rank=int(environ["RANK"]),
         local_rank=int(environ["LOCAL_RANK"]),
         local_size=int(environ["LOCAL_SIZE"]),

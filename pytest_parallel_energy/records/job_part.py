@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["JobPart", "SlurmPart"]
+__all__ = ["REPEATED_KEYS", "JobPart", "SlurmPart"]
+
+REPEATED_KEYS = ("torchrun-none-", "deepspeed-")
+"""Beginnings of the keys that hold only an address and a port, and so may be those of a later job too."""
 
 
 class JobPart(Struct, frozen=True, kw_only=True):

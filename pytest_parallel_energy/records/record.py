@@ -284,7 +284,7 @@ class Record(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     """The reason why it did not pass, in one line."""
     started_at: str
-    """Wall clock, ISO 8601 with offset; a label, never used in arithmetic."""
+    """Wall clock, ISO 8601 with offset; a label, which only tells jobs of one key apart, and never used to measure."""
     duration_s: float
     folder: str | None = None
     """The experiment's folder, relative to the run's."""

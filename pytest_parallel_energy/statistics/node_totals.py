@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
 from ..records.job_part import JobPart
 from ..records.record import Record, Status
+from .launcher_jobs import by_job
 from .measured_as import measured_as
 
 __all__ = ["NodeShare", "NodeTotal", "node_totals"]
@@ -43,10 +44,17 @@ class NodeTotal(Struct, frozen=True, kw_only=True):
     """The reasons why there is no total."""
     members: tuple[NodeShare, ...] = ()
     """The nodes that have a record, by rank."""
+    started_at: str | None = None
+    """The time of its first record, where several jobs have this key; ``None`` where only one has it."""
+
+    @property
+    def job_name(self) -> str:
+        """The key, with the time where it does not name one job."""
+        return self.key if self.started_at is None else f"{self.key} of {self.started_at}"
 
     def __str__(self) -> str:
         of = "" if self.nodes is None else f" of {self.nodes}"
-        place = f"{self.nodeid}, job {self.key}, {self.recorded_nodes}{of} nodes"
+        place = f"{self.nodeid}, job {self.job_name}, {self.recorded_nodes}{of} nodes"
         if self.total_j is None:
             return f"{place}: the total is incomplete: {'; '.join(self.problems)}"
         interval = "" if self.u95_j is None else f" ± {self.u95_j:.4g} J"
@@ -59,18 +67,29 @@ def node_totals(records: Iterable[Record]) -> tuple[NodeTotal, ...]:
     Joules are added, and the time is the longest one (Zeus adds up its ranks in the same way). A missing node makes the
     total incomplete, never smaller, and so do nodes that measured different parts or with different quality. Nodes with
     sensors of the same model err together, so that their half-widths add; those of different models are independent
-    and add in quadrature (GUM, JCGM 100:2008, 5.1.2 and 5.2.2).
+    and add in quadrature (GUM, JCGM 100:2008, 5.1.2 and 5.2.2). Jobs of one key are told apart by their time.
     """
-    groups: dict[tuple[str, str], list[tuple[JobPart, Record]]] = {}
+    keys: dict[str, list[tuple[JobPart, Record]]] = {}
     for record in records:
         job = record.job
         if job is not None and job.size > job.local_size:
-            # not by cell, whose hash holds the class of the host: the nodes of a job may differ
-            groups.setdefault((job.key, record.nodeid), []).append((job, record))
-    return tuple(_total(key, nodeid, members) for (key, nodeid), members in groups.items())
+            keys.setdefault(job.key, []).append((job, record))
+    return tuple(total for key, members in keys.items() for total in _totals(key, members))
 
 
-def _total(key: str, nodeid: str, members: Sequence[tuple[JobPart, Record]]) -> NodeTotal:
+def _totals(key: str, members: Sequence[tuple[JobPart, Record]]) -> Iterator[NodeTotal]:
+    jobs = by_job(members)
+    for job in jobs:
+        started_at = min(record.started_at for _, record in job) if len(jobs) > 1 else None
+        # not by cell, whose hash holds the class of the host: the nodes of a job may differ
+        tests: dict[str, list[tuple[JobPart, Record]]] = {}
+        for part, record in job:
+            tests.setdefault(record.nodeid, []).append((part, record))
+        for nodeid, records in tests.items():
+            yield _total(key, nodeid, records, started_at)
+
+
+def _total(key: str, nodeid: str, members: Sequence[tuple[JobPart, Record]], started_at: str | None) -> NodeTotal:
     by_rank: dict[int, tuple[JobPart, Record]] = {}
     for job, record in members:
         known = by_rank.get(job.rank)
@@ -80,6 +99,8 @@ def _total(key: str, nodeid: str, members: Sequence[tuple[JobPart, Record]]) -> 
     first = members[0][0]
     records = [record for _, record in by_rank.values()]
     problems = _problems([job for job, _ in by_rank.values()], records, first)
+    if started_at is not None and len(by_rank) < (first.nodes or 2):
+        problems += ("other records with this key are of another time: of other jobs, unless the clocks differ",)
     joules = [record.energy.total_j for record in records if record.energy.total_j is not None]
     windows_s = [record.energy.window_s for record in records if record.energy.window_s is not None]
     return NodeTotal(
@@ -92,6 +113,7 @@ def _total(key: str, nodeid: str, members: Sequence[tuple[JobPart, Record]]) -> 
         window_s=max(windows_s, default=None),
         problems=problems,
         members=tuple(_share(job, record) for _, (job, record) in sorted(by_rank.items())),
+        started_at=started_at,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_parallel_energy.host.launcher import rank_from
+from pytest_parallel_energy.records.job_part import REPEATED_KEYS
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none", "RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2",
@@ -75,3 +76,20 @@ def test_two_jobs_have_two_keys():
     other_rank = {**TORCHRUN, "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}
     other_job = {**TORCHRUN, "MASTER_PORT": "29501"}
     assert rank_from(TORCHRUN).job == rank_from(other_rank).job != rank_from(other_job).job
+
+
+@pytest.mark.parametrize("launched", [TORCHRUN, DEEPSPEED])
+def test_jobs_of_slurm_at_one_address_have_keys_of_their_own(launched):
+    """The id of the Slurm job tells successive jobs apart; its steps and components are parts of one job."""
+    first, step = {**launched, "SLURM_JOB_ID": "7"}, {**launched, "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "3"}
+    second = {**launched, "SLURM_JOB_ID": "8"}
+    assert rank_from(first).job == rank_from(step).job != rank_from(second).job
+    assert rank_from({**second, "SLURM_HET_JOB_ID": "7"}).job == rank_from(first).job
+
+
+def test_keys_of_addresses_are_known_as_such():
+    """A later job may have them again, unlike those with an id."""
+    assert rank_from(TORCHRUN).job.startswith(REPEATED_KEYS)
+    assert rank_from(DEEPSPEED).job.startswith(REPEATED_KEYS)
+    for unique in (OPEN_MPI, SRUN, {**TORCHRUN, "TORCHELASTIC_RUN_ID": "mine"}):
+        assert not rank_from(unique).job.startswith(REPEATED_KEYS)

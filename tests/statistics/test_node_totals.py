@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from copied import replace
@@ -92,6 +94,66 @@ def test_the_attempt_that_passed_counts(node):
     failed = replace(node(0, 1000.0), status=Status.FAILED)
     (total,) = node_totals([failed, node(0, 100.0), node(1, 50.0)])
     assert total.total_j == 150.0
+
+
+AT_ONE_PORT = "torchrun-none-n0:29500"
+
+
+def of_run(record, run, start_s, duration_s=60.0, key=AT_ONE_PORT):
+    """The record as a run has it that a clock saw so many seconds after midnight."""
+    started_at = (datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=start_s)).isoformat()
+    job = replace(record.job, key=key, launcher="torchrun")
+    run_id = f"{record.host.hostname}-{run}"
+    return replace(record, job=job, run_id=run_id, started_at=started_at, duration_s=duration_s)
+
+
+@pytest.mark.parametrize("skew_s", [0.0, 20.0, -20.0])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_two_jobs_at_one_port_have_two_totals(node, skew_s, order):
+    """Torchrun without an id gives both the same key; clocks may differ, and the order does not count."""
+    records = [
+        of_run(node(0, 100.0), 1, 0.0),
+        of_run(node(1, 50.0), 1, 1.0 + skew_s),
+        of_run(node(0, 1000.0), 2, 65.0),
+        of_run(node(1, 500.0), 2, 64.0 + skew_s),
+    ]
+    totals = node_totals([records[place] for place in order])
+    assert {total.started_at: total.total_j for total in totals} == {
+        min(one.started_at, other.started_at): joules
+        for one, other, joules in ((records[0], records[1], 150.0), (records[2], records[3], 1500.0))
+    }
+    assert all(f"job {AT_ONE_PORT} of 2026-01-0" in str(total) for total in totals)
+
+
+def test_two_jobs_of_which_nodes_are_missing_are_not_one(node):
+    """The first node of one job and the second node of the next have no total, in one clock or nearly so."""
+    lost = [of_run(node(0, 100.0), 1, 0.0), of_run(node(1, 500.0), 2, 55.0)]
+    totals = node_totals(lost)
+    assert [total.total_j for total in totals] == [None, None]
+    assert "1 of 2 nodes: the total is incomplete: the records cover 2 of 4 ranks; other records with this" in str(
+        totals[0]
+    )
+    complete = node_totals([*lost, of_run(node(0, 1000.0), 2, 56.0)])
+    assert sorted(total.total_j or 0.0 for total in complete) == [0.0, 1500.0]
+    grown = [replace(record, job=replace(record.job, size=size)) for record, size in zip(lost, (4, 8), strict=True)]
+    assert [total.total_j for total in node_totals([replace(each, started_at="") for each in grown])] == [None, None]
+
+
+def test_a_key_with_an_id_is_one_job_whatever_the_clocks_say(node):
+    """Nodes without a common time still have a total; a job that Slurm started again has one per start."""
+    apart = [of_run(node(0, 100.0), 1, 0.0, key="srun-7.0"), of_run(node(1, 50.0), 1, 9000.0, key="srun-7.0")]
+    (total,) = node_totals(apart)
+    assert (total.total_j, total.started_at) == (150.0, None)
+    again = [of_run(node(0, 100.0), 1, 0.0, key="srun-7.0")]
+    again += [of_run(node(number, 50.0), 2, 900.0, key="srun-7.0") for number in (0, 1)]
+    assert [total.total_j for total in node_totals(again)] == [None, 100.0]
+
+
+def test_records_without_a_time_are_joined_as_far_as_their_ranks_allow(node):
+    """A time that cannot be read tells nothing apart."""
+    unknown = [replace(of_run(node(number, 50.0), 1, 0.0), started_at="") for number in (0, 1)]
+    (total,) = node_totals(unknown)
+    assert total.total_j == 100.0
 
 
 def test_a_job_on_one_node_has_no_total(node, make_record):

@@ -24,7 +24,7 @@ def nodes_table(records: Sequence[Record]) -> Table | None:
         nodes = f"{total.recorded_nodes} of {total.nodes}" if total.nodes is not None else str(total.recorded_nodes)
         rows.append((
             Value(text=name, sort=name, title=total.nodeid),
-            Value(text=total.key, sort=total.key),
+            Value(text=total.job_name, sort=total.job_name),
             Value(text=nodes, sort=float(total.recorded_nodes)),
             Value(text=format_seconds(total.window_s), sort=total.window_s),
             Value(text=format_interval(total.total_j, total.u95_j, "J"), sort=total.total_j),
