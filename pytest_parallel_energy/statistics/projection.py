@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..records.record import Record
-from .grouping import Mean, mean_of, sample_sd, t_quantile
+from .future_sum import future_sum_u95
+from .grouping import Mean, mean_of, t_quantile
 from .work_units import epoch_energies
 
 __all__ = ["Projection", "StableEpochs", "project", "project_cell", "stable_epochs"]
@@ -83,8 +84,9 @@ def project(record: Record, epochs: float) -> Projection | None:
     """Return what a training like the record's would use with another number of epochs; ``None`` where it is unknown.
 
     The measured total is kept, and the missing (or superfluous) epochs are added at the mean of the stable ones. The
-    interval holds the spread of epochs (as a prediction for the missing ones and as the error of the mean), a
-    significant trend among the stable ones that may go on, and the meter's half-width in proportion.
+    interval holds the spread of epochs, of which neighbours may be alike (as a prediction for the missing ones and as
+    the error of the mean), a significant trend among the stable ones that may go on, and the meter's half-width in
+    proportion.
     """
     stable = stable_epochs(record)
     energy = record.energy
@@ -128,11 +130,9 @@ def project_cell(records: Sequence[Record]) -> Projection | None:
 
 def _extended(total: float, stable: Sequence[float], missing: float) -> tuple[float, float]:
     """Return a total with so many more epochs, and the half-width that comes of the epochs' spread and trend."""
-    count, mean = len(stable), statistics.fmean(stable)
-    # a sum of m future values from k past ones: t * s * m * sqrt(1/k + 1/m) (NIST/SEMATECH e-Handbook, 7.2.5)
     m = abs(missing)
-    spread = t_quantile(count - 1) * sample_sd(stable) * m * math.sqrt(1 / count + 1 / m)
-    return max(0.0, total + missing * mean), math.hypot(spread, _trend(stable, m))
+    spread = future_sum_u95(stable, m)
+    return max(0.0, total + missing * statistics.fmean(stable)), math.hypot(spread, _trend(stable, m))
 
 
 def _trend(stable: Sequence[float], m: float) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
+import statistics
 
 import pytest
 from copied import replace
 
 from pytest_parallel_energy.records.energy_values import WindowResult
 from pytest_parallel_energy.records.record import EpochEnergy, WorkloadPart
+from pytest_parallel_energy.statistics.future_sum import future_sum_u95
 from pytest_parallel_energy.statistics.projection import project, project_cell, stable_epochs
 
 
@@ -59,6 +62,50 @@ def test_the_interval_covers_the_full_training(make_record):
         projection = project(trained(make_record, joules[:6]), 100)
         inside += abs(projection.energy.value - sum(joules)) <= projection.energy.u95
     assert inside >= 930
+
+
+def autoregression(rng, correlation, count):
+    """Values around 100 with a standard deviation of 5, each correlated with the next one."""
+    value = rng.gauss(0.0, 5.0)
+    for _ in range(count):
+        yield 100.0 + value
+        value = correlation * value + rng.gauss(0.0, 5.0 * math.sqrt(1 - correlation**2))
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.5, 0.65])
+@pytest.mark.parametrize(("trained_epochs", "full"), [(3, 20), (4, 200), (6, 50), (11, 100), (31, 200)])
+def test_the_interval_covers_epochs_whose_neighbours_are_alike(make_record, correlation, trained_epochs, full):
+    """Other programs and temperatures last longer than an epoch. 92 % of 400 trainings or more lie within."""
+    rng = random.Random(11)
+    record = trained(make_record, [100.0] * trained_epochs)
+    inside = 0
+    for _ in range(400):
+        joules = [130.0, *autoregression(rng, correlation, full - 1)]
+        epochs = tuple(replace(epoch, joules=value) for epoch, value in zip(record.epochs, joules, strict=False))
+        energy = replace(record.energy, total_j=sum(joules[:trained_epochs]))
+        projection = project(replace(record, epochs=epochs, energy=energy), full)
+        inside += abs(projection.energy.value - sum(joules)) <= projection.energy.u95
+    assert inside >= 0.92 * 400
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.4, 0.8])
+def test_many_values_show_how_alike_neighbours_are(correlation):
+    """From 500 values the half-width is that of the true correlation, within a tenth, without a needless allowance."""
+    rng = random.Random(3)
+    sums, widths = [], []
+    for _ in range(200):
+        values = list(autoregression(rng, correlation, 600))
+        sums.append(sum(values[500:]) - 100 * statistics.fmean(values[:500]))
+        widths.append(future_sum_u95(values[:500], 100))
+    between = 1 + correlation, 1 - correlation
+    expected = 1.965 * 5.0 * math.sqrt((100 + 100**2 / 500) * between[0] / between[1])
+    assert statistics.fmean(widths) == pytest.approx(expected, rel=0.1)
+    assert statistics.stdev(sums) * 1.965 == pytest.approx(expected, rel=0.15)
+
+
+def test_equal_epochs_have_no_spread():
+    """As those of a test with generated numbers."""
+    assert future_sum_u95([100.0] * 5, 20) == 0.0
 
 
 def test_a_trend_widens_the_interval(make_record):
