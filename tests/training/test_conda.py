@@ -7,7 +7,6 @@ with conda's own code, its main branch of August 2026.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import signal
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from copied import replace
 from polling import eventually
 
 from pytest_parallel_energy.errors import RegistryError
@@ -63,13 +63,13 @@ def workload(request, tmp_path):
     conda.chmod(0o755)
     through = (str(conda), "run", "--no-capture-output", "-n", "energy", "python")
     tiny = load_registry([DATA / "registry.json"]).workload("tiny/logistic")
-    return dataclasses.replace(tiny, python=through if request.param == "conda run" else (str(interpreter),))
+    return replace(tiny, python=through if request.param == "conda run" else (str(interpreter),))
 
 
 def training_of(workload, *args, **values):
     """The workload with further arguments of its script."""
     profiles = {"special": Profile(hyperparameters=workload.hyperparameters, args=args)}
-    special = dataclasses.replace(workload, profiles=profiles)
+    special = replace(workload, profiles=profiles)
     return Training(workload=special, values=special.values(**values), threads=1, profile="special")
 
 
