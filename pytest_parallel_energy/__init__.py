@@ -3,15 +3,20 @@
 Tests use the fixtures and markers of the plugin. The classes below them also work in a plain script:
 ``from pytest_parallel_energy import EnergyMeter, BackgroundLoad``.
 
-PYTEST_DONT_REWRITE spares this module pytest's rewriting of assertions, of which it has none.
+PYTEST_DONT_REWRITE spares this module pytest's rewriting of assertions, of which it has none, and the finder below
+spares the other modules.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+
     from .energy.meter import EnergyMeter
     from .energy.sensor import Observation, Observer, Reading, Sensor, SensorDescription
     from .errors import ParallelEnergyError, SensorError, SensorUnavailableError
@@ -67,6 +72,28 @@ _HOMES = {
     "log_uniform": "mutation.distributions",
     "uniform": "mutation.distributions",
 }
+
+
+class _PlainFinder:
+    """A finder of this package's modules for ``sys.meta_path``.
+
+    pytest takes each module of a plugin for one with assertions, and parses and compiles it itself. Under
+    ``PYTHONDONTWRITEBYTECODE``, as in most container images, it does so in every session, although the installer has
+    compiled the modules.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
+        """Return the module as Python itself finds it; ``None`` for others, and for the experiments, which assert."""
+        if not name.startswith(f"{__name__}.") or name.startswith(f"{__name__}.experiments"):
+            return None
+        from importlib.machinery import PathFinder
+
+        return PathFinder.find_spec(name, path)
+
+
+if any(type(finder).__name__ == "AssertionRewritingHook" for finder in sys.meta_path):
+    sys.meta_path.insert(0, _PlainFinder())
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 pytest imports this module at every start, also in suites that do not use the plugin: it holds plain data and imports
 next to nothing. What turns text into values is in ``option_values``, imported when a value is given.
-PYTEST_DONT_REWRITE spares it pytest's rewriting of assertions, of which it has none.
 """
 
 from __future__ import annotations

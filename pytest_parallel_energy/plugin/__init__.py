@@ -1,8 +1,7 @@
 """The plugin: its options, markers and fixtures, and the hooks that other suites pay for. Start reading here.
 
-pytest imports this module at every start. PYTEST_DONT_REWRITE spares it the rewriting of assertions, of which it has
-none; everything that only experiments need is imported when there is one. pytest loads each module of a plugin with a
-loader of its own, whose time grows with the size of the module, so that few and small ones are imported at the start.
+pytest imports this module at every start: few and small modules are imported with it, and everything that only
+experiments need is imported when there is one.
 """
 
 from __future__ import annotations
@@ -176,9 +175,6 @@ def _any_given(config: pytest.Config) -> bool:
 def items_of(config: pytest.Config) -> Items:
     """Return the experiments, with the state of the session; made at the first call."""
     if _ITEMS not in config.stash:
-        from .plain_imports import import_plainly
-
-        import_plainly(config)
         from .collection import Items
 
         config.stash[_ITEMS] = Items(config, given=config.stash[_GIVEN])

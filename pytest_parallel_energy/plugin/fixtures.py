@@ -1,7 +1,4 @@
-"""The fixtures. Each returns a part of the experiment that the plugin began for the test.
-
-PYTEST_DONT_REWRITE spares this module the rewriting of assertions by pytest: it has none.
-"""
+"""The fixtures. Each returns a part of the experiment that the plugin began for the test."""
 
 from __future__ import annotations
 
