@@ -39,6 +39,8 @@ _GROUPS = ("label_", "workload_", "hyperparam_", "perf_", "energy_", "work_", "w
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Tab and line ends too: some spreadsheets skip them before they look for a formula."""
 
+_KEPT_ROWS = 10_000
+
 Cell = str | int | float | bool | None
 
 
@@ -62,13 +64,14 @@ def summary_csv(records: Iterable[Record], *, prefixed: bool = False) -> str:
     load: ``bg2_*``), ``host_*``. Only the head for no records.
     """
     found = tuple(records)
-    names = _names(summary_row(record) for record in found)
+    # a hundred thousand rows at once take more memory than their records, so that those are made twice
+    kept = [summary_row(record) for record in found] if len(found) <= _KEPT_ROWS else None
+    names = _names(map(summary_row, found) if kept is None else kept)
     text = io.StringIO()
     writer = csv.writer(text)
     field = _prefixed if prefixed else _text
     writer.writerow([field(name) for name in names])
-    for record in found:  # made a second time: a hundred thousand rows at once take more memory than their records
-        row = summary_row(record)
+    for row in map(summary_row, found) if kept is None else kept:
         writer.writerow([field(row.get(name)) for name in names])
     return text.getvalue()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExperimentCell", "RunFacts", "registered_load"]
 
+_NO_LOADS = cell_id("", {}, [], "")
 _IDENTITY_VERSION = 2
 """Part of each identity: schema version of the first records that have it. A new version makes every cell another."""
 
@@ -160,7 +161,7 @@ class ExperimentCell(Struct, frozen=True, kw_only=True, eq=False, dict=True):
         return CellIdentity(
             cell=cell_id(self._work, self._values, loads, host, {**setting, "test": self.nodeid.partition("[")[0]}),
             foreground=cell_id(self._work, self._values, [], host, setting),
-            loads=cell_id("", {}, loads, ""),
+            loads=cell_id("", {}, loads, "") if loads else _NO_LOADS,
         )
 
     def record_fields(
