@@ -113,7 +113,10 @@ def test_a_pattern_is_matched_within_lines():
 
 def test_blocked_and_ignored_signals_are_not_inherited():
     """A command runs to its end, with no signal blocked or ignored, whatever pytest blocked and ignored."""
-    show = "print(*[line.split()[1] for line in open('/proc/self/status') if line[:6] in ('SigBlk', 'SigIgn')])"
+    # 32 and 33 are glibc's own: its posix_spawn, which subprocess uses from Python 3.13 on, ignores them in the child.
+    own = 3 << 31
+    masks = "open('/proc/self/status') if line[:6] in ('SigBlk', 'SigIgn')"
+    show = f"print(*[int(line[7:], 16) & ~{own} for line in {masks}])"
     code = """
 import signal
 signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
@@ -127,7 +130,7 @@ with start_supervised(Command(argv=(sys.executable, "-I", "-S", "-c", sys.argv[1
 """
     result = run(code, show)
     ignored_by_python = (1 << (signal.SIGPIPE - 1)) | (1 << (signal.SIGXFSZ - 1))
-    assert result.stdout.strip() == f"(0, ['{0:016x}', '{ignored_by_python:016x}'])", result.stderr
+    assert result.stdout.strip() == f"(0, ['0', '{ignored_by_python}'])", result.stderr
 
 
 def test_a_process_without_standard_streams_can_start_a_child(tmp_path):
