@@ -38,6 +38,7 @@ def modules_of(folder: Path, test: str) -> set[str]:
     (folder / "conftest.py").write_text(PRINT_MODULES)
     (folder / "test_one.py").write_text(test)
     environment = plain_environment()
+    environment["PYTEST_ENERGY_HOST_LOCK_DIR"] = str(folder)  # a wait for another session imports psutil
     if "energy_meter" in test:
         environment["PYTEST_ENERGY_SENSORS"] = "estimate"
     command = [sys.executable, "-m", "pytest", "-q", *PLUGINS]
