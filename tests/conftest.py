@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,17 @@ def make_record() -> RecordMaker:
         return Record(**(defaults | fields))
 
     return make
+
+
+@pytest.fixture
+def heeded_signals():
+    """Make Ctrl-C, SIGQUIT and SIGHUP act here and in what is started here, also below a shell's ``&`` or ``nohup``."""
+    ignored = [n for n in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 _MISSING = ("not installed", "could not import", "needs a C compiler")

@@ -47,11 +47,7 @@ def token():
 @contextlib.contextmanager
 def measuring(argv, **options):
     """Yield a running ``measure``, killed at the end."""
-
-    def heed_sighup():  # nohup makes all that it starts ignore it
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, preexec_fn=heed_sighup, **options)  # noqa: PLW1509
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, **options)
     try:
         yield process
     finally:
@@ -61,7 +57,7 @@ def measuring(argv, **options):
 
 @pytest.mark.parametrize("kind", ["tree", "daemon"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_request_to_end_ends_the_command_and_prints_the_figures(number, kind, token):
+def test_a_request_to_end_ends_the_command_and_prints_the_figures(number, kind, token, heeded_signals):
     """SIGTERM and SIGHUP leave no process, and the figures up to then are reported."""
     with measuring([*MEASURE, "--", *misbehaving_argv(kind, token)]) as process:
         eventually(lambda: len(marked(token)) >= 2)
@@ -103,14 +99,15 @@ def test_what_the_command_leaves_running_is_killed(token):
     assert marked(token) == []
 
 
-def test_ctrl_c_reaches_the_command_from_the_terminal():
+def test_ctrl_c_reaches_the_command_from_the_terminal(heeded_signals):
     """The command has the terminal: it reads from it, gets Ctrl-C from it, and the figures follow."""
     code = """
-import sys
+import sys, time
 print('terminal', open('/dev/tty').isatty(), flush=True)
 try:
     print('read', sys.stdin.readline().strip(), flush=True)
-    sys.stdin.readline()
+    while True:
+        time.sleep(0.05)  # not in a read: Python would notice a signal that comes just before the call only after it
 except KeyboardInterrupt:
     print('interrupted', flush=True)
     raise SystemExit(5)
@@ -118,25 +115,25 @@ except KeyboardInterrupt:
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [*MEASURE, "--", sys.executable, "-c", code])
-    seen = ""
+    seen = b""
 
     def read_until(word):
         nonlocal seen
         while word not in seen:
-            seen += os.read(terminal, 4096).decode()
+            seen += os.read(terminal, 4096)
 
     try:
-        read_until("terminal True")
+        read_until(b"terminal True")
         os.write(terminal, b"hello\n")
-        read_until("read hello")
+        read_until(b"read hello")
         os.write(terminal, b"\x03")
         with contextlib.suppress(OSError):  # Linux tells the end of a terminal as EIO
-            read_until("nothing prints this")
+            read_until(b"nothing prints this")
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     finally:
         os.close(terminal)
-    assert "interrupted" in seen
-    assert "CPU time: " in seen
+    assert b"interrupted" in seen
+    assert b"CPU time: " in seen
     assert status == 5
 
 

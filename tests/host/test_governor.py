@@ -44,7 +44,7 @@ def start_session(cpus):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGQUIT, signal.SIGTERM])
-def test_governor_is_restored_after_a_kill(cpus, number):
+def test_governor_is_restored_after_a_kill(cpus, number, heeded_signals):
     """A signal that ends the session at once leaves no CPU with the governor of the measurement."""
     process, _restorer = start_session(cpus)
     with process:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from polling import eventually
+from running import running
 
 from pytest_parallel_energy.processes.cookie import REALM_VARIABLE, VARIABLE, Cookie
 from pytest_parallel_energy.processes.guard import cgroup
@@ -54,7 +55,7 @@ def dead_owner():
 
 def start(token, kind, cookie):
     environment = {**os.environ, VARIABLE: cookie} if cookie else dict(os.environ)
-    return subprocess.Popen(misbehaving_argv(kind, token), env=environment, start_new_session=True)
+    return running(misbehaving_argv(kind, token), env=environment, start_new_session=True)
 
 
 @pytest.mark.parametrize(("kind", "count"), [("plain", 1), ("tree", 11), ("daemon", 2)])
@@ -81,7 +82,7 @@ if os.fork() == 0:
 time.sleep(60)
 """
     environment = {**os.environ, VARIABLE: dead_owner()}
-    with subprocess.Popen([sys.executable, "-c", code, token], env=environment, start_new_session=True):
+    with running([sys.executable, "-c", code, token], env=environment, start_new_session=True):
         eventually(lambda: len(marked(token)) == 2)
         sweep_leftovers()
         assert marked(token) == []
@@ -101,7 +102,6 @@ def test_others_are_left_alone(token, whose):
         eventually(lambda: marked(token))
         sweep_leftovers()
         assert process.poll() is None
-        process.kill()
 
 
 def test_a_guard_at_work_is_left_to_it(token):
@@ -109,7 +109,7 @@ def test_a_guard_at_work_is_left_to_it(token):
     code = "import sys, time; time.sleep(0.4)"
     environment = {**os.environ, VARIABLE: dead_owner()}
     argv = [sys.executable, "-c", code, "guard/__main__.py", token]
-    with subprocess.Popen(argv, env=environment, start_new_session=True) as process:
+    with running(argv, env=environment, start_new_session=True) as process:
         ended, left = sweep_leftovers()
         assert token not in " ".join(one.command for one in (*ended, *left))
         assert process.wait(10) == 0

@@ -10,6 +10,7 @@ import sys
 import psutil
 import pytest
 from polling import eventually
+from running import running
 
 BESIDE = """
 import os
@@ -33,24 +34,13 @@ def left_in(folder):
 
 
 @pytest.fixture
-def session(project):
+def session(project, heeded_signals):
     """A session in the middle of a training beside a load."""
     project.tests(BESIDE)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *project.plugins, "-s"],
-        cwd=project.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with process:
-        try:
-            eventually(
-                lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log"))
-            )
-            yield process
-        finally:
-            process.kill()
+    command = [sys.executable, "-m", "pytest", *project.plugins, "-s"]
+    with running(command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        eventually(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
+        yield process
 
 
 @pytest.mark.parametrize(
@@ -123,15 +113,12 @@ def test_a_worker_that_dies(project):
     assert sorted(record["status"] for record in project.records()) == ["crashed", "passed"]
 
 
-def test_ctrl_c_under_xdist_keeps_the_first_test(project):
+def test_ctrl_c_under_xdist_keeps_the_first_test(project, heeded_signals):
     """No record has reached the controller yet: it takes over what the worker left."""
     pytest.importorskip("xdist")
     project.tests(BESIDE)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *project.plugins, "-p", "xdist", "-n1"],
-        cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    with process:
+    command = [sys.executable, "-m", "pytest", *project.plugins, "-p", "xdist", "-n1"]
+    with running(command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         eventually(lambda: any(log.stat().st_size for log in project.path.glob("energy-results/2*/*/*/training.log")))
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)

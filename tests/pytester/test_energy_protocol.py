@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import running
 
 from pytest_parallel_energy.testing import FakeZone, PowercapTree
 
@@ -102,7 +103,7 @@ def test_refusing_fails_the_test_with_the_holders_name(project, hold):
 
 def test_waiting_says_for_whom_and_goes_on(project, hold):
     """A wait of more than a second is told, is not counted by the timeout, and the test passes then."""
-    hold(3)
+    hold(6)  # the session starts meanwhile
     project.tests(METERED)
     result = project.run("--timeout=2")
     result.assert_outcomes(passed=1)
@@ -286,11 +287,12 @@ def test_two_sessions_never_measure_at_the_same_time(project):
     """Nor do two pytest processes that know nothing of each other."""
     project.tests(SPANS)
     command = [sys.executable, "-m", "pytest", *project.plugins, "--energy-sensors=estimate", "-q"]
-    sessions = [
-        subprocess.Popen([*command, f"--energy-name={name}"], cwd=project.path, stdout=subprocess.DEVNULL)
-        for name in ("one", "two")
-    ]
-    assert [session.wait(60) for session in sessions] == [0, 0]
+    options = {"cwd": project.path, "stdout": subprocess.DEVNULL}
+    with (
+        running([*command, "--energy-name=one"], **options) as one,
+        running([*command, "--energy-name=two"], **options) as two,
+    ):
+        assert [one.wait(60), two.wait(60)] == [0, 0]
     lines = (project.path / "spans.txt").read_text().splitlines()
     spans = sorted(tuple(map(float, line.split())) for line in lines)
     assert len(spans) == 8

@@ -7,12 +7,12 @@ import os
 import pty
 import re
 import select
-import subprocess
 import sys
 import termios
 import threading
 
 import pytest
+from running import running
 
 SLOW = """
 import pytest, time
@@ -29,19 +29,19 @@ def on_a_terminal(project, *arguments):
     termios.tcsetwinsize(theirs, (30, 100))
     command = [sys.executable, "-m", "pytest", *project.plugins, *arguments]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    child = subprocess.Popen(command, cwd=project.path, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
-    os.close(theirs)
-    written = b""
-    while select.select([ours], [], [], 60)[0]:
-        try:
-            chunk = os.read(ours, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        written += chunk
-    os.close(ours)
-    return written.decode(), child.wait(60)
+    with running(command, cwd=project.path, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as child:
+        os.close(theirs)
+        written = b""
+        while select.select([ours], [], [], 60)[0]:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            written += chunk
+        os.close(ours)
+        return written.decode(), child.wait(60)
 
 
 def test_the_live_line(project):

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+from running import running
 
 from pytest_parallel_energy.processes.cookie import REALM_VARIABLE, VARIABLE
 from pytest_parallel_energy.records.reader import read_records
@@ -50,17 +51,16 @@ def living(folder):
 
 
 @pytest.fixture
-def session(project):
+def session(project, heeded_signals):
     """A controller with one worker in the middle of the second test's training."""
     project.tests(SUITE)
     command = [sys.executable, "-m", "pytest", *project.plugins, "-p", "xdist", "-n1", "-p", "no:randomly"]
-    with subprocess.Popen(
+    with running(
         command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
         logs = "energy-results/2*/experiments/*/training.log"
         wait_for(lambda: any(log.stat().st_size for log in project.path.glob(logs)))
         yield process
-        process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -110,8 +110,8 @@ def test_a_training_that_begins_after_the_death_of_the_controller_goes_too(proje
         """
     )
     command = [sys.executable, "-m", "pytest", *project.plugins, "-p", "xdist", "-n1"]
-    with subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        pass
+    with running(command, cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        process.wait(60)
     wait_for(lambda: (project.path / "lasted").exists() and (project.path / "lasted").read_text())
     assert float((project.path / "lasted").read_text()) < 4  # execnet interrupts its worker after 5 s
     wait_for(lambda: not living(project.path), 30)
@@ -127,7 +127,7 @@ def test_a_suite_without_experiments_ends_as_without_the_plugin(project):
         "import pathlib, time\ndef test_plain():\n    pathlib.Path('began').write_text('')\n    time.sleep(20)\n"
     )
     command = [sys.executable, "-m", "pytest", *project.plugins, "-p", "xdist", "-n1"]
-    with subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with running(command, cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         wait_for((project.path / "began").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == -signal.SIGTERM

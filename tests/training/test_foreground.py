@@ -124,7 +124,7 @@ def test_a_shell_script_is_a_workload_too(workload, tmp_path):
     assert result.status == "passed", result.log.read_text()
 
 
-def test_an_interrupted_training_leaves_nothing(workload, tmp_path):
+def test_an_interrupted_training_leaves_nothing(workload, tmp_path, heeded_signals):
     """Ctrl-C while it trains: the interrupt goes on, and every process of the training is gone."""
     slow = with_args(workload, "--sleep", "600")
     training = Training(workload=slow, values=slow.values(), threads=1, profile="special")
