@@ -41,13 +41,21 @@ class LoadPair(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def slowdown(self) -> Ratio | None:
-        """Time with the load over time alone."""
-        return ratio_of(self.beside.sample, self.alone.sample, "seconds")
+        """Time with the load over time alone; ``None`` where no attempt passed: a failed training ends at any time."""
+        return self._ratio("seconds")
 
     @cached_property
     def inflation(self) -> Ratio | None:
-        """Energy of the whole machine with the load over energy alone: the load's own energy is in it."""
-        return ratio_of(self.beside.sample, self.alone.sample, "total_j")
+        """Energy of the whole machine with the load over energy alone: the load's own energy is in it.
+
+        ``None`` where no attempt passed.
+        """
+        return self._ratio("total_j")
+
+    def _ratio(self, quantity: str) -> Ratio | None:
+        if not self.alone.n or not self.beside.n:
+            return None
+        return ratio_of(self.beside.sample, self.alone.sample, quantity)
 
     @property
     def foreground_j(self) -> float | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import itertools
 import json
 import math
 import random
@@ -14,6 +15,7 @@ from copied import replace
 
 from pytest_parallel_energy.records.record import (
     Attribution,
+    EpochEnergy,
     HostPart,
     JobPart,
     LoadReport,
@@ -192,15 +194,29 @@ def test_charts_and_tables_have_accessible_names(tmp_path, browser, study):
     assert browser.evaluate(exports) == ["Save as SVG", "Save as PNG"]
 
 
-@pytest.mark.parametrize(("number", "kind"), [(0, "blob:file"), (1, "data:image/png")])
-def test_charts_are_saved(tmp_path, browser, study, number, kind):
-    """The menu of a chart gives an SVG and a PNG, made in the page itself."""
-    _open(browser, tmp_path / "r.html", study)
-    link = f"document.querySelectorAll('#chart-energy .vega-actions a')[{number}]"
-    browser.evaluate(f"{link}.dispatchEvent(new MouseEvent('mousedown')) && null")
-    browser.wait_for(f"{link}.href !== location.href + '#' && !{link}.href.endsWith('#')")
-    assert browser.evaluate(f"{link}.href").startswith((kind, "blob:"))
-    assert browser.evaluate(f"{link}.download").startswith("Energy-per-cell")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("number", "kind", "start"), [(0, "svg", "blob:"), (1, "png", "data:image/png")])
+def test_charts_are_saved(tmp_path, browser, study, number, kind, start, dark):
+    """The menu of a chart gives an SVG and a PNG, made in the page itself and, in a dark page too, on white."""
+    _open(browser, tmp_path / "r.html", study, dark=dark)
+    browser.evaluate(
+        "window.saved = []; window.blobs = []; const made = URL.createObjectURL; "
+        "HTMLAnchorElement.prototype.click = function () { saved.push([this.href, this.download]); }; "
+        "URL.createObjectURL = (blob) => { blobs.push(blob); return made(blob); }; "
+        f"document.querySelectorAll('#chart-energy .vega-actions a')[{number}]"
+        ".dispatchEvent(new MouseEvent('click', { cancelable: true })); null"
+    )
+    browser.wait_for("saved.length === 1")
+    href, name = browser.evaluate("saved[0]")
+    assert href.startswith(start)
+    assert name == f"Energy-per-cell.{kind}"
+    if kind == "svg":
+        text = browser.evaluate("blobs[0].text()")
+        assert "#1b2430" in text
+        assert "#e4e9f0" not in text
+        assert 'fill="#ffffff"' in text
+        assert "joules: counter" in text
+    assert browser.evaluate("'theme' in document.documentElement.dataset") is False
     assert browser.errors == []
 
 
@@ -238,13 +254,102 @@ def test_charts_are_sorted_on_demand(tmp_path, browser, study):
     assert browser.errors == []
 
 
-def test_labels_are_complete_on_a_phone(tmp_path, browser, study):
-    """A label of several parts stands in several lines; no part is cut."""
-    _open(browser, tmp_path / "r.html", study, width=390)
-    lines = "[...document.querySelectorAll('#chart-energy .role-axis-label tspan')].map(t => t.textContent)"
-    texts = browser.evaluate(lines)
-    assert "bg=VulBERTa/mlp" in texts
-    assert not any("…" in text for text in texts)
+def _texts(browser, where):
+    """The texts of a part of a chart, those of several lines joined."""
+    return browser.evaluate(
+        f"[...document.querySelectorAll('{where} text')].map(t => t.children.length ? "
+        "[...t.children].map(line => line.textContent).join(' ') : t.textContent)"
+    )
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_labels_and_legends_are_complete(tmp_path, browser, make_record, width):
+    """No label of a row and no entry of a legend is cut or leaves the picture, and no label covers another one."""
+    load = "Person_reID_baseline_pytorch/densenet121"
+    names = [f"learning_rate=0.000145{n}-warmup_steps=1000-dropout=0.25-bg={load}" for n in range(3)]
+    epochs = tuple(EpochEnergy(name=str(n), start_s=n * 1.0, seconds=1.0, joules=10.0 + n, u95_j=1.0) for n in range(3))
+    records = [
+        make_record(100.0 + n, cell=name, nodeid=f"t.py::t[{name}]", background=(LoadReport(name=load),), epochs=epochs)
+        for n, name in enumerate(names)
+    ]
+    alone = make_record(50.0, cell="alone", nodeid="t.py::t[learning_rate=1-warmup_steps=1-dropout=0.5-bg=None]")
+    _open(browser, tmp_path / "r.html", Report(records=(*records, alone)), width=width)
+    wanted = {name.replace("-", "") for name in names}
+    labels = {text.replace(", ", "").replace(" ", "") for text in _texts(browser, "#chart-energy .role-axis-label")}
+    assert wanted <= labels
+    entries = {text.replace(", ", "").replace(" ", "") for text in _texts(browser, "#chart-epochs .role-legend-label")}
+    assert wanted <= entries
+    assert load in {text.replace(" ", "") for text in _texts(browser, "#chart-energy .role-legend-label")}
+    boxes = (
+        "[...document.querySelectorAll('[data-chart] svg')].flatMap(svg => [...svg.querySelectorAll('text')].filter("
+        "t => { const a = t.getBoundingClientRect(), b = svg.getBoundingClientRect(); "
+        "return a.width && (a.left < b.left - 1 || a.right > b.right + 1); }).map(t => t.textContent))"
+    )
+    assert browser.evaluate(boxes) == []
+    rows = browser.evaluate(
+        "[...document.querySelectorAll('#chart-energy .role-axis-label text')].filter(t => "
+        "t.textContent.startsWith('learning_rate')).map(t => t.getBoundingClientRect()).map(b => [b.top, b.bottom])"
+    )
+    assert len(rows) == 4
+    assert all(first[1] <= second[0] + 1 for first, second in itertools.pairwise(sorted(rows)))
+    assert browser.errors == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_ratios_have_intervals_at_any_width(tmp_path, browser, study, width):
+    """A ratio of a training with a load to the same alone stands with its interval, on a phone in a second line."""
+    _open(browser, tmp_path / "r.html", study, width=width)
+    ratios = [text for text in _texts(browser, "#chart-load .mark-text") if text.startswith("×")]
+    assert len(ratios) == 6
+    assert all(re.fullmatch(r"× [0-9.]+ \([0-9.]+ to [0-9.]+\)", text) for text in ratios)
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_windows_stand_below_their_power(tmp_path, browser, study, width):
+    """The charts of a trace begin and end at the same place, and a window that has room for its name shows it."""
+    _open(browser, tmp_path / "r.html", study, width=width)
+    browser.wait_for("document.getElementById('trace-heat').dataset.drawn === 'yes'")
+    edges = [
+        browser.evaluate(
+            f"(() => {{ const all = [...document.querySelectorAll('#trace-{kind} .role-axis-grid line')]"
+            ".map(line => line.getBoundingClientRect().left); return [Math.min(...all), Math.max(...all)]; })()"
+        )
+        for kind in ("power", "spans", "heat")
+    ]
+    assert all(edge == pytest.approx(edges[0], abs=2) for edge in edges[1:])
+    assert "epoch-1" in _texts(browser, "#trace-spans .mark-text")
+
+
+def test_tables_sort_by_keyboard(tmp_path, browser, study):
+    """Tab leads to the head of a column, and the Enter key sorts by it; the menu of a chart has a name."""
+    _open(browser, tmp_path / "r.html", study)
+    browser.evaluate("document.querySelector('#cells thead button').focus()")
+    for key, code, text in (("Tab", 9, ""), ("Enter", 13, "\r")):
+        browser.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, text=text)
+        browser.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
+    assert browser.evaluate("document.querySelectorAll('#cells th')[1].ariaSort") == "ascending"
+    assert browser.evaluate("document.querySelector('#chart-energy summary').ariaLabel") == "Save Energy per cell"
+
+
+def test_a_printed_page_is_not_cut(tmp_path, browser, study):
+    """On paper charts and tables are as wide as the page, whatever the screen was, and dark on white."""
+    _open(browser, tmp_path / "r.html", study, width=1400, dark=True)
+    scheme = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[scheme])
+    browser.call("Emulation.setDeviceMetricsOverride", width=1047, height=700, deviceScaleFactor=1, mobile=False)
+    try:
+        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert "invert" in browser.evaluate("getComputedStyle(document.querySelector('#chart-energy svg')).filter")
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_without_any_energy_the_page_says_so(make_record):
+    """A run in which nothing was measured has no chart of energy, and a sentence instead."""
+    pytest.importorskip("altair", reason="the extra report is not installed")
+    assert "No attempt has a known energy" in html_report(Report(records=(make_record(None),)))
+    assert "No attempt has a known energy" not in html_report(Report(records=(make_record(),)))
 
 
 def test_jobs_of_several_nodes_are_summed(make_record):

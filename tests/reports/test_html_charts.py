@@ -6,13 +6,14 @@ import random
 
 import pytest
 
-from pytest_parallel_energy.records.record import WindowResult, WorkloadPart
+from pytest_parallel_energy.records.record import EpochEnergy, WindowResult, WorkloadPart
 from pytest_parallel_energy.reports.html.cell_labels import cell_labels, shared_label
 from pytest_parallel_energy.statistics.grouping import group_cells
 
 pytest.importorskip("altair", reason="the extra report is not installed")
 
 from pytest_parallel_energy.reports.html import axes, charts, study_charts
+from pytest_parallel_energy.reports.html.epoch_chart import epoch_chart
 
 
 def _cells(make_record, energies, *, name="lr", values=None, accuracies=None, repeats=3):
@@ -70,6 +71,12 @@ def test_labels_say_what_differs(make_record):
     assert len(set(cell_labels(other))) == 2
 
 
+def test_labels_of_one_id_measured_twice_have_no_stray_bracket(make_record):
+    """What tells two versions of one test apart stands behind its parameters."""
+    cells = group_cells([make_record(nodeid="t.py::a[x=1]", code=code) for code in ("old", "new")])
+    assert cell_labels(cells) == ["code old", "code new"]
+
+
 def _x(make_record, values):
     cells = _cells(make_record, [100.0 + 10 * i for i in range(len(values))], name="h", values=values)
     (chart,) = study_charts.hyperparameter_charts(cells)
@@ -115,6 +122,52 @@ def test_a_front_needs_a_difference(make_record, differ):
     assert any(row["front"] for row in rows) == differ
     assert ("do not differ" in chart.caption) != differ
     assert len(_layers(chart, "errorbar")) == 2
+
+
+def test_a_step_of_a_front_needs_a_difference(make_record):
+    """A cell that costs more than another and is no better beyond the intervals is not on the front."""
+    cells = _cells(make_record, [100.0, 120.0, 140.0], accuracies=[0.5, 0.5005, 0.6])
+    (chart,) = study_charts.pareto_charts(cells, cell_labels(cells))
+    rows = _layers(chart, "errorbar")[0].get("data", chart.spec.get("data"))["values"]
+    assert [row["front"] for row in rows] == [True, False, True]
+
+
+@pytest.mark.parametrize(("count", "ticks"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3])])
+def test_epochs_have_whole_ticks(make_record, count, ticks):
+    """A short axis of epochs has no tick at 1.5 that would read 2, and whiskers have caps; n is that of attempts."""
+    epochs = tuple(EpochEnergy(name=str(n), start_s=n, seconds=1.0, joules=5.0, u95_j=0.1) for n in range(count))
+    cells = group_cells([make_record(epochs=epochs, repetition=n) for n in range(2)])
+    chart = epoch_chart(cells, ["a"])
+    assert _layers(chart, "line")[0]["encoding"]["x"]["axis"]["values"] == ticks
+    assert _layers(chart, "errorbar")[0]["mark"]["ticks"]
+    assert (
+        chart.footnote == "joules: counter · 95 % interval of each epoch, a line per attempt, n = 2 per cell · 1 cell"
+    )
+
+
+def test_what_is_left_out_is_said(make_record):
+    """Cells without a known energy are counted in the title; failed attempts and mixed qualities below it."""
+    failed = make_record(10.0, cell="f", status="timeout")
+    estimated = make_record(cell="e", energy=WindowResult(total_j=5.0, total_u95_j=1.0, quality="estimated"))
+    cells = group_cells([make_record(cell="a"), failed, make_record(None, cell="m"), estimated])
+    chart = charts.energy_chart(cells, ["a", "f", "m", "e"])
+    assert chart.caption.endswith("; 1 cell without a known energy left out")
+    assert "n = 0 to 1 per cell (where none passed, of the failed attempts)" in chart.footnote
+    assert "joules: counter (2 cells), estimated (1 cell)" in chart.footnote
+
+
+def test_failed_trainings_have_no_ratio(make_record):
+    """A training that was stopped ends at any time: its energy is in no ratio of alone and with a load."""
+    records = [make_record(10.0, cell="alone"), make_record(20.0, load=True, cell="beside")]
+    assert charts.load_chart(group_cells(records), ["a", "b"])
+    stopped = [records[0], make_record(20.0, load=True, cell="beside", status="timeout")]
+    assert charts.load_chart(group_cells(stopped), ["a", "b"]) is None
+
+
+def test_alone_has_the_first_colour(make_record):
+    """Also where a legend says in addition how it was measured."""
+    colour = axes.load_colour([{"load": name} for name in ("VulBERTa/mlp", "alone, 8 threads")])
+    assert colour.to_dict()["scale"]["domain"] == ["alone, 8 threads", "VulBERTa/mlp"]
 
 
 def test_a_chart_says_what_it_is_of(make_record):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    "TICKS_X",
     "axis_and_scale",
     "chart_data",
     "finished",
@@ -16,12 +17,14 @@ __all__ = [
     "load_shape",
     "log_ticks",
     "unit_of",
+    "whole_axis",
 ]
 
 _LEAST_LOG_SPAN = 8.0
 """Below this ratio of the largest to the smallest value a logarithmic axis shows nothing more than a linear one."""
 _MOST_TICKS = 8
-_TICKS_X = "ceil(width / 90)"
+TICKS_X = "ceil(width / 90)"
+"""Number of ticks of a horizontal axis, in the language of Vega: their labels do not collide."""
 _LOG_STEPS = ((1, 2, 5), (1, 3), (1,))
 
 
@@ -41,10 +44,22 @@ def axis_and_scale(values: Sequence[float], *, whole: bool) -> dict[str, Any]:
     if whole and len(distinct) <= _MOST_TICKS:
         settings |= {"values": distinct}
     if not is_logarithmic(values):
-        settings.setdefault("tickCount", alt.ExprRef(_TICKS_X))
+        settings.setdefault("tickCount", alt.ExprRef(TICKS_X))
         return {"axis": alt.Axis(**settings), "scale": alt.Scale(zero=False, padding=12)}
     settings = {"format": "~g", "values": log_ticks(distinct[0], distinct[-1]), **settings}
     return {"axis": alt.Axis(**settings), "scale": alt.Scale(type="log", nice=False, padding=12)}
+
+
+def whole_axis(last: int) -> Any:
+    """Return the axis of whole numbers from 1 to ``last``, with ticks at whole numbers alone.
+
+    Vega's ``tickMinStep`` gives halves on short axes: their labels would be one number twice.
+    """
+    import altair as alt
+
+    if last <= _MOST_TICKS:
+        return alt.Axis(format="d", values=list(range(1, last + 1)))
+    return alt.Axis(format="d", tickMinStep=1, tickCount=alt.ExprRef(TICKS_X))
 
 
 def is_logarithmic(values: Sequence[float]) -> bool:
@@ -96,7 +111,7 @@ def _load_legend(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return the legend of the loads that a chart shows; none for a single one, which its title names."""
     import altair as alt
 
-    shown = sorted({row["load"] for row in rows}, key=lambda name: (name != "alone", name))
+    shown = sorted({row["load"] for row in rows}, key=_alone_first)
     return alt.Legend(orient="top", columns=4, values=shown, symbolOpacity=1) if len(shown) > 1 else None
 
 
@@ -104,7 +119,20 @@ def _load_scale(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return the scale of colours or shapes in which ``alone`` is the same in each chart."""
     import altair as alt
 
-    return alt.Scale(domain=sorted({row["load"] for row in rows} | {"alone"}, key=lambda name: (name != "alone", name)))
+    names: set[str] = {row["load"] for row in rows}
+    if not any(map(_is_alone, names)):
+        names.add("alone")
+    domain: list[str] = sorted(names, key=_alone_first)
+    return alt.Scale(domain=domain)
+
+
+def _is_alone(load: str) -> bool:
+    """Return whether there is no load; what else tells its cells from others may stand behind a comma."""
+    return load.partition(",")[0] == "alone"
+
+
+def _alone_first(load: str) -> tuple[bool, str]:
+    return not _is_alone(load), load
 
 
 def chart_data(rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -76,7 +76,11 @@ def _parts(name: str) -> tuple[str, ...]:
 
     >>> _parts("t.py::test_a[lr=1e-05-bg=None]")
     ('t.py', 'test_a', 'lr=1e-05', 'bg=None')
+    >>> _parts("t.py::test_a[lr=0.1] (code abc)")
+    ('t.py', 'test_a', 'lr=0.1', 'code abc')
     """
-    test, _, parameters = name.partition("[")
+    test, _, rest = name.partition("[")
+    parameters, _, suffix = rest.rpartition("]")
     file, _, function = test.rpartition("::")
-    return (file, function, *filter(None, _PARAMETER.split(parameters.removesuffix("]"))))
+    found = list(filter(None, _PARAMETER.split(parameters or rest.removesuffix("]"))))
+    return (file, function, *found, *filter(None, [suffix.strip().removeprefix("(").removesuffix(")")]))

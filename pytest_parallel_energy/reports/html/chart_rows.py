@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from ...statistics.grouping import Cell, worst_quality
+from ...statistics.grouping import Cell
 from ...statistics.like_cells import load_names
 from ...units import count_of
+from .axes import TICKS_X
 
 __all__ = ["CAPS", "Chart", "density", "ends_of", "energy_axis", "footnote", "mean_row"]
 
@@ -35,12 +37,20 @@ class Chart(Struct, frozen=True, kw_only=True):
     """Whether its rows are cells, which a reader may sort by energy or name."""
 
 
-def footnote(cells: Sequence[Cell]) -> str:
-    """Return what a saved chart of these cells must say of itself: the quality of its joules, intervals and n."""
-    quality = worst_quality(record.energy for cell in cells for record in cell.sample)
+def footnote(cells: Sequence[Cell], shown: str = "mean and 95 % interval of") -> str:
+    """Return what a saved chart of these cells must say of itself: the qualities of its joules, intervals and n."""
     counts = sorted({cell.n for cell in cells})
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"joules: {quality} · mean and 95 % interval of n = {n} per cell · {count_of(len(cells), 'cell')}"
+    none = "" if counts[0] else " (where none passed, of the failed attempts)"
+    return f"joules: {_qualities(cells)} · {shown} n = {n} per cell{none} · {count_of(len(cells), 'cell')}"
+
+
+def _qualities(cells: Sequence[Cell]) -> str:
+    """Return the qualities in words, the most frequent first, with the numbers of cells where there are several."""
+    found = Counter(cell.quality for cell in cells)
+    if len(found) == 1:
+        return next(iter(found))
+    return ", ".join(f"{quality} ({count_of(count, 'cell')})" for quality, count in found.most_common())
 
 
 def density(rows: Sequence[Any]) -> dict[str, float]:
@@ -72,17 +82,12 @@ def ends_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     return max(low - 0.05 * span, 0.0), high + 0.05 * span
 
 
-_TEXT_RATIO = 0.15
-"""Part of a chart's width that the texts right of its points take."""
-
-
 def energy_axis(channel: str, field: str, title: str, ends: tuple[float, float]) -> Any:
-    """Return the channel ``x`` or ``y`` of an energy between two ends; ``x`` has room for texts at the right."""
+    """Return the channel ``x`` or ``y`` of an energy between two ends; the page adds room for texts at the right."""
     import altair as alt
 
     low, high = ends
     if channel == "y":
         return alt.Y(field, title=title, scale=alt.Scale(domain=[low, high], nice=False))
-    axis = alt.Axis(tickCount=alt.ExprRef("ceil(width / 90)"), labelOverlap="greedy", labelSeparation=6)
-    end = high + _TEXT_RATIO * (high - low)
-    return alt.X(field, title=title, axis=axis, scale=alt.Scale(domain=[low, end], nice=False))
+    axis = alt.Axis(tickCount=alt.ExprRef(TICKS_X), labelOverlap="greedy", labelSeparation=6)
+    return alt.X(field, title=title, axis=axis, scale=alt.Scale(domain=[low, high], nice=False))

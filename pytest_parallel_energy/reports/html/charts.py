@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...statistics.analysis import LoadPair, load_names, load_pairs
+from ...statistics.analysis import load_names, load_pairs
 from ...statistics.grouping import Cell
-from ..layout import format_ratio
+from ...units import count_of
 from ..load_lines import interval_words
 from .axes import chart_data, finished, load_colour, unit_of
 from .chart_rows import CAPS, Chart, ends_of, energy_axis, footnote, mean_row
@@ -29,11 +29,13 @@ def energy_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "")
         if record.energy.total_j is not None
     ]
     subject = f"Energy ({shared})" if shared else "Energy"
+    without = len(cells) - len(named)
+    left_out = f"; {count_of(without, 'cell')} without a known energy left out" if without else ""
     chart = _energy_layers(means, points, f"energy ({unit})")
     return Chart(
         key="energy",
         title="Energy per cell",
-        caption=f"{subject}: each attempt a point; bar and whiskers: mean and its 95 % interval",
+        caption=f"{subject}: each attempt a point; bar and whiskers: mean and its 95 % interval{left_out}",
         description=f"Strip chart of the energy of {len(points)} attempts in {len(means)} cells, with means and 95 % "
         "intervals",
         spec=finished(chart.properties(width="container", height=24 * len(means) + 8)),
@@ -46,7 +48,7 @@ def _energy_layers(means: list[dict[str, Any]], points: list[dict[str, Any]], x_
     """Return attempts, means and their intervals as an Altair chart, one line per cell."""
     import altair as alt
 
-    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=320))
+    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=0))
     base = alt.Chart(chart_data(means)).encode(y=y)
     dots = alt.Chart(chart_data(points)).mark_point(size=45, opacity=0.7).encode(
         x=energy_axis("x", "energy:Q", x_title, ends_of(means)),
@@ -74,15 +76,15 @@ def load_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "") -
         return None
     unit, factor = unit_of([cell.energy().value for pair in pairs for cell in (pair.alone, pair.beside)])
     rows = [
-        {"name": names[id(pair.beside)], "state": state, **mean_row(cell, factor), "ratio": ratio, "short": short}
+        {"name": names[id(pair.beside)], "state": state, **mean_row(cell, factor), "ratio": ratio}
         for pair in pairs
-        for state, cell, ratio, short in (
-            ("alone", pair.alone, "", ""),
-            ("with the load", pair.beside, interval_words(pair.inflation), _short(pair)),
+        for state, cell, ratio in (
+            ("alone", pair.alone, ""),
+            ("with the load", pair.beside, interval_words(pair.inflation)),
         )
     ]
     title = f"energy ({unit})"
-    base = alt.Chart(chart_data(rows)).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)))
+    base = alt.Chart(chart_data(rows)).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=0)))
     lines = base.mark_line(strokeWidth=2, opacity=0.4).encode(
         x=energy_axis("x", "mean:Q", title, ends_of(rows)), detail="name:N"
     )
@@ -105,8 +107,3 @@ def load_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "") -
         footnote=footnote([cell for pair in pairs for cell in (pair.alone, pair.beside)]),
         sortable=True,
     )
-
-
-def _short(pair: LoadPair) -> str:
-    """Return the ratio of energies alone, for a narrow screen."""
-    return format_ratio(pair.inflation.value) if pair.inflation else ""

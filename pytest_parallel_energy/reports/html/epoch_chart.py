@@ -8,8 +8,8 @@ from typing import Any
 from ...records.progress_part import EpochEnergy
 from ...statistics.grouping import Cell
 from ...statistics.work_units import epoch_energies
-from .axes import chart_data, finished, unit_of
-from .chart_rows import Chart, footnote
+from .axes import chart_data, finished, unit_of, whole_axis
+from .chart_rows import CAPS, Chart, footnote
 
 __all__ = ["epoch_chart"]
 
@@ -45,7 +45,10 @@ def epoch_chart(cells: Sequence[Cell], labels: Sequence[str]) -> Chart | None:
         caption="Energy of each epoch with its 95 % interval; the first one holds the start of the training" + left_out,
         description=f"Line chart of the energy of {len(rows)} epochs in {len(drawn)} attempts, with 95 % intervals",
         spec=finished(_layers(rows, kept, f"energy per epoch ({unit})").properties(width="container", height=260)),
-        footnote=footnote([cell for cell, label in zip(cells, labels, strict=True) if label in kept]),
+        footnote=footnote(
+            [cell for cell, label in zip(cells, labels, strict=True) if label in kept],
+            "95 % interval of each epoch, a line per attempt,",
+        ),
     )
 
 
@@ -65,11 +68,10 @@ def _layers(rows: list[dict[str, Any]], names: list[str], title: str) -> Any:
     """Return the lines and the intervals as an Altair chart; ``names`` are the cells in the order of the legend."""
     import altair as alt
 
-    colour = alt.Color(
-        "name:N", title=None, sort=names, legend=alt.Legend(orient="top", columns=1, labelLimit=400, symbolOpacity=1)
-    )
+    colour = alt.Color("name:N", title=None, sort=names, legend=alt.Legend(orient="top", columns=1, symbolOpacity=1))
+    axis = whole_axis(max(row["epoch"] for row in rows))
     base = alt.Chart(chart_data(rows)).encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(zero=False)),
+        x=alt.X("epoch:Q", title="epoch", axis=axis, scale=alt.Scale(zero=False, nice=False, padding=12)),
         color=colour,
     )
     lines = base.mark_line(point=True).encode(
@@ -77,5 +79,5 @@ def _layers(rows: list[dict[str, Any]], names: list[str], title: str) -> Any:
         detail="attempt:N",
         tooltip=["name:N", alt.Tooltip("label:N", title="epoch"), alt.Tooltip("energy:Q", title=title), "seconds:Q"],
     )
-    whiskers = base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    whiskers = base.mark_errorbar(ticks=CAPS, opacity=0.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     return whiskers + lines

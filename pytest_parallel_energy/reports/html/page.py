@@ -34,6 +34,7 @@ _MOST_ATTEMPTS = 2000
 """Bounds of a page that a browser can still open without a delay."""
 
 _NO_CHARTS = "Charts need Altair and its offline bundle: pip install altair vl-convert-python"
+_NO_ENERGY = "No attempt has a known energy, so that there is no chart of it; the last section says what measured."
 
 
 class _Tile(NamedTuple):
@@ -182,6 +183,7 @@ def _comparison(comparison: Comparison, names: CellNames) -> dict[str, Any]:
 def _studies(cells: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart]) -> dict[str, Any]:
     pairs, correlations = tables.pairs_table(cells, labels), tables.correlation_table(cells)
     fronts = [chart for chart in drawn if chart.key.startswith("pareto-")]
+    unknown = have_charts() and not any(chart.key == "energy" for chart in drawn)
     reasons = []
     if not pairs.rows:
         reasons.append(
@@ -197,6 +199,7 @@ def _studies(cells: Sequence[Cell], labels: Sequence[str], drawn: Sequence[Chart
         )
     return {
         "cells": tables.cells_tables(cells, labels),
+        "energy_notes": [_NO_ENERGY] if unknown else [],
         "charts": {key: next((c for c in drawn if c.key == key), None) for key in ("energy", "load", "epochs")},
         "pairs": pairs if pairs.rows else None,
         "pairs_notes": [f"Here {ESTIMATED_PAIR}."] if any(cell.quality == "estimated" for cell in cells) else [],

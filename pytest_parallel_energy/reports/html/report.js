@@ -3,7 +3,6 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
-  const narrow = () => window.innerWidth < 600;
 
   function config() {
     const ink = colour("--ink"), soft = colour("--soft"), line = colour("--line");
@@ -13,52 +12,106 @@
       view: { stroke: null },
       range: { category: [1, 2, 3, 4, 5, 6].map((i) => colour("--data-" + i)) },
       axis: { labelColor: ink, titleColor: soft, gridColor: line, domainColor: line, tickColor: line,
-              titleFontWeight: 500, labelLimit: narrow() ? 110 : 320 },
-      legend: { labelColor: ink, titleColor: soft, labelLimit: narrow() ? 280 : 400 },
+              titleFontWeight: 500, labelFlush: false },
+      legend: { labelColor: ink, titleColor: soft },
+      style: { ring: { color: ink, stroke: ink }, span: { color: ink, fill: ink } },
       rule: { color: ink }, errorbar: { color: ink, ticks: { color: ink, size: 8 } }, text: { color: soft }, line: { color: soft }, bar: { color: colour("--data-1") }, point: { color: colour("--data-2") },
     };
   }
 
-  function wrapped(text, most) {
-    const lines = [""];
-    for (const word of text.split(" ")) {
-      const line = lines.at(-1);
-      if (line && line.length + word.length + 1 > most) { lines.push(word); } else { lines[lines.length - 1] = line ? line + " " + word : word; }
-    }
-    return lines;
+  const LINE = 11;
+  const pen = document.createElement("canvas").getContext("2d");
+  const PLAIN = "10px system-ui, sans-serif", HEAD = "600 13px system-ui, sans-serif";
+  function textWidth(text, font = PLAIN) {
+    pen.font = font;
+    return pen.measureText(text).width;
   }
 
-  // The title and what a reader of a saved picture must know are parts of the picture. Widths are those of the system
-  // font, roughly: 7.4 pixels for each character of the title, 5.4 for each of the line below it.
+  // No text is cut: a long one stands in several lines, broken between its parts or words where they fit, else behind
+  // a sign in a word, and only then inside of it.
+  const WORDS = /(?<=[^=] )(?![%=])/;  // "95 %" and "n = 3" stay together
+  const BREAKS = [/(?<=, )/, WORDS, /(?<==)/, /(?<=[/_])/, /(?:)/u];
+  function lines(text, room, font = PLAIN, breaks = BREAKS) {
+    const found = [""];
+    const add = (piece, finer) => {
+      const longer = found.at(-1) + piece;
+      if (textWidth(longer.trimEnd(), font) <= room) { found[found.length - 1] = longer; return; }
+      if (textWidth(piece.trimEnd(), font) <= room || !finer.length) { found.push(piece); return; }
+      for (const part of piece.split(finer[0])) { add(part, finer.slice(1)); }
+    };
+    add(text, breaks);
+    return found.map((line) => line.trimEnd()).filter(Boolean);
+  }
+
+  // The title and what a reader of a saved picture must know are parts of the picture; the menu stands right of them.
   function titled(chart, width) {
     const room = Math.max(width, 200);
-    return { text: wrapped(chart.caption, Math.floor((room - 44) / 7.4)), subtitle: wrapped(chart.footnote, Math.floor(room / 5.4)),
+    return { text: lines(chart.caption, room - 50, HEAD, BREAKS.slice(1)), subtitle: lines(chart.footnote, room - 50, PLAIN, BREAKS.slice(1)),
              anchor: "start", frame: "bounds", fontSize: 13, fontWeight: 600, subtitleFontSize: 10, offset: 10, lineHeight: 17,
              color: colour("--ink"), subtitleColor: colour("--soft"), limit: 0 };
   }
 
-  const LABEL_LINE = 21;
-  // Pixels from which on a ratio stands in a chart with its interval; the table below the chart has it at any width.
-  const RATIO_WIDTH = 1000;
-  // On a phone a row's label stands in several lines, one for each of its parts, instead of being cut.
-  function narrowed(spec) {
-    const layers = [spec, ...(spec.layer || [])];
-    for (const layer of layers) {
-      for (const channel of ["color", "shape"]) {
-        if (layer.encoding?.[channel]?.legend) { layer.encoding[channel].legend.columns = 1; }
+  const layersOf = (spec) => [spec, ...(spec.layer || [])];
+  const rowsOf = (spec) => layersOf(spec).flatMap((layer) => layer.data?.values || []).concat(spec.datasets?.rows || []);
+  const valuesOf = (spec, field) => [...new Set(rowsOf(spec).filter((row) => field in row).map((row) => row[field]))];
+  const widest = (texts) => Math.ceil(Math.max(0, ...texts.map(textWidth)));
+  const rowRoom = (texts, width) => Math.min(widest(texts), Math.max(140, Math.floor(0.35 * width)));
+
+  // The labels of rows, whole at any width: rows are as high as the label with the most lines.
+  function fitRows(spec, width) {
+    const axes = layersOf(spec).map((layer) => layer.encoding?.y).filter((y) => y?.field === "name" || y?.field === "row");
+    if (!axes.length) { return 0; }
+    const names = valuesOf(spec, axes[0].field), room = rowRoom(names, width);
+    const cut = Object.fromEntries(names.map((name) => [name, lines(name, room + 1)]));
+    const most = Math.max(...names.map((name) => cut[name].length));
+    for (const y of axes) {
+      y.axis = { ...y.axis, labelLimit: 0 };
+      if (most > 1) {
+        const text = JSON.stringify(cut) + "[datum.value]";
+        Object.assign(y.axis, { labelExpr: text, labelLineHeight: LINE,
+                                labelOffset: { expr: -LINE / 2 + " * (length(" + text + ") - 1)" } });
       }
     }
-    const names = new Set(layers.flatMap((layer) => (layer.data?.values || []).map((row) => row.name)));
-    const axes = layers.map((layer) => layer.encoding?.y).filter((y) => y?.field === "name");
-    if (!axes.length) { return; }
-    const chopped = (part) => part.match(new RegExp(".{1," + LABEL_LINE + "}", "g")) || [""];
-    // a value that does not fit behind its name stands below it: a number is not cut
-    const fitted = (part) => part.length <= LABEL_LINE ? [part] : part.split(/(?<==)/).flatMap(chopped);
-    const pieces = (name) => name.split(", ").flatMap(fitted);
-    const longest = Math.max(...[...names].map((name) => pieces(name).length));
-    const cut = Object.fromEntries([...names].map((name) => [name, pieces(name)]));
-    for (const y of axes) { y.axis = { ...y.axis, labelLimit: 140, labelLineHeight: 11, labelExpr: JSON.stringify(cut) + "[datum.label]" }; }
-    spec.height = names.size * Math.max(24, 11 * longest + 10) + 8;
+    if (most > 1) { spec.height = names.length * Math.max(Math.floor(spec.height / names.length), LINE * most + 10) + 8; }
+    return room;
+  }
+
+  // Legends, complete at any width: as many columns as fit, and where not even one does, entries of several lines.
+  const SYMBOL = 30;
+  function fitLegends(spec, room) {
+    for (const layer of layersOf(spec)) {
+      for (const channel of ["color", "shape"]) {
+        const shown = layer.encoding?.[channel];
+        if (!shown?.legend) { continue; }
+        const names = shown.legend.values || valuesOf(spec, shown.field);
+        const entry = widest(names) + SYMBOL;
+        shown.legend = { ...shown.legend, labelLimit: 0, columns: Math.min(Math.max(Math.floor(room / entry), 1), shown.legend.columns || 6) };
+        if (entry > room) {
+          const cut = Object.fromEntries(names.map((name) => [name, lines(name, room - SYMBOL)]));
+          shown.legend.labelExpr = JSON.stringify(cut) + "[datum.label]";
+          shown.legend.rowPadding = 5;
+        }
+      }
+    }
+  }
+
+  // The axis of energy ends so far right of the points that the texts beside them fit; where that is more than half of
+  // the chart, what stands in parentheses goes into a second line.
+  function fitTexts(spec, room) {
+    const marked = layersOf(spec).filter((layer) => layer.encoding?.text?.field && layer.encoding.x?.field === "right");
+    for (const layer of marked) {
+      const field = layer.encoding.text.field;
+      if (2 * widest(valuesOf(spec, field)) > room) {
+        for (const row of rowsOf(spec)) { if (row[field]?.includes(" (")) { row[field] = row[field].split(/ (?=\()/); } }
+        layer.mark.dy = -5;
+        layer.mark.lineHeight = LINE;
+      }
+      const texts = widest(valuesOf(spec, field).flat()) + 16;
+      for (const { encoding } of layersOf(spec)) {
+        const domain = encoding?.x?.scale?.domain;
+        if (domain) { domain[1] = domain[0] + (domain[1] - domain[0]) * room / Math.max(room - texts, 40); }
+      }
+    }
   }
 
   function ordered(spec, order) {
@@ -73,24 +126,55 @@
     for (const layer of [spec, ...layers]) { if (layer.encoding?.y?.field === "name") { layer.encoding.y.sort = names; } }
   }
 
-  function draw(id, spec, chart) {
-    const place = document.getElementById(id);
+  // The chart as this page shows it now: in its width, its theme and the reader's order.
+  function prepared(place, spec, chart, axisWidth) {
     const copy = structuredClone(spec);
     copy.description = chart.description;
     copy.title = titled(chart, place.clientWidth);
     const order = document.querySelector('[data-order="' + place.dataset.chart + '"]');
     if (order) { ordered(copy, order.value); }
-    if (narrow()) { narrowed(copy); }
-    if (place.clientWidth < RATIO_WIDTH) {
-      for (const layer of copy.layer || []) { if (layer.encoding?.text?.field === "ratio") { layer.encoding.text.field = "short"; } }
-    }
-    const name = chart.title.replace(/[^A-Za-z0-9._-]+/g, "-");
+    const labels = fitRows(copy, place.clientWidth);
+    const room = place.clientWidth - (axisWidth || (labels ? labels + 20 : 60));
+    fitLegends(copy, room);
+    fitTexts(copy, room);
+    return copy;
+  }
+
+  // The page's policy allows no evaluated code and no style but its own.
+  const EMBED = { renderer: "svg", ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
+
+  function draw(id, spec, chart, axisWidth = 0) {
+    const place = document.getElementById(id);
     const actions = { export: { svg: true, png: true }, source: false, compiled: false, editor: false };
-    return vegaEmbed(place, copy, { renderer: "svg", actions, config: config(), downloadFileName: name, scaleFactor: { png: 2 },
-      // The page's policy allows no evaluated code and no style but its own.
-      ast: true, defaultStyle: false, forceActionsMenu: true, tooltip: { disableDefaultStyle: true } })
-      .then((result) => { place.dataset.drawn = "yes"; return result; })
+    return vegaEmbed(place, prepared(place, spec, chart, axisWidth), { ...EMBED, actions, config: config(), forceActionsMenu: true })
+      .then((result) => {
+        place.dataset.drawn = "yes";
+        place.dataset.theme = dark() ? "dark" : "light";
+        place.querySelector("summary").ariaLabel = "Save " + chart.title;
+        for (const link of place.querySelectorAll(".vega-actions a")) {
+          link.addEventListener("click", (event) => {
+            event.preventDefault();
+            save(link.textContent.endsWith("PNG") ? "png" : "svg", place, spec, chart, axisWidth);
+          });
+        }
+        return result;
+      })
       .catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; console.error(error); });
+  }
+
+  // A saved picture is for paper: on white in the colours of the light theme, whatever the page shows.
+  async function save(type, place, spec, chart, axisWidth) {
+    const theme = root.dataset.theme;
+    root.dataset.theme = "light";
+    const copy = prepared(place, spec, chart, axisWidth), light = { ...config(), background: colour("--paper") };
+    if (theme) { root.dataset.theme = theme; } else { delete root.dataset.theme; }
+    copy.width = place.clientWidth;
+    const made = await vegaEmbed(document.createElement("div"), copy, { ...EMBED, actions: false, config: light });
+    const link = document.createElement("a");
+    link.href = await made.view.toImageURL(type, type === "png" ? 2 : 1);
+    link.download = chart.title.replace(/[^A-Za-z0-9._-]+/g, "-") + "." + type;
+    link.click();
+    made.finalize();
   }
 
   function drawCharts() {
@@ -125,6 +209,11 @@
         end = Math.max(end, t);
       }
     }
+    const places = ["power", "heat", "spans"].map((kind) => document.getElementById("trace-" + kind));
+    const width = places[0].parentElement.clientWidth;
+    const axisWidth = Math.max(60, rowRoom(trace.spans.map((span) => span.row), width)) + 28;
+    const domains = Object.keys(trace.lines).map((name) => name.replace(/_(w|celsius)$/, ""));
+    const names = [...new Set(domains)].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
     const words = { power: "Power over time", heat: "Temperature over time", spans: "Windows and rounds of the load over time" };
     for (const [kind, values] of Object.entries(rows)) {
       const place = document.getElementById("trace-" + kind);
@@ -132,10 +221,20 @@
       if (values.length === 0) { continue; }
       const spec = structuredClone(data.traceSpecs[kind]);
       spec.datasets = { rows: values };
-      if (kind === "spans") { spec.height = 22 * new Set(values.map((span) => span.row)).size; }
-      spec.encoding.x.scale = { domain: [0, end], nice: false, clamp: true };
+      if (kind === "spans") {
+        spec.height = 22 * new Set(values.map((span) => span.row)).size;
+      } else {  // a domain has one colour in both charts
+        const shown = new Set(values.map((row) => row.name));
+        spec.encoding.color.scale = { domain: names };
+        spec.encoding.color.legend.values = names.filter((name) => shown.has(name));
+      }
+      for (const layer of layersOf(spec)) {
+        if (!layer.encoding) { continue; }
+        layer.encoding.x.scale = { domain: [0, end], nice: false, clamp: true };
+        layer.encoding.y.axis = { ...layer.encoding.y.axis, minExtent: axisWidth, maxExtent: axisWidth };
+      }
       draw(place.id, spec, { title: kind, caption: words[kind] + ": " + title, description: words[kind] + ", " + title,
-                             footnote: data.traceFootnotes[choice.value] });
+                             footnote: data.traceFootnotes[choice.value] }, axisWidth + 8);
     }
   }
 

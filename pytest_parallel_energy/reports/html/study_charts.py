@@ -102,9 +102,10 @@ def _pareto_chart(workload: str, members: Sequence[tuple[Cell, str]]) -> Chart |
         return None
     sign = 1.0 if higher else -1.0
     front = pareto_front([(row["mean"], sign * row["value"]) for row in rows]) if _any_differ(rows) else frozenset()
+    front = frozenset(index for index in front if not any(_beats(row, rows[index], sign) for row in rows))
     for index, row in enumerate(rows):
         row["front"] = index in front
-    said = f"ringed: no other cell has a better {metric} for less energy" if front else (
+    said = "ringed: no other cell beats it by more than the intervals" if front else (
         "no front: the cells do not differ beyond their 95 % intervals"
     )  # fmt: skip
     ringed = f"; the {len(front)} that no other beats are ringed" if front else ", which do not differ"
@@ -125,13 +126,26 @@ def _metric_mean(cell: Cell, metric: str) -> Mean:
 
 
 def _any_differ(rows: Sequence[dict[str, Any]]) -> bool:
-    """Return whether two cells differ in energy or metric by more than the intervals of both, in quadrature."""
-    for first, second in itertools.combinations(rows, 2):
-        for mean, high in (("mean", "high"), ("value", "best")):
-            half_widths = math.hypot(first[high] - first[mean], second[high] - second[mean])
-            if abs(first[mean] - second[mean]) > half_widths:
-                return True
-    return False
+    """Return whether two cells differ in energy or metric."""
+    return any(
+        _direction(first, second, quantity)
+        for first, second in itertools.combinations(rows, 2)
+        for quantity in ("mean", "value")
+    )
+
+
+def _beats(first: dict[str, Any], second: dict[str, Any], sign: float) -> bool:
+    """Return whether a cell is better than another in energy or metric, and not worse in the other one."""
+    gains = -_direction(first, second, "mean"), sign * _direction(first, second, "value")
+    return max(gains) > 0 and min(gains) >= 0
+
+
+def _direction(first: dict[str, Any], second: dict[str, Any], quantity: str) -> int:
+    """Return 1 where the first cell has more, -1 for less, 0 within the intervals of both, in quadrature."""
+    high = {"mean": "high", "value": "best"}[quantity]
+    half_widths = math.hypot(first[high] - first[quantity], second[high] - second[quantity])
+    difference: float = first[quantity] - second[quantity]
+    return int(difference > half_widths) - int(difference < -half_widths)
 
 
 def _pareto_spec(rows: Sequence[dict[str, Any]], metric: str, unit: str) -> dict[str, Any]:
@@ -143,7 +157,7 @@ def _pareto_spec(rows: Sequence[dict[str, Any]], metric: str, unit: str) -> dict
     y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, padding=8))
     front = base.transform_filter("datum.front").encode(x=x, y=y)
     line = front.mark_line(interpolate="step-after", strokeDash=[5, 3], opacity=0.7)
-    rings = front.mark_point(size=220, strokeWidth=2, filled=False)
+    rings = front.mark_point(size=220, strokeWidth=1.5, filled=False, style="ring")
     pale = density(rows)
     across = base.mark_errorbar(ticks=CAPS, opacity=pale["whiskers"]).encode(
         x=alt.X("low:Q", title=x_title), x2="high:Q", y=y

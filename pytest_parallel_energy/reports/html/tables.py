@@ -37,6 +37,8 @@ __all__ = [
 
 _PARTS = ("cpu", "gpu", "dram")
 _FEW_ROWS = 4
+_LONG_TEXT = 40
+"""Characters above which a text gets a wide column."""
 
 
 class Value(Struct, frozen=True, kw_only=True):
@@ -265,7 +267,7 @@ def correlation_table(cells: Sequence[Cell]) -> Table:
         rows.append((
             _plain(effect.name),
             _plain(effect.workload),
-            _plain(effect.load),
+            _plain(effect.load, "wide" if len(effect.load) > _LONG_TEXT else ""),
             _number(len(effect.points), str(len(effect.points))),
             _number(found.rho if found else None, f"{found.rho:+.2f}" if found else "–"),
             _number(found.p if found else None, format_number(found.p if found else None, 2)),

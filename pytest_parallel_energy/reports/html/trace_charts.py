@@ -7,47 +7,49 @@ from typing import Any
 from ...records.record import Record
 from ...records.trace import Trace, thin
 from ..report import Report
-from .axes import finished
+from .axes import TICKS_X, finished
 
 __all__ = ["trace_data", "trace_specs"]
 
 _MOST_TRACE_POINTS = 40_000
 """Points of all traces together: about 0.6 MB of the file."""
 _POINTS_A_LINE = 400
-_TRACE_AXIS: dict[str, Any] = {"minExtent": 88, "maxExtent": 88}
-"""Pixels left of each chart of a trace: they share one axis of time, so that they must begin at one place."""
+_NAME_FITS = "length(datum.name) * 7 + 8 <= scale('x', datum.end) - scale('x', datum.start)"
+"""Whether the name of a window or round has room in its bar, in the language of Vega."""
 
 
 def trace_specs() -> dict[str, dict[str, Any]]:
     """Return the charts of one trace, one below the other on one axis of time; the page gives each its data ``rows``.
 
+    They share one axis of time: the page makes the axes left of them equally wide, so that they begin at one place.
     ``power`` (t, v, name), ``heat`` (the same, in degrees), ``spans`` (start, end, row, name): windows and rounds.
     """
     import altair as alt
 
     seconds = "seconds since the window opened"
+    time = alt.Axis(tickCount=alt.ExprRef(TICKS_X))
     colour = alt.Color("name:N", title=None, legend=alt.Legend(orient="top"))
 
     def lines(title: str, height: int) -> Any:
         chart = alt.Chart(alt.NamedData(name="rows")).mark_line(strokeWidth=1.5)
         shown = chart.encode(
-            x=alt.X("t:Q", title=seconds),
-            y=alt.Y("v:Q", title=title, axis=alt.Axis(**_TRACE_AXIS), scale=alt.Scale(zero=title.startswith("power"))),
+            x=alt.X("t:Q", title=seconds, axis=time),
+            y=alt.Y("v:Q", title=title, scale=alt.Scale(zero=title.startswith("power"))),
             color=colour,
             tooltip=["name:N", "t:Q", "v:Q"],
         )
         return shown.properties(width="container", height=height)
 
-    spans = alt.Chart(alt.NamedData(name="rows")).mark_rect(
-        cornerRadius=2, opacity=0.75, stroke="white", strokeWidth=0.6
-    )
-    spans = spans.encode(
-        x=alt.X("start:Q", title=seconds),
-        x2="end:Q",
-        y=alt.Y("row:N", title=" ", sort=None, axis=alt.Axis(labelLimit=80, **_TRACE_AXIS)),
-        color=alt.Color("row:N", legend=None),
+    base = alt.Chart(alt.NamedData(name="rows")).encode(
+        x=alt.X("start:Q", title=seconds, axis=time),
+        y=alt.Y("row:N", title=" ", sort=None),
         tooltip=["row:N", "name:N", "start:Q", "end:Q"],
     )
+    bars = base.mark_rect(cornerRadius=2, opacity=0.4, strokeWidth=1).encode(
+        x2="end:Q", color=alt.Color("row:N", legend=None), stroke=alt.Stroke("row:N", legend=None)
+    )
+    names = base.mark_text(align="left", dx=5, fontSize=10, style="span", opacity=alt.ExprRef(f"{_NAME_FITS} ? 1 : 0"))
+    spans = bars + names.encode(text="name:N")
     charts = {
         "power": lines("power (W)", 240),
         "heat": lines("temperature (°C)", 120),
