@@ -93,6 +93,19 @@ def test_whole_numbers_have_whole_ticks(make_record):
     assert powers["axis"]["values"] == [16, 32, 64, 128, 256]
 
 
+def test_axes_end_at_the_values(make_record):
+    """An axis of dropout has no tick below 0, and one of epochs none above the most."""
+    assert _x(make_record, [0.0, 0.3, 0.95])["scale"]["nice"] is False
+
+
+@pytest.mark.parametrize(("count", "side"), [(3, "bottom"), (40, "top")])
+def test_long_charts_have_their_axis_above(make_record, count, side):
+    """Two hundred rows are higher than a window: the reader need not look for the numbers at their end."""
+    cells = _cells(make_record, [100.0 + n for n in range(count)])
+    (points,) = _layers(charts.energy_chart(cells, cell_labels(cells)), "point")
+    assert points["encoding"]["x"]["axis"]["orient"] == side
+
+
 def test_log_uniform_values_have_a_log_axis(make_record):
     """Values drawn log-uniformly get a logarithmic axis, uniform ones a linear one, below any fixed span too."""
     draw = random.Random(3)

@@ -45,7 +45,7 @@ def axis_and_scale(values: Sequence[float], *, whole: bool) -> dict[str, Any]:
         settings |= {"values": distinct}
     if not is_logarithmic(values):
         settings.setdefault("tickCount", alt.ExprRef(TICKS_X))
-        return {"axis": alt.Axis(**settings), "scale": alt.Scale(zero=False, padding=12)}
+        return {"axis": alt.Axis(**settings), "scale": alt.Scale(zero=False, nice=False, padding=12)}
     settings = {"format": "~g", "values": log_ticks(distinct[0], distinct[-1]), **settings}
     return {"axis": alt.Axis(**settings), "scale": alt.Scale(type="log", nice=False, padding=12)}
 

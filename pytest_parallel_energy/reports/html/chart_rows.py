@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -17,6 +17,8 @@ __all__ = ["CAPS", "Chart", "density", "ends_of", "energy_axis", "footnote", "me
 
 CAPS = {"size": 8}
 """Whiskers end in caps, so that an end that is not drawn cannot be taken for one."""
+_MOST_LINES = 24
+"""Rows above which a chart is higher than a window."""
 _MANY_POINTS = 40
 """Points above which whiskers and marks are pale, because they cover each other."""
 
@@ -82,12 +84,16 @@ def ends_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     return max(low - 0.05 * span, 0.0), high + 0.05 * span
 
 
-def energy_axis(channel: str, field: str, title: str, ends: tuple[float, float]) -> Any:
-    """Return the channel ``x`` or ``y`` of an energy between two ends; the page adds room for texts at the right."""
+def energy_axis(channel: str, field: str, title: str, ends: tuple[float, float], lines: int = 0) -> Any:
+    """Return the channel ``x`` or ``y`` of an energy between two ends; the page adds room for texts at the right.
+
+    A chart of many ``lines`` is higher than a window: its axis stands above, where a reader sees it first.
+    """
     import altair as alt
 
     low, high = ends
     if channel == "y":
         return alt.Y(field, title=title, scale=alt.Scale(domain=[low, high], nice=False))
-    axis = alt.Axis(tickCount=alt.ExprRef(TICKS_X), labelOverlap="greedy", labelSeparation=6)
+    side: Literal["top", "bottom"] = "top" if lines > _MOST_LINES else "bottom"
+    axis = alt.Axis(orient=side, tickCount=alt.ExprRef(TICKS_X), labelOverlap="greedy", labelSeparation=6)
     return alt.X(field, title=title, axis=axis, scale=alt.Scale(domain=[low, high], nice=False))

@@ -51,7 +51,7 @@ def _energy_layers(means: list[dict[str, Any]], points: list[dict[str, Any]], x_
     y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=0))
     base = alt.Chart(chart_data(means)).encode(y=y)
     dots = alt.Chart(chart_data(points)).mark_point(size=45, opacity=0.7).encode(
-        x=energy_axis("x", "energy:Q", x_title, ends_of(means)),
+        x=energy_axis("x", "energy:Q", x_title, ends_of(means), len(means)),
         y=y,
         color=load_colour(means),
         tooltip=["name:N", alt.Tooltip("energy:Q", title=x_title), alt.Tooltip("rep:Q", title="repetition"), "load:N"],
@@ -86,7 +86,7 @@ def load_chart(cells: Sequence[Cell], labels: Sequence[str], shared: str = "") -
     title = f"energy ({unit})"
     base = alt.Chart(chart_data(rows)).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=0)))
     lines = base.mark_line(strokeWidth=2, opacity=0.4).encode(
-        x=energy_axis("x", "mean:Q", title, ends_of(rows)), detail="name:N"
+        x=energy_axis("x", "mean:Q", title, ends_of(rows), len(pairs)), detail="name:N"
     )
     whiskers = base.mark_errorbar(ticks=CAPS, thickness=1.5).encode(x=alt.X("low:Q", title=title), x2="high:Q")
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(
