@@ -305,7 +305,7 @@ def test_ratios_have_intervals_at_any_width(tmp_path, browser, study, width):
 
 
 @pytest.mark.parametrize("width", [390, 800, 1400])
-def test_windows_stand_below_their_power(tmp_path, browser, study, width):
+def test_windows_stand_below_their_power(tmp_path, browser, study, make_record, width):
     """The charts of a trace begin and end at the same place, and a window that has room for its name shows it."""
     _open(browser, tmp_path / "r.html", study, width=width)
     browser.wait_for("document.getElementById('trace-heat').dataset.drawn === 'yes'")
@@ -318,6 +318,13 @@ def test_windows_stand_below_their_power(tmp_path, browser, study, width):
     ]
     assert all(edge == pytest.approx(edges[0], abs=2) for edge in edges[1:])
     assert "epoch-1" in _texts(browser, "#trace-spans .mark-text")
+    load = "Person_reID_baseline_pytorch/densenet121"
+    beside = make_record(background=(LoadReport(name=load, round_spans_s=((0.0, 9.0),)),))
+    _open(browser, tmp_path / "r.html", Report(records=(beside,), traces={beside.record_id: _trace(20)}), width=width)
+    browser.wait_for("document.getElementById('trace-heat').dataset.drawn === 'yes'")
+    assert load in {text.replace(" ", "") for text in _texts(browser, "#trace-spans .role-axis-label")}
+    right = "Math.max(...[...document.querySelectorAll('#trace-spans text')].map(t => t.getBoundingClientRect().right))"
+    assert browser.evaluate(f"{right} <= document.querySelector('#trace-spans svg').getBoundingClientRect().right + 1")
 
 
 def test_tables_sort_by_keyboard(tmp_path, browser, study):

@@ -233,7 +233,7 @@
         layer.encoding.x.scale = { domain: [0, end], nice: false, clamp: true };
         layer.encoding.y.axis = { ...layer.encoding.y.axis, minExtent: axisWidth, maxExtent: axisWidth };
       }
-      draw(place.id, spec, { title: kind, caption: words[kind] + ": " + title, description: words[kind] + ", " + title,
+      draw(place.id, spec, { title: words[kind], caption: words[kind] + ": " + title, description: words[kind] + ", " + title,
                              footnote: data.traceFootnotes[choice.value] }, axisWidth + 8);
     }
   }

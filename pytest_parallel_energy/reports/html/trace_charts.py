@@ -26,7 +26,7 @@ def trace_specs() -> dict[str, dict[str, Any]]:
     """
     import altair as alt
 
-    seconds = "seconds since the window opened"
+    seconds = "time in the window (s)"
     time = alt.Axis(tickCount=alt.ExprRef(TICKS_X))
     colour = alt.Color("name:N", title=None, legend=alt.Legend(orient="top"))
 
