@@ -10,9 +10,10 @@ from msgspec import Struct, field
 
 __all__ = ["Notes", "merged_counts"]
 
-# An amount with its unit. Plain numbers, such as exit codes and line numbers, are not amounts: a range of them would
-# name values that never occurred.
-_AMOUNT = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)(?= ?(?:%|[mkM]?[JWs]\b|°C|MiB\b|GiB\b|min\b))")
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+# An amount, or a range of amounts, with its unit. Plain numbers, such as exit codes and line numbers, are not amounts:
+# a range of them would name values that never occurred.
+_AMOUNT = re.compile(rf"(?<![\w.]){_NUMBER}(?: to {_NUMBER})?(?= ?(?:%|[mkM]?[JWs]\b|°C|MiB\b|GiB\b|min\b))")
 
 
 class Notes(Struct):
@@ -57,7 +58,8 @@ def _merged(template: str, variants: list[str]) -> str:
     """Return one sentence for variants of one template: each amount as it is, or as the range of its values."""
     amounts = []
     for column in zip(*(_AMOUNT.findall(variant) for variant in variants), strict=True):
-        low, high = min(column, key=float), max(column, key=float)
+        ends = [end for amount in column for end in amount if end]
+        low, high = min(ends, key=float), max(ends, key=float)
         amounts.append(low if float(low) == float(high) else f"{low} to {high}")
     head, *rest = template.split("\0")
     return head + "".join(f"{amount}{text}" for amount, text in zip(amounts, rest, strict=True))

@@ -195,6 +195,17 @@ def test_notes_that_differ_in_amounts_are_one(make_record):
     assert "[3] exit code 4" in text
 
 
+def test_notes_with_ranges_are_one_range(make_record):
+    """The range of some cells' ranges goes from the least end to the greatest, not "78 to 82 to 86 %"."""
+    flags = [
+        ("others used 78 to 82 % of the CPU",),
+        ("others used 80 to 86 % of the CPU",),
+        ("others used 90 % of the CPU",),
+    ]
+    records = [make_record(lr=n / 10, meter=MeterPart(flags=flag)) for n, flag in enumerate(flags)]
+    assert "[1] others used 78 to 90 % of the CPU" in _text(records, 140)
+
+
 def test_nothing_recorded_prints_nothing():
     """A run without experiments has no table."""
     assert render_table([], width=80) == []
