@@ -208,7 +208,8 @@ def parse_threshold(text: str) -> Threshold:
     ('test_accuracy:-2%!', 'elbo:-2abs')
 
     Raises:
-        ConfigError: not of that form, or the change is 0.
+        ConfigError: not of that form, or the change is 0, or a number of 1 or more without a unit, which is probably
+            meant as a percentage.
     """
     quantity, colon, change = text.strip().rpartition(":")
     match = _THRESHOLD.fullmatch(change.strip())
@@ -219,6 +220,12 @@ def parse_threshold(text: str) -> Threshold:
             f"{text!r} is not a threshold: write QUANTITY:CHANGE, such as 'total_j:5%', 'seconds:0.1', where a fall is "
             "worse 'test_accuracy:-2%', in the quantity's unit 'elbo:-2.0abs', and with '!' behind it for the near end "
             "of the interval: 'total_j:5%!'"
+        )
+    if not unit and limit >= 1:
+        sign, number, end = match["sign"], match["number"], match["near_end"]
+        raise ConfigError(
+            f"{text!r} has no unit: write '{quantity}:{sign}{number}%{end}' for percent, or "
+            f"'{quantity}:{sign}{number}abs{end}' for an amount in the quantity's unit"
         )
     if quantity.endswith("_j") and quantity not in QUANTITIES:
         raise ConfigError(f"{text!r} names no known energy: {did_you_mean(quantity, QUANTITIES)}")

@@ -217,6 +217,14 @@ def test_an_unknown_direction_is_asked_for(run):
         compare_runs(records, records, [default_threshold("test_accuracy")])
 
 
+@pytest.mark.parametrize("text", ["total_j:10", "total_j:1!", "seconds:2.5"])
+def test_a_threshold_of_1_or_more_needs_a_unit(text):
+    """10 would be 1000 %, and is meant as 10 %."""
+    number = text.partition(":")[2].rstrip("!")
+    with pytest.raises(ConfigError, match=f"has no unit: write '.*:{number}%!?' for percent"):
+        parse_threshold(text)
+
+
 @pytest.mark.parametrize(("wrong", "right"), [("second", "seconds"), ("acuracy", "accuracy")])
 def test_an_unknown_quantity_is_an_error(run, wrong, right):
     """A quantity that no record has is refused with the nearest, and not compared as missing."""
