@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..records.atomic_write import why
 
 __all__ = ["configure", "run", "write_starter"]
 
@@ -56,6 +58,11 @@ def run(options: argparse.Namespace) -> int:
     written = write_starter(folder, options.kind, repository=options.repository, script=options.script)
     for path in written:
         print(f"wrote {path}")  # noqa: T201 - a command's own output
+    if _hides_settings(folder, written):
+        print(  # noqa: T201
+            f"note: pytest reads {folder / 'pytest.ini'} instead of the pytest settings in "
+            f"{folder / 'pyproject.toml'}: keep one of the two"
+        )
     if options.repository:
         print("next: describe the script's flags and metrics in workloads.json")  # noqa: T201
     where = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
@@ -92,8 +99,18 @@ def write_starter(
             with (folder / name).open("x", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror}") from error
+        raise ConfigError(
+            f"{folder} cannot be written: {_reason(folder, error)}. Name another folder: "
+            "pytest-parallel-energy init DIR"
+        ) from error
     return [folder / name for name in contents]
+
+
+def _reason(folder: Path, error: OSError) -> str:
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            return f"{place} is a file, not a folder"
+    return why(error)
 
 
 def _contents(folder: Path, kind: str) -> dict[str, str]:
@@ -145,6 +162,14 @@ def _settings(folder: Path, text: str) -> dict[str, str]:
     if not (folder / "pyproject.toml").exists():
         return {"pyproject.toml": text}
     return {"pytest.ini": "[pytest]\n" + "".join(_as_ini(line) for line in text.splitlines()[1:])}
+
+
+def _hides_settings(folder: Path, written: Sequence[Path]) -> bool:
+    """Return whether a written pytest.ini takes the place of settings of pytest that the project already had."""
+    if folder / "pytest.ini" not in written:
+        return False
+    text = (folder / "pyproject.toml").read_text(encoding="utf-8", errors="replace")
+    return any(line.strip().startswith("[tool.pytest") for line in text.splitlines())
 
 
 def _as_ini(line: str) -> str:

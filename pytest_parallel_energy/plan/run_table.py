@@ -76,7 +76,7 @@ def _rows(expected: Sequence[tuple[PlannedCell, Expectation]], conditions: PlanC
         column("energy each", [format_joules(each.joules) for each in found], optional=False),
         column("quality", [f"{each.quality or _UNKNOWN}" for each in found]),
         column("shows from", _shown_from(expected, conditions.thresholds)),
-        column("from", [f"{each.n} of {each.source}" if each.n else _UNKNOWN for each in found]),
+        column("known from", [f"{each.n} of {each.source}" if each.n else _UNKNOWN for each in found]),
     ]
     longest = max([len("cell"), *(len(cell.name) for cell, _ in expected)])
     kept, _ = fit_columns(columns, conditions.width - min(longest, _LEAST_NAME))
@@ -101,7 +101,7 @@ def _shown_from(expected: Sequence[tuple[PlannedCell, Expectation]], thresholds:
         if spread is not None:
             sd = upper_sd(*spread)
             change = detectable_change(sd, cell.repetitions, family, limit=limit, near_end=near_end)
-        texts.append(_UNKNOWN if change is None else f"{math.expm1(change):.1%}")
+        texts.append(_UNKNOWN if change is None else f"{math.expm1(change) * 100:.1f} %")
     return texts
 
 
@@ -111,9 +111,12 @@ def _sums(expected: Sequence[tuple[PlannedCell, Expectation]], conditions: PlanC
     metered = [(cell.runs, each.joules) for cell, each in expected if each.joules is not None]
     yield f"{count_of(len(expected), 'cell')}, {count_of(runs, 'run')}"
     if not timed:
-        yield from wrap(
-            "nothing is known of them: no earlier run in the results folder trained these workloads", conditions.width
+        unknown = "nothing is known of them: no earlier run in the results folder trained these workloads"
+        nothing = (
+            "no experiments were collected: name the folder or file of their tests, or write first ones with "
+            "'pytest-parallel-energy init my-experiment'"
         )
+        yield from wrap(unknown if runs else nothing, conditions.width)
         return
     for sentence in _time_sentences(expected, conditions, runs - timed):
         yield from wrap(sentence, conditions.width, indent="    ")

@@ -316,9 +316,11 @@ class Reporting:
         for sentence in gate_warnings(self._collection.settings, self._reference, repeats):
             yield f"warning: {sentence}"
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the table."""
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+        """Print the table, and after Ctrl-C how to resume the run."""
         self._print_summary(terminalreporter, terminalreporter.config.get_terminal_writer().fullwidth)
+        if exitstatus == pytest.ExitCode.INTERRUPTED and self._table_printed and self._collection.session.has_store:
+            terminalreporter.write_line("interrupted: the same command with --energy-resume runs what is missing")
 
     def _print_summary(self, terminal: pytest.TerminalReporter | PlainTerminal, width: int) -> None:
         if self._table_printed or not (self.records or self.problems):
@@ -361,7 +363,7 @@ class Reporting:
             return
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
-            self.pytest_terminal_summary(terminal)
+            self._print_summary(terminal, terminal.config.get_terminal_writer().fullwidth)
         else:
             from .plain_terminal import PlainTerminal
 

@@ -363,6 +363,12 @@ class RunStore:
 
 
 def _unwritable(base_dir: Path, reason: str) -> str:
+    for place in (base_dir, *base_dir.parents):
+        if place.exists() and not place.is_dir():
+            return (
+                f"results cannot be written to {base_dir}: {place} is a file, not a folder; name a folder with "
+                "--energy-dir=DIR"
+            )
     return (
         f"results cannot be written to {base_dir}: {reason}; make that folder writable or name another one with "
         "--energy-dir=DIR"

@@ -142,7 +142,10 @@ def find_path(base_dir: Path, wanted: str, host: HostPart | None = None) -> Path
     runs = sorted(path for path in base_dir.glob(f"{_escaped(wanted)}*") if _has_records(path))
     found = own or baselines or runs
     if not found:
-        raise ConfigError(f"no run or baseline {wanted!r} under {base_dir}: {did_you_mean(wanted, _known(base_dir))}")
+        remedy = "it holds no runs; run pytest first, or name another folder (--dir, in pytest --energy-dir)"
+        if known := _known(base_dir):
+            remedy = did_you_mean(wanted, known)
+        raise ConfigError(f"no run or baseline {wanted!r} under {base_dir}: {remedy}")
     if found is runs and len(runs) > 1:
         raise ConfigError(f"{wanted!r} begins {len(runs)} runs: {', '.join(path.name for path in runs)}")
     return records_file(found[0]).resolve()

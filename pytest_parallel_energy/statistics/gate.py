@@ -98,8 +98,8 @@ def _weakness(values: Sequence[Sequence[float]], threshold: Threshold, repeats: 
     if shown is not None and need is not None and shown > 2 * limit:
         size = f"{shown:.3g}" if threshold.absolute else f"{math.expm1(shown) * 100:.3g} %"
         yield (
-            f"the gate {threshold} is weak: with {fewest} repeats and {family} tests it shows changes from about "
-            f"{size} on ({advice} in both runs would show twice the threshold)"
+            f"the gate {threshold} is weak: with {fewest} repeats and {_count(family, 'test')} it shows changes "
+            f"from about {size} on ({advice} in both runs would show twice the threshold)"
         )
 
 

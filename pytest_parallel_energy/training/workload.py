@@ -145,9 +145,8 @@ class Workload(Struct, frozen=True, kw_only=True):
         if name is None:
             return self.published
         if name not in self.profiles:
-            raise RegistryError(
-                f"{self.name} has no profile {name!r} ({self.registry}); {did_you_mean(name, self.profiles)}"
-            )
+            remedy = did_you_mean(name, self.profiles) if self.profiles else "it has no profiles: leave the profile out"
+            raise RegistryError(f"{self.name} has no profile {name!r} ({self.registry}); {remedy}")
         return self.profiles[name]
 
     def values(self, profile: str | None = None, /, **fixed: object) -> dict[str, Value]:

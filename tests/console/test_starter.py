@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from pytest_parallel_energy.console.cli import main
 from pytest_parallel_energy.console.starter import write_starter
 from pytest_parallel_energy.errors import ConfigError
 
@@ -52,6 +53,23 @@ def test_a_project_keeps_its_pyproject(tmp_path):
     write_starter(tmp_path)
     assert (tmp_path / "pyproject.toml").read_text() == '[project]\nname = "mine"\n'
     assert "energy_models = workloads.json" in (tmp_path / "pytest.ini").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "noted"), [("[tool.pytest.ini_options]\nxfail_strict = true\n", True), ("", False)]
+)
+def test_settings_that_pytest_no_longer_reads_are_noted(tmp_path, capsys, settings, noted):
+    """A written pytest.ini takes the place of the settings in pyproject.toml: the output says so."""
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "mine"\n{settings}')
+    assert main(["init", str(tmp_path)]) == 0
+    assert ("instead of the pytest settings in" in capsys.readouterr().out) is noted
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    """The message says which path is a file, and how to name another folder."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"/file is a file, not a folder\. Name another folder: .* init DIR"):
+        write_starter(tmp_path / "file" / "study")
 
 
 def test_an_existing_repository_gets_an_entry(tmp_path):

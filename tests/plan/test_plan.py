@@ -131,7 +131,7 @@ def test_shows_from_is_the_power_of_the_gate_itself():
 
     pilot = energies(run(1.0))
     lines = run_table(planned, Past.of(pilot), conditions(thresholds=(threshold,)))
-    shown = max(float(re.search(r"([0-9.]+)%", line)[1]) / 100 for line in lines[1 : cells + 1])
+    shown = max(float(re.search(r"([0-9.]+) %", line)[1]) / 100 for line in lines[1 : cells + 1])
     worse = 0
     for _ in range(100):
         found = compare_runs(("old", energies(run(1.0))), ("new", energies(run(1 + shown))), [threshold])
@@ -153,6 +153,7 @@ def test_the_table():
     assert "400 kJ (0.111 kWh, 0.06 EUR at 0.5 EUR/kWh (test)), counter, without 2 runs" in text
     assert "done" not in text
     assert "nothing is known of them" in run_table([unknown], Past(), conditions())[-1]
+    assert "no experiments were collected" in " ".join(run_table([], Past(), conditions()))
 
 
 @pytest.mark.parametrize("width", [60, 80])

@@ -127,7 +127,7 @@ def test_a_folder_named_latest_is_left_alone(tmp_path):
 def test_an_unusable_folder_is_refused_with_the_remedy(tmp_path):
     """A file in the place of the folder: path, reason and remedy in one message, for root too."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordError, match=r"cannot be written to .*/file/results: .*--energy-dir"):
+    with pytest.raises(RecordError, match=r"/file/results: .*/file is a file, not a folder; .*--energy-dir"):
         RunStore.create(tmp_path / "file" / "results")
 
 
