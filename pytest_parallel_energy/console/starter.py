@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     if _hides_settings(folder, written):
         print(  # noqa: T201
             f"note: pytest reads {folder / 'pytest.ini'} instead of the pytest settings in "
-            f"{folder / 'pyproject.toml'}: keep one of the two"
+            f"{folder / 'pyproject.toml'}: move its lines there and delete it, or name another folder"
         )
     if options.repository:
         print("next: describe the script's flags and metrics in workloads.json")  # noqa: T201
