@@ -12,6 +12,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 TRAINING = """
+import pathlib
+import time
+
 import lightning.pytorch as pl
 import torch
 
@@ -35,7 +38,11 @@ def test_ddp(energy_meter, tmp_path):
     trainer.fit(Line(), data)
     assert trainer.world_size == 2
     assert energy_meter.total_j > 0
-    print("rank", trainer.global_rank, "has", repr(energy_meter.total_j))
+    print("rank", trainer.global_rank, "has", repr(energy_meter.total_j), flush=True)
+    # the process of rank 0 ends the other one, which may be behind on a busy machine
+    pathlib.Path(f"rank-{trainer.global_rank}").touch()
+    while not pathlib.Path("rank-1").exists():
+        time.sleep(0.05)
 """
 
 
