@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..errors import ConfigError
 from ..processes.child import start_supervised
 from ..processes.command import Command
@@ -120,8 +122,6 @@ def _script_options(script: Path, repository: Path, interpreter: str) -> tuple[l
 
 
 def _merged(helped: Any, declared: Any) -> Any:
-    from msgspec.structs import replace
-
     default = declared.default if declared.default is not None else helped.default
     return replace(declared, default=default, choices=helped.choices, takes_value=helped.takes_value)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..records.atomic_write import why
+from ..records.atomic_write import file_in_the_way, why
 
 __all__ = ["configure", "run", "write_starter"]
 
@@ -99,18 +99,12 @@ def write_starter(
             with (folder / name).open("x", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:
+        obstacle = file_in_the_way(folder)
+        reason = f"{obstacle} is a file, not a folder" if obstacle else why(error)
         raise ConfigError(
-            f"{folder} cannot be written: {_reason(folder, error)}. Name another folder: "
-            "pytest-parallel-energy init DIR"
+            f"{folder} cannot be written: {reason}. Name another folder: pytest-parallel-energy init DIR"
         ) from error
     return [folder / name for name in contents]
-
-
-def _reason(folder: Path, error: OSError) -> str:
-    for place in (folder, *folder.parents):
-        if place.exists() and not place.is_dir():
-            return f"{place} is a file, not a folder"
-    return why(error)
 
 
 def _contents(folder: Path, kind: str) -> dict[str, str]:

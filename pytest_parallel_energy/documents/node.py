@@ -10,9 +10,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+
+from msgspec import Struct
 
 from ..errors import ConfigError, did_you_mean
 from ..mutation.distributions import Value
@@ -61,8 +62,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - the width of a terminal line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """A file that was read.
 
     Args:
@@ -74,10 +74,13 @@ class Source:
     """
 
     file: Path
-    text: str = field(repr=False)
+    text: str
     error: type[ConfigError] = ConfigError
     ignored: Callable[[str], bool] = is_comment
     lines_of: Callable[[str, tuple[Key, ...]], list[int]] = lambda _text, _path: []
+
+    def __repr__(self) -> str:  # a document may be long
+        return f"Source(file={str(self.file)!r})"
 
     def fail(self, path: tuple[Key, ...], rule: str, remedy: str = "", lines: list[int] | None = None) -> NoReturn:
         """Raise the source's error: file, line, place, rule, remedy."""
@@ -119,15 +122,13 @@ class Members(dict[str, object]):
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class NotFinite:
+class NotFinite(Struct, frozen=True):
     """A number that JSON does not have: NaN or an infinity, as it was written."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One value of a document and the place it stands at."""
 
     value: object

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import RecordError
 
-__all__ = ["append_file", "replace_symlink", "why", "write_file"]
+__all__ = ["append_file", "file_in_the_way", "replace_symlink", "why", "write_file"]
 
 
 def write_file(
@@ -77,6 +77,11 @@ def why(error: OSError) -> str:
     """
     words = error.strerror or str(error)
     return words[:1].lower() + words[1:]
+
+
+def file_in_the_way(folder: Path) -> Path | None:
+    """Return the file that has the name of a folder or of one above it; ``None`` where there is none."""
+    return next((place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()), None)
 
 
 def append_file(path: Path, text: str) -> None:

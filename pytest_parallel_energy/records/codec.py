@@ -1,17 +1,16 @@
-"""Records as JSON and back. ``msgspec`` is imported at the first use, so that an unused plugin does not pay for it."""
+"""Records as JSON and back."""
 
 from __future__ import annotations
 
 import functools
 import numbers
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from ..errors import RecordError
 from .record import SCHEMA_VERSION, Record
-
-if TYPE_CHECKING:
-    import msgspec
 
 __all__ = ["NewerRecordError", "decode", "encode", "encode_value", "to_json_text"]
 
@@ -35,8 +34,6 @@ def encode(record: Record) -> bytes:
 
 def encode_value(value: Any) -> bytes:
     """Return the JSON of structs, data classes, mappings, sequences and scalars, by the rules of :func:`encode`."""
-    import msgspec
-
     try:
         return _encoder().encode(value)
     except (UnicodeEncodeError, OverflowError):
@@ -50,8 +47,6 @@ def decode(line: bytes) -> Record:
         NewerRecordError: the line's ``schema_version`` is above :data:`~.record.SCHEMA_VERSION`.
         RecordError: not a record: damaged, or something else.
     """
-    import msgspec
-
     try:
         record = _decoder().decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -63,8 +58,6 @@ def decode(line: bytes) -> Record:
 
 def to_json_text(record: Record) -> str:
     """Return the record as indented JSON for people, with a newline at its end: the text of ``experiment.json``."""
-    import msgspec
-
     return msgspec.json.format(encode(record), indent=2).decode() + "\n"
 
 
@@ -78,8 +71,6 @@ def _refuse_newer(version: int) -> None:
 
 def _schema_version(line: bytes) -> int:
     """Return the schema version in a line, 0 when it has none."""
-    import msgspec
-
     try:
         claimed = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -90,15 +81,11 @@ def _schema_version(line: bytes) -> int:
 
 @functools.cache
 def _encoder() -> msgspec.json.Encoder:
-    import msgspec
-
     return msgspec.json.Encoder(enc_hook=_as_builtin)
 
 
 @functools.cache
 def _decoder() -> msgspec.json.Decoder[Record]:
-    import msgspec
-
     return msgspec.json.Decoder(Record)
 
 

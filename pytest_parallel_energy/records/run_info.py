@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -73,16 +74,12 @@ class RunInfo(Struct, frozen=True, kw_only=True):
 
 def run_json(info: RunInfo) -> str:
     """Return the text of ``run.json``; what looks like a secret in the command line and the settings is masked."""
-    import msgspec
-
     masked = replace(info, arguments=mask_arguments(info.arguments), settings=mask_environment(info.settings))
     return msgspec.json.format(encode_value(masked), indent=2).decode() + "\n"
 
 
 def read_run_info(folder: Path) -> RunInfo | None:
     """Read the run's ``run.json``; return ``None`` where it cannot be read: the records are complete without it."""
-    import msgspec
-
     try:
         return msgspec.json.decode((folder / "run.json").read_bytes(), type=RunInfo)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

@@ -13,11 +13,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from ..errors import RecordError
 from ..units import count_of
-from .atomic_write import why, write_file
+from .atomic_write import file_in_the_way, why, write_file
 from .codec import to_json_text
 from .latest_link import point_latest
 from .masking import is_private
@@ -145,8 +146,6 @@ class RunStore:
         Raises:
             RecordError: another session is using the run, or the folder cannot be read, locked or written.
         """
-        import msgspec
-
         folder = folder.absolute()
         store = None
         try:
@@ -363,12 +362,11 @@ class RunStore:
 
 
 def _unwritable(base_dir: Path, reason: str) -> str:
-    for place in (base_dir, *base_dir.parents):
-        if place.exists() and not place.is_dir():
-            return (
-                f"results cannot be written to {base_dir}: {place} is a file, not a folder; name a folder with "
-                "--energy-dir=DIR"
-            )
+    if file := file_in_the_way(base_dir):
+        return (
+            f"results cannot be written to {base_dir}: {file} is a file, not a folder; name a folder with "
+            "--energy-dir=DIR"
+        )
     return (
         f"results cannot be written to {base_dir}: {reason}; make that folder writable or name another one with "
         "--energy-dir=DIR"

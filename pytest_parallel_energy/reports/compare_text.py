@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ..records.codec import encode_value
 from ..statistics.compare import Comparison, Row
 from ..statistics.judgement import Verdict
@@ -203,8 +205,6 @@ def comparison_json(comparisons: Sequence[Comparison]) -> str:
 
     Versions of the format: 1, the first; 2, Welch's test on logarithms instead of ranks, absolute changes, sessions.
     """
-    import msgspec
-
     found = [
         {
             "old": comparison.old_name,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ..records.codec import encode_value
 from ..statistics import stats
 from ..statistics.grouping import Cell, group_cells
@@ -89,6 +91,4 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _text(content: Any) -> str:
-    import msgspec
-
     return msgspec.json.format(encode_value(content), indent=2).decode() + "\n"

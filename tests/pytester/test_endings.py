@@ -58,6 +58,7 @@ def test_a_signal_ends_in_order(project, session, number, status):
     assert record["background"][0]["cpu_s"] > 0
     assert " energy " in output
     assert str(project.run_folder) in output
+    assert ("interrupted: the same command with --energy-resume runs" in output) is (number == signal.SIGINT)
 
 
 def test_sigkill_leaves_no_process_and_a_readable_run(project, session):

@@ -163,7 +163,7 @@ def test_the_text_for_people_holds_the_same_record():
 
 
 def test_importing_the_wing_loads_no_heavy_package():
-    """What takes long to import is imported where it is used."""
+    """Packages that take long to import are imported where they are used."""
     heavy = ["numpy", "scipy", "altair", "psutil", "pandas"]
     code = (
         "import sys, pytest_parallel_energy.records.store, pytest_parallel_energy.reports.terminal_table\n"

@@ -66,11 +66,14 @@ def test_pytest_rewrites_one_small_module_of_the_package(tmp_path):
         "            print('rewritten:', name)\n"
     )
     (tmp_path / "test_one.py").write_text("def test_one(energy_meter):\n    pass\n")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ENERGY_SENSORS": "estimate"}
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+    # as pytest marks the files of an installed plugin, which those of an editable installation are not
+    (tmp_path / "marked.py").write_text("import pytest\npytest.register_assert_rewrite('pytest_parallel_energy')\n")
+    environment = {**plain_environment(), "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    environment |= {"PYTEST_ENERGY_SENSORS": "estimate", "PYTEST_ENERGY_HOST_LOCK_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "marked", *PLUGINS]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     names = {line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("rewritten: ")}
-    assert names <= {"pytest_parallel_energy"}  # none in an editable installation, whose files pytest does not know
+    assert names == {"pytest_parallel_energy"}
     assert "PYTEST_DONT_REWRITE" in (ROOT / "pytest_parallel_energy" / "__init__.py").read_text(encoding="utf-8")
 
 
