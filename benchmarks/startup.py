@@ -2,10 +2,11 @@
 
     python benchmarks/startup.py [--pairs 20]
 
-Two cases, each a whole pytest process with one empty test: with cached byte code, as on a developer's machine, and with
-PYTHONDONTWRITEBYTECODE=1 and no cached byte code of this package, as in most container images. The order within a pair
-alternates. The last table is the start-up of the command line, ``pytest-parallel-energy --version``, against
-``python -c pass``. Limits: 5 ms of CPU with byte code, 15 ms without (docs/performance.md).
+Three cases, each a whole pytest process with one empty test: with cached byte code, as on a developer's machine; with
+PYTHONDONTWRITEBYTECODE=1, as in most container images, where an installed package has the byte code of its installer;
+and the same without any byte code of this package. The order within a pair alternates. The last table is the start-up
+of the command line, ``pytest-parallel-energy --version``, against ``python -c pass``. Limits: 5 ms of CPU with byte code,
+15 ms without (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def print_table(title: str, timed: Sequence[tuple[Times, Times]]) -> None:
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the four tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=20, help="pairs of processes per table (default: %(default)s)")
     pairs = parser.parse_args().pairs
@@ -78,6 +79,8 @@ def main() -> None:
         (folder / "test_one.py").write_text("def test_one():\n    pass\n")
         print(f"{pairs} pairs of processes, one empty test each, medians in milliseconds")
         print_table("with cached byte code", run_pairs(folder, cached, (PYTEST, WITHOUT), pairs))
+        installed = {**cached, "PYTHONDONTWRITEBYTECODE": "1"}
+        print_table("with the byte code of the installer alone", run_pairs(folder, installed, (PYTEST, WITHOUT), pairs))
         # A copy without byte code, found first; the installed one may have been run and cached before.
         bare = folder / "bare"
         shutil.copytree(PACKAGE, bare / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
