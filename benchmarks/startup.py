@@ -5,8 +5,8 @@
 Three cases, each a whole pytest process with one empty test: with cached byte code, as on a developer's machine; with
 PYTHONDONTWRITEBYTECODE=1, as in most container images, where an installed package has the byte code of its installer;
 and the same without any byte code of this package. The order within a pair alternates. The last table is the start-up
-of the command line, ``pytest-parallel-energy --version``, against ``python -c pass``. Limits: 5 ms of CPU with byte code,
-15 ms without (docs/performance.md).
+of the command line, ``pytest-parallel-energy --version``, against ``python -c pass``. Limits: 5 ms of CPU with cached
+byte code, 15 ms otherwise (docs/performance.md).
 """
 
 from __future__ import annotations
